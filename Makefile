@@ -1,0 +1,55 @@
+# Everything below needs Python 3.11 or newer, cargo and make, and nothing else.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUST := $(shell find brigade-rs -name '*.rs' -o -name Cargo.toml -o -name '*.json' 2>/dev/null) Cargo.toml Cargo.lock
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test test-rust test-python lint format bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.built ## Make .venv and build the extension in release mode
+
+$(VENV)/.tools: pyproject.toml
+	@command -v cargo >/dev/null || { echo "make: cargo is missing: install Rust from https://rustup.rs and try again" >&2; exit 2; }
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing: install Python 3.11 or newer, or name one with PYTHON=" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("make: $(PYTHON) is Python %d.%d; brigade needs 3.11 or newer: name one with PYTHON=" % v[:2])' || exit 2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet "maturin>=1.8,<2" -r pyproject.toml --group dev
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.tools $(RUST)
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --quiet --skip-install-dependencies 2>/dev/null \
+		|| VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release
+	@touch $@
+
+train: setup ## Train a population of 8 on the default scenario (one to two minutes on 2 cores)
+	@$(BIN)/brigade train --scenario default --population-size 8 $(ARGS)
+
+test: test-rust test-python ## All tests, Rust's and Python's
+
+test-rust: setup
+	cargo test --release --quiet --workspace
+
+test-python: setup
+	$(BIN)/python -m pytest
+
+lint: setup ## ruff, mypy, stubtest, rustfmt, clippy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest brigade._core
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features --quiet -- -D warnings
+
+format: setup ## Format Python and Rust
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	cargo fmt --all
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) target brigade/_core*.so
