@@ -1,0 +1,85 @@
+"""Brigade: a game of helping, free-riding and lying, and what trains populations on it.
+
+Everything below loads at its first use, so ``import brigade`` is cheap and loads neither torch nor
+zmq. The environment needs neither of them at any time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from brigade._core import (
+        Engine,
+        Scenario,
+        __version__,
+        observation_layout,
+        scenario_names,
+    )
+    from brigade.agents import (
+        Agent,
+        HeuristicAgent,
+        RandomAgent,
+        SpreadAgent,
+        parse_team,
+    )
+    from brigade.env.aec import env, raw_env
+    from brigade.env.batched import BatchedEnv
+    from brigade.env.parallel import parallel_env
+    from brigade.env.scenarios import load_scenario
+    from brigade.run.agents import load_agents
+
+__all__ = [
+    "Agent",
+    "BatchedEnv",
+    "Engine",
+    "HeuristicAgent",
+    "RandomAgent",
+    "Scenario",
+    "SpreadAgent",
+    "__version__",
+    "env",
+    "load_agents",
+    "load_scenario",
+    "observation_layout",
+    "parallel_env",
+    "parse_team",
+    "raw_env",
+    "scenario_names",
+]
+
+_HOMES = {
+    "Agent": "brigade.agents",
+    "BatchedEnv": "brigade.env.batched",
+    "Engine": "brigade._core",
+    "HeuristicAgent": "brigade.agents",
+    "RandomAgent": "brigade.agents",
+    "Scenario": "brigade._core",
+    "SpreadAgent": "brigade.agents",
+    "__version__": "brigade._core",
+    "load_agents": "brigade.run.agents",
+    "load_scenario": "brigade.env.scenarios",
+    "observation_layout": "brigade._core",
+    "parallel_env": "brigade.env.parallel",
+    "parse_team": "brigade.agents",
+    "raw_env": "brigade.env.aec",
+    "scenario_names": "brigade._core",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module, once."""
+    if name == "env":  # the package brigade.env is itself callable: see there
+        return import_module("brigade.env")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'brigade' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Give the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,270 @@
+"""Many games at once, stepped in Rust with the GIL released."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brigade._core import Batch, Scenario
+from brigade.env.scenarios import load_scenario
+from brigade.env.seeding import game_seeds
+
+__all__ = ["BatchedEnv"]
+
+_INT32 = np.iinfo(np.int32)
+
+
+class BatchedEnv:
+    """``num_envs`` independent games of one scenario, stepped together and reset where they end.
+
+    Every array is allocated once and overwritten by each step: copy what must outlive it. Where a
+    game ends, the same step starts its next one: ``observations`` then has the new game's first
+    observations and ``final_observations`` those after the last night of the old one. Game ``b``
+    plays what :class:`brigade.Engine` plays with seed ``seeds[b]`` and resets without a seed.
+
+    Two-phase scenarios take two steps a night: in the first only the signals count, rewards are 0
+    and nothing ends.
+
+    Parameters
+    ----------
+    num_envs
+        How many games, B.
+    scenario
+        A name, a scenario file or a :class:`brigade.Scenario`.
+    num_agents
+        Seats in each game, A.
+    max_cycles
+        Nights after which a game that has not ended is truncated.
+    seed
+        What the first :meth:`reset` uses if it is given none itself.
+    num_threads
+        Threads that share a step. Results do not depend on it.
+
+    Attributes
+    ----------
+    observations
+        float32 ``[B, A, F]``: what each seat sees now; see :func:`brigade.observation_layout`.
+    rewards
+        float32 ``[B, A]``: of the last step.
+    terminated
+        bool ``[B]``: the game ended by its rules in the last step.
+    truncated
+        bool ``[B]``: the game was cut after ``max_cycles`` nights in the last step.
+    final_observations
+        float32 ``[B, A, F]``: where a game just ended, its last observations. Other rows are stale.
+    returns
+        float64 ``[B, A]``: sum of the rewards of the running game, or of the one that just ended.
+    lengths
+        int32 ``[B]``: nights played of that same game.
+    seeds
+        uint64 ``[B]``: the seed that each game's stream of draws started from.
+
+    Examples
+    --------
+    >>> env = BatchedEnv(64, "default", num_agents=4, seed=7)
+    >>> observations = env.reset()
+    >>> actions = np.zeros((64, 4, 3), dtype=np.int32)  # everybody rests at house 0
+    >>> observations, rewards, terminated, truncated = env.step(actions)
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        scenario: str | os.PathLike[str] | Scenario = "default",
+        num_agents: int = 4,
+        max_cycles: int = 1000,
+        seed: int | Sequence[int] | None = None,
+        num_threads: int = 1,
+    ) -> None:
+        self.scenario = load_scenario(scenario)
+        self.seeds = np.zeros(0, dtype=np.uint64)
+        self._pending = None if seed is None else game_seeds(seed, num_envs)
+        self._started = False
+        self._own_stream = False  # a reset without a seed goes on with the games' streams
+        self._seeded = False  # those streams come from a seed that the caller gave
+        self._num_threads = num_threads
+        self._batch = Batch(
+            self.scenario,
+            num_envs,
+            num_agents,
+            max_cycles,
+            np.zeros(num_envs, dtype=np.uint64),
+            num_threads,
+        )
+        self.num_envs = num_envs
+        self.num_agents = num_agents
+        self.max_cycles = max_cycles
+        self.num_features = self._batch.num_features
+        self.action_nvec = (self.scenario.num_houses, 2, 2)
+
+        block = (num_envs, num_agents, self.num_features)
+        self.observations = np.zeros(block, dtype=np.float32)
+        self.final_observations = np.zeros(block, dtype=np.float32)
+        self.rewards = np.zeros(block[:2], dtype=np.float32)
+        self.terminated = np.zeros(num_envs, dtype=np.bool_)
+        self.truncated = np.zeros(num_envs, dtype=np.bool_)
+        self.returns = np.zeros(block[:2], dtype=np.float64)
+        self.lengths = np.zeros(num_envs, dtype=np.int32)
+        self._actions = np.zeros((num_envs, num_agents, 3), dtype=np.int32)
+
+    def reset(self, seed: int | Sequence[int] | None = None) -> NDArray[np.float32]:
+        """Start a new game everywhere.
+
+        Parameters
+        ----------
+        seed
+            One integer for all, or one per game. Without a seed the first reset uses that of the
+            constructor, else the operating system's; a later one goes on with each game's stream.
+
+        Returns
+        -------
+        NDArray[np.float32]
+            ``observations``, ``[B, A, F]``.
+        """
+        seeds: NDArray[np.uint64] | None = None
+        if seed is not None:
+            seeds = game_seeds(seed, self.num_envs)
+        elif not self._own_stream:
+            seeds = game_seeds(None, self.num_envs) if self._pending is None else self._pending
+        if seeds is not None:
+            self._seeded = seed is not None or self._pending is not None
+            self.seeds = seeds
+        self._batch.reset(seeds, self.observations)
+        self._pending = None
+        self._started = self._own_stream = True
+        for array in (self.rewards, self.terminated, self.truncated, self.returns, self.lengths):
+            array.fill(0)
+        return self.observations
+
+    def step(
+        self, actions: NDArray[np.integer[Any]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Play one night (or one signal step) in every game.
+
+        Parameters
+        ----------
+        actions
+            Integers ``[B, A, 3]``: house, mode (0 rest, 1 work) and signal of every seat.
+
+        Returns
+        -------
+        observations, rewards, terminated, truncated
+            The arrays of the same names.
+
+        Raises
+        ------
+        ValueError
+            If the actions are of another shape, not integers, or out of range. No game is stepped.
+        """
+        if not self._started:
+            raise ValueError("call reset() before step()")
+        self._batch.step(
+            self._as_int32(actions),
+            self.observations,
+            self.rewards,
+            self.terminated,
+            self.truncated,
+            self.final_observations,
+            self.returns,
+            self.lengths,
+        )
+        return self.observations, self.rewards, self.terminated, self.truncated
+
+    def _as_int32(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+        """Give ``actions`` as C-ordered int32, in place where they are, else in a kept buffer."""
+        given = np.asarray(actions)
+        if (
+            given.dtype == np.int32
+            and given.flags.c_contiguous
+            and given.shape == self._actions.shape
+        ):
+            return given
+        if given.dtype.kind not in "iu" or given.shape != self._actions.shape:
+            raise ValueError(
+                f"actions must be integers of shape {self._actions.shape}, "
+                f"not {given.dtype} of shape {given.shape}"
+            )
+        if given.dtype.itemsize >= 4 and (given.max() > _INT32.max or given.min() < _INT32.min):
+            raise ValueError(
+                f"actions must be below num_houses={self.scenario.num_houses} (house) "
+                f"or 2 (mode, signal), not {int(given.max())}"
+            )
+        np.copyto(self._actions, given, casting="unsafe")
+        return self._actions
+
+    @property
+    def houses(self) -> NDArray[np.int8]:
+        """House states, int8 ``[B, N]``: 0 safe, 1 burning, 2 ruined (a copy)."""
+        return self._batch.houses
+
+    @property
+    def nights(self) -> NDArray[np.int32]:
+        """Night of each game, int32 ``[B]`` (a copy)."""
+        return self._batch.nights
+
+    @property
+    def phases(self) -> NDArray[np.int8]:
+        """Phase of each game, ``[B]``: 1 where the next step is a signal step (a copy)."""
+        return self._batch.phases
+
+    def get_state(self) -> bytes:
+        """Give the state of every game, its generator included."""
+        return self._batch.get_state()
+
+    def set_state(self, state: bytes) -> None:
+        """Go on exactly where :meth:`get_state` was called.
+
+        ``observations`` is written anew; the results of the last step are cleared, running returns
+        and lengths come back with the next step.
+        """
+        self._batch.set_state(state)
+        self._batch.write_observations(self.observations)
+        for array in (self.rewards, self.terminated, self.truncated):
+            array.fill(0)
+        self._started = self._own_stream = self._seeded = True
+        self._pending = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state["_batch"] = self.get_state()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        batch = state["_batch"]
+        self.__dict__.update(state)
+        for name, value in state.items():  # a copy shares no array with its original
+            if isinstance(value, np.ndarray):
+                self.__dict__[name] = value.copy()
+        self._batch = Batch(
+            self.scenario,
+            self.num_envs,
+            self.num_agents,
+            self.max_cycles,
+            np.zeros(self.num_envs, dtype=np.uint64),
+            self._num_threads,
+        )
+        self._batch.set_state(batch)
+        self._own_stream = self._seeded  # copies that were never seeded must not replay each other
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BatchedEnv):
+            return NotImplemented
+        return (
+            self.scenario == other.scenario
+            and self.observations.shape == other.observations.shape
+            and self.max_cycles == other.max_cycles
+            and self._started == other._started
+            and (not self._started or self.get_state() == other.get_state())
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return (
+            f"BatchedEnv({self.num_envs}, {self.scenario.name!r}, num_agents={self.num_agents}, "
+            f"max_cycles={self.max_cycles})"
+        )
