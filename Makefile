@@ -23,8 +23,7 @@ $(VENV)/.tools: pyproject.toml
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.tools $(RUST)
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --quiet --skip-install-dependencies 2>/dev/null \
-		|| VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 train: setup ## Train a population of 8 on the default scenario (one to two minutes on 2 cores)

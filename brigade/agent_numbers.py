@@ -1,0 +1,43 @@
+"""Agent numbers as people write them: ``0-3,6``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+def parse_agents(text: str) -> tuple[int, ...]:
+    """Read ``"0-3,6"`` as sorted agent numbers.
+
+    Raises
+    ------
+    ValueError
+        It is not a list of numbers and ranges.
+    """
+    agents: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,6})(?:-(\d{1,6}))?\s*", part)
+        if not match:
+            raise ValueError(f"--agents {text!r} is not like 0-7, 0,2,5, any:4 or auto")
+        first, last = int(match.group(1)), int(match.group(2) or match.group(1))
+        if last < first:
+            raise ValueError(f"--agents {text!r}: {last} comes before {first}")
+        agents.update(range(first, last + 1))
+    return tuple(sorted(agents))
+
+
+def ranges(agents: Iterable[int]) -> str:
+    """Write agent numbers so that :func:`parse_agents` reads them: ``0-3,6``."""
+    parts: list[str] = []
+    rest = sorted(agents)
+    while rest:
+        last = next(i for i in range(len(rest)) if i + 1 == len(rest) or rest[i + 1] != rest[i] + 1)
+        parts.append(f"{rest[0]}-{rest[last]}" if last else f"{rest[0]}")
+        rest = rest[last + 1 :]
+    return ",".join(parts)
+
+
+def format_agents(agents: Iterable[int]) -> str:
+    """Write agent numbers for people: ``agents 0-3, 6``."""
+    listed = sorted(agents)
+    return ("agent " if len(listed) == 1 else "agents ") + ranges(listed).replace(",", ", ")

@@ -1,0 +1,200 @@
+"""The command line: each command's frozen config, read from flags and ``--config`` files.
+
+A flag's name, type, range, default and help are those of the config's field, so there is nothing
+here to keep in step. Whatever a person gets wrong is one line on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import json
+import sys
+import tomllib
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from brigade import __version__
+from brigade.config import ConfigError, convert, flag
+
+# command: (module, config class, function, one line of help)
+COMMANDS = {
+    "train": ("brigade.run.train", "TrainConfig", "run_train", "train a population here"),
+    "sim": ("brigade.run.sim", "SimConfig", "run_sim", "play games for learners that attach"),
+    "learn": ("brigade.run.learn", "LearnConfig", "run_learn", "attach a learner to a simulator"),
+    "evaluate": (
+        "brigade.run.evaluate",
+        "EvaluateConfig",
+        "run_evaluate",
+        "measure a checkpoint, or a team of scripted agents",
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``brigade COMMAND ...``; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] in (["-V"], ["--version"]):
+        print(f"brigade {__version__}")
+        return 0
+    if not words or words[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    command = words[0]
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(COMMANDS)}"
+        return _refuse("brigade", f"{command!r} is not a command; {hint}")
+    return _run(command, words[1:])
+
+
+def main_sim() -> int:
+    """``brigade-sim``."""
+    return _run("sim", sys.argv[1:])
+
+
+def main_learn() -> int:
+    """``brigade-learn``."""
+    return _run("learn", sys.argv[1:])
+
+
+def _run(command: str, words: Sequence[str]) -> int:
+    module_name, config_name, function, _ = COMMANDS[command]
+    module = importlib.import_module(module_name)
+    kind = getattr(module, config_name)
+    try:
+        return int(getattr(module, function)(read(command, kind, words)))
+    except _user_errors() as error:
+        return _refuse(f"brigade {command}", str(error))
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def read(command: str, kind: type[Any], words: Sequence[str]) -> Any:
+    """Read a command's words into its config.
+
+    Raises
+    ------
+    ConfigError
+        A setting of the file or the command line is wrong.
+    SystemExit
+        With 0 after ``--help``, with 2 after a flag that does not exist.
+    """
+    given = vars(_parser(command, kind).parse_args(words))
+    file = given.pop("config", None)
+    settings = {} if file is None else _read_file(Path(file))
+    return convert(kind, settings | given)
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {help_}" for name, (*_, help_) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: brigade COMMAND ...", "", *lines, "", "brigade COMMAND --help says more."]
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = message.removeprefix("unrecognized arguments: ").split()[0]
+        if message.startswith("unrecognized") and unknown.startswith("-"):
+            known = [option for action in self._actions for option in action.option_strings]
+            near = difflib.get_close_matches(unknown.split("=")[0], known, 1)
+            message = f"unknown flag {unknown}" + (f"; did you mean {near[0]}?" if near else "")
+        raise SystemExit(_refuse(self.prog, message))
+
+
+def _parser(command: str, kind: type[Any]) -> argparse.ArgumentParser:
+    """Make a parser from a config's fields."""
+    parser = _Parser(
+        prog=f"brigade {command}",
+        description=COMMANDS[command][3].capitalize() + ".",
+        allow_abbrev=False,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=100),
+    )
+    hints = get_type_hints(kind, include_extras=True)
+    positional = getattr(kind, "POSITIONAL", ())
+    for field in msgspec.structs.fields(kind):
+        hint, description = _described(hints[field.name])
+        options: dict[str, Any] = {"default": argparse.SUPPRESS}
+        if field.name in positional:
+            parser.add_argument(field.name, help=description)
+            continue
+        choices = get_args(hint) if get_origin(hint) is Literal else None
+        if hint is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options["metavar"] = "|".join(choices) if choices else _metavar(hint)
+            options["choices"] = choices
+        default = "" if field.default is None else f" [{_shown(field.default)}]"
+        help_ = (description + default).replace("%", "%%")
+        parser.add_argument(flag(field.name), dest=field.name, help=help_, **options)
+    if not positional:
+        parser.add_argument(
+            "--config", metavar="FILE", help="TOML or JSON file of these settings; flags win",
+            default=argparse.SUPPRESS,
+        )
+    return parser
+
+
+def _described(hint: Any) -> tuple[Any, str]:
+    """Strip a field's type of its annotations and of ``None``; return it and its sentence."""
+    description = ""
+    while True:
+        if get_origin(hint) is Annotated:
+            for extra in hint.__metadata__:
+                description = getattr(extra, "description", None) or description
+            hint = hint.__origin__
+        elif get_origin(hint) in (Union, types.UnionType):
+            hint = next(part for part in get_args(hint) if part is not type(None))
+        else:
+            return hint, description
+
+
+def _metavar(hint: Any) -> str:
+    return {int: "N", float: "X", str: "TEXT"}.get(hint, "VALUE")
+
+
+def _shown(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else f"{value}"
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"--config {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"--config {path}: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"--config {path}: a table of settings is wanted")
+    return content
+
+
+def _user_errors() -> tuple[type[Exception], ...]:
+    """Errors that a person can cause; their sentence is all that is printed."""
+    errors: list[type[Exception]] = [ConfigError]
+    for module, name in (
+        ("brigade.wire.endpoints", "AddressError"),
+        ("brigade.wire.transport", "TransportError"),
+        ("brigade.store.checkpoint", "CheckpointError"),
+        ("brigade.learn.learner", "LearnerRefused"),
+    ):
+        if module in sys.modules:  # not imported, so not raised
+            errors.append(getattr(sys.modules[module], name))
+    return tuple(errors)
+
+
+def _refuse(who: str, why: str) -> int:
+    print(f"{who}: {why}", file=sys.stderr)
+    return 2

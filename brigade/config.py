@@ -1,0 +1,155 @@
+"""A run's settings: one frozen, validated structure for the command line, files and messages.
+
+Each field's type says its range and its sentence of documentation; the command line, ``--config``
+files, ``config.json`` and the welcome that a learner gets are all read through :func:`convert`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+PositiveInt = Annotated[int, Meta(ge=1)]
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A setting is wrong: one line that names it, its value and the way out."""
+
+
+class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an agent learns from its transitions."""
+
+    hidden_size: Annotated[int, Meta(ge=1, description="width of the two hidden layers")] = 512
+    learning_rate: Annotated[float, Meta(gt=0, description="Adam's step size")] = 3e-4
+    batch_size: Annotated[int, Meta(ge=2, description="transitions in a gradient batch")] = 256
+    num_epochs: Annotated[int, Meta(ge=1, description="passes over each rollout")] = 4
+    update_interval: Annotated[
+        int, Meta(ge=1, description="gradient batches an agent takes between two versions")
+    ] = 100
+    gamma: Annotated[float, Meta(ge=0, le=1, description="discount from night to night")] = 0.99
+    gae_lambda: Annotated[
+        float, Meta(ge=0, le=1, description="GAE's λ; small: an action's effect shows at once")
+    ] = 0.5
+    clip: Annotated[float, Meta(gt=0, description="PPO's bound on the probability ratio")] = 0.2
+    value_coef: Annotated[float, Meta(ge=0, description="weight of the value loss")] = 0.5
+    entropy_coef: Annotated[float, Meta(ge=0, description="weight of the entropy bonus")] = 0.01
+    max_grad_norm: Annotated[float, Meta(gt=0, description="each agent's gradient bound")] = 0.5
+    normaliser_rate: Annotated[
+        float, Meta(gt=0, le=1, description="share of a new rollout in the value statistics")
+    ] = 0.1
+    anneal: Annotated[bool, Meta(description="let the learning rate fall linearly to 0")] = False
+
+    @property
+    def rollout_transitions(self) -> int:
+        """Fresh transitions that an agent needs for one update."""
+        return max(1, self.update_interval * self.batch_size // self.num_epochs)
+
+
+class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that decides a run's result; the same in ``train``, ``sim`` and ``config.json``."""
+
+    scenario: Annotated[str, Meta(description="scenario name, or path to a TOML or JSON file")] = (
+        "trivial_cooperation"
+    )
+    population_size: Annotated[int, Meta(ge=1, description="agents in the population")] = 8
+    num_games: Annotated[int, Meta(ge=1, description="games played side by side")] = 64
+    num_agents_per_game: Annotated[int, Meta(ge=1, description="seats in a game")] = 4
+    num_episodes: Annotated[int, Meta(ge=1, description="games to play in all")] = 10000
+    num_transitions: Annotated[
+        PositiveInt | None, Meta(description="stop after so many agent-transitions, if sooner")
+    ] = None
+    matchmaking: Annotated[
+        Literal["round_robin", "random"],
+        Meta(description="who plays: those with the fewest games so far, or anyone"),
+    ] = "round_robin"
+    sync: Annotated[
+        Literal["lockstep", "overlap", "async"],
+        Meta(description="play with the newest policies, with the ones before, or without waiting"),
+    ] = "overlap"
+    max_lag: Annotated[
+        int, Meta(ge=1, description="async: rollouts that may await learning, per agent")
+    ] = 4
+    max_nights: Annotated[
+        int, Meta(ge=1, description="training games are cut after so many nights")
+    ] = 50
+    team_spirit: Annotated[
+        float, Meta(ge=0, le=1, description="share of the match's mean in an agent's reward")
+    ] = 0.0
+    on_learner_loss: Annotated[
+        Literal["wait", "freeze", "fail"],
+        Meta(description="an agent's learner is gone: wait for another, play on frozen, or end"),
+    ] = "wait"
+    seed: Annotated[
+        Seed | None, Meta(description="decides the whole run; drawn if not given")
+    ] = None
+    run_name: Annotated[
+        str | None, Meta(description="folder of the run; {scenario}_pop{size}_{timestamp}")
+    ] = None
+    checkpoint_dir: Annotated[str, Meta(description="where the run's folder is made")] = (
+        "experiments/marl/checkpoints"
+    )
+    log_interval: Annotated[
+        int, Meta(ge=1, description="episodes between two lines where there is no terminal")
+    ] = 100
+    checkpoint_interval: Annotated[
+        int, Meta(ge=1, description="episodes between two checkpoints")
+    ] = 1000
+
+    def __post_init__(self) -> None:
+        if self.population_size < self.num_agents_per_game:
+            raise ConfigError(
+                "Population size must be >= num_agents_per_game: "
+                f"--population-size {self.population_size} is below "
+                f"--num-agents-per-game {self.num_agents_per_game}"
+            )
+        if self.run_name is not None and not re.fullmatch(r"[\w.,=+-]+", self.run_name):
+            raise ConfigError(
+                f"--run-name {self.run_name!r} must consist of letters, digits and ._,=+-"
+            )
+        if self.run_name in (".", ".."):
+            raise ConfigError(f"--run-name {self.run_name!r} is not a name for a folder")
+
+    @property
+    def steps_per_rollout(self) -> int:
+        """Steps of all games in one rollout, so that each agent gets its transitions on average."""
+        wanted = self.rollout_transitions * self.population_size
+        return max(1, -(-wanted // (self.num_games * self.num_agents_per_game)))
+
+
+def convert(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Build a config from plain values (from a file, a message or the command line).
+
+    Raises
+    ------
+    ConfigError
+        One line: the setting, its value, and what is allowed.
+    """
+    try:
+        return msgspec.convert(dict(values), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error), values)) from None
+
+
+def flag(name: str) -> str:
+    """Return a field's name on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def _explain(message: str, values: Mapping[str, Any]) -> str:
+    """Turn msgspec's sentence into one that names the flag and its value."""
+    at_field = re.fullmatch(r"(.*) - at `\$\.(\w+)`", message)
+    if at_field:
+        what, name = at_field.groups()
+        what = what[0].lower() + what[1:].replace("`", "")
+        return f"{flag(name)} {values.get(name)!r}: {what}"
+    unknown = re.fullmatch(r"Object contains unknown field `(\w+)`", message)
+    if unknown:
+        return f"{unknown.group(1)!r} is not a setting; see `brigade train --help`"
+    return message

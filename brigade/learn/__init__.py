@@ -1,0 +1,1 @@
+"""The learner: a standalone process that turns experience into new policies."""

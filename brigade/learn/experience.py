@@ -1,0 +1,106 @@
+"""Reading experience messages, and keeping them in order until they are used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from brigade.policy.network import Network
+from brigade.ppo.update import Rollout
+from brigade.wire.messages import Arrays, BadMessage, Experience, Message, require
+
+
+@dataclass(frozen=True)
+class Received:
+    """One agent's part of one rollout, checked."""
+
+    rollout: Rollout
+    policy_versions: list[int]  # of the fragments, without repetition
+    progress: float
+
+
+def read_experience(
+    header: Message, arrays: Arrays, run: str, network: Network
+) -> tuple[Experience, Received]:
+    """Check an experience message and read it; its arrays share the message's memory.
+
+    Raises
+    ------
+    BadMessage
+        It is something else, of another run, or its arrays do not fit together.
+    """
+    if not isinstance(header, Experience) or header.run != run:
+        raise BadMessage(f"{type(header).__name__} is not experience of run {run}")
+    transitions = len(arrays["rewards"]) if "rewards" in arrays else 0
+    fragments = len(arrays["lengths"]) if "lengths" in arrays else 0
+    column, ending = (transitions,), (fragments,)
+    require(
+        arrays,
+        {
+            "observations": ("f4", (transitions, network.num_features)),
+            "actions": ("u1|i4", (transitions, len(network.action_nvec))),
+            "log_probs": ("f4", column),
+            "values": ("f4", column),
+            "rewards": ("f4", column),
+            "discounts": ("f4", column),
+            "lengths": ("i4", ending),
+            "terminated": ("b1", ending),
+            "truncated": ("b1", ending),
+            "policy_versions": ("i8", ending),
+            "bootstrap_observations": ("f4", (None, network.num_features)),
+        },
+    )
+    lengths, terminated = arrays["lengths"], arrays["terminated"]
+    if fragments and int(lengths.min()) < 1 or int(lengths.sum()) != transitions:
+        raise BadMessage(f"fragments of {int(lengths.sum())} steps for {transitions} transitions")
+    if len(arrays["bootstrap_observations"]) != fragments - int(terminated.sum()):
+        raise BadMessage("bootstrap observations for another number of fragments")
+    if bool((terminated & arrays["truncated"]).any()):
+        raise BadMessage("a fragment both terminated and truncated")
+    actions = arrays["actions"]
+    if bool((actions < 0).any()) or bool((actions >= np.array(network.action_nvec)).any()):
+        raise BadMessage("an action that does not exist")
+    names = Rollout.__dataclass_fields__
+    rollout = Rollout(**{name: arrays[name] for name in names})  # type: ignore[arg-type]
+    versions = sorted(set(arrays["policy_versions"].tolist()))
+    return header, Received(rollout, versions, header.progress)
+
+
+class Inbox:
+    """Experience that waits for its turn: each agent uses its rollouts in order, each once."""
+
+    def __init__(self, agents: list[int], next_sequence: list[int], most_waiting: int) -> None:
+        self._next = dict(zip(agents, next_sequence, strict=True))
+        self._waiting: dict[int, dict[int, Received]] = {agent: {} for agent in agents}
+        self._most_waiting = most_waiting
+
+    def add(self, agent: int, sequence: int, received: Received) -> bool:
+        """Keep a rollout; False where it was used or received before.
+
+        Raises
+        ------
+        BadMessage
+            The agent is not this learner's, or the rollout lies too far ahead.
+        """
+        if agent not in self._next:
+            raise BadMessage(f"experience of agent {agent}, which is another learner's")
+        if sequence >= self._next[agent] + self._most_waiting:
+            raise BadMessage(f"rollout {sequence} of agent {agent} before {self._next[agent]}")
+        if sequence < self._next[agent] or sequence in self._waiting[agent]:
+            return False
+        self._waiting[agent][sequence] = received
+        return True
+
+    @property
+    def ready(self) -> bool:
+        """Whether every agent's next rollout is here."""
+        return all(self._next[agent] in waiting for agent, waiting in self._waiting.items())
+
+    def take(self) -> list[Received]:
+        """Take every agent's next rollout out, in the order of the agents."""
+        taken = []
+        for agent, waiting in self._waiting.items():
+            taken.append(waiting.pop(self._next[agent]))
+            self._next[agent] += 1
+        return taken

@@ -1,0 +1,1 @@
+"""Policies: the network's shape and arithmetic, and the distribution over actions."""

@@ -1,0 +1,92 @@
+"""Acting: one batched forward pass for all seats of all games, whoever sits in them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from brigade.policy import distribution
+from brigade.policy.network import Activations, Network, forward
+
+
+class Actor:
+    """P stacked policies that act for R rows, each row being some agent's seat.
+
+    Parameters
+    ----------
+    network
+        The shape of each policy.
+    parameters
+        float32 ``[P, D]``, read at each call, so that new weights may be copied in between.
+    """
+
+    def __init__(self, network: Network, parameters: torch.Tensor) -> None:
+        self._network = network
+        self._views = network.views(parameters)
+        self._num_agents = len(parameters)
+        self._buffers: dict[int, Activations] = {}
+        self._agents: NDArray[np.int64] = np.empty(0, np.int64)
+        self._places = torch.empty(0, dtype=torch.int64)
+        self._width = 0
+
+    def seat(self, agents: NDArray[np.int64]) -> None:
+        """Say whose row each is: agent numbers, int64 ``[R]``."""
+        self._agents = agents.copy()
+        order = np.argsort(agents, kind="stable")
+        counts = np.bincount(agents, minlength=self._num_agents)
+        self._width = int(counts.max(initial=0))
+        starts = np.cumsum(counts) - counts
+        places = np.empty(len(agents), np.int64)
+        within = np.arange(len(agents)) - np.repeat(starts, counts)
+        places[order] = agents[order] * self._width + within
+        self._places = torch.from_numpy(places)
+
+    def outputs(self, observations: NDArray[np.float32]) -> torch.Tensor:
+        """Logits and normalised value of each row: ``[R, L + 1]`` for observations ``[R, F]``."""
+        buffers = self._buffers.get(self._width)
+        if buffers is None:
+            # Rows beyond an agent's seats are computed and not looked at; they must be numbers.
+            device = torch.device("cpu")
+            buffers = Activations.empty(self._network, self._num_agents, self._width, device)
+            buffers.observations.zero_()
+            self._buffers = {self._width: buffers} | dict(list(self._buffers.items())[:7])
+        buffers.observations.flatten(0, 1).index_copy_(
+            0, self._places, torch.from_numpy(observations)
+        )
+        outputs = forward(self._views, buffers).outputs.flatten(0, 1)
+        return outputs.index_select(0, self._places)
+
+    def act(
+        self, observations: NDArray[np.float32], generator: np.random.Generator
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+        """Sample an action for each row.
+
+        Parameters
+        ----------
+        observations
+            float32 ``[R, F]``.
+        generator
+            Where the randomness comes from: one uniform for each row and action component.
+
+        Returns
+        -------
+        actions
+            int32 ``[R, C]``.
+        log_probs
+            float32 ``[R]``.
+        values
+            float32 ``[R]``, in each agent's normalised units.
+        """
+        nvec = self._network.action_nvec
+        outputs = self.outputs(observations)
+        uniforms = torch.from_numpy(
+            generator.random((len(observations), len(nvec)), dtype=np.float32)
+        )
+        actions, log_probs = distribution.sample(outputs[:, :-1], nvec, uniforms)
+        return actions.to(torch.int32).numpy(), log_probs.numpy(), outputs[:, -1].numpy()
+
+    def act_greedily(self, observations: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Take each component's most probable choice: int32 ``[R, C]``."""
+        logits = self.outputs(observations)[:, :-1]
+        return distribution.greedy(logits, self._network.action_nvec).to(torch.int32).numpy()

@@ -1,0 +1,74 @@
+"""The distribution over actions: one independent categorical per action component.
+
+Logits of the components lie side by side in one last axis of length ``L = sum(nvec)``. All
+functions work on any leading shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def log_softmax(logits: Tensor, nvec: Sequence[int]) -> Tensor:
+    """Normalise each component's logits ``[..., L]`` to log-probabilities ``[..., L]``."""
+    parts = [part.log_softmax(-1) for part in logits.split(list(nvec), dim=-1)]
+    return torch.cat(parts, dim=-1)
+
+
+def offsets(nvec: Sequence[int]) -> list[int]:
+    """First column of each component: for ``(10, 2, 2)``, ``[0, 10, 12]``."""
+    return [sum(nvec[:i]) for i in range(len(nvec))]
+
+
+def log_prob(log_probs: Tensor, columns: Tensor) -> Tensor:
+    """Log-probability ``[...]`` of an action.
+
+    Parameters
+    ----------
+    log_probs
+        ``[..., L]`` from :func:`log_softmax`.
+    columns
+        int64 ``[..., C]``: for each component its offset plus the choice.
+    """
+    return log_probs.gather(-1, columns).sum(-1)
+
+
+def entropy(log_probs: Tensor) -> Tensor:
+    """Sum of the components' entropies ``[...]`` in nats, from log-probabilities ``[..., L]``."""
+    return -(log_probs.exp() * log_probs).sum(-1)
+
+
+def sample(logits: Tensor, nvec: Sequence[int], uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw an action for each row by the inverse of the cumulative distribution.
+
+    Parameters
+    ----------
+    logits
+        float32 ``[..., L]``.
+    uniforms
+        Numbers in [0, 1), float32 ``[..., C]``: one for each component.
+
+    Returns
+    -------
+    actions
+        int64 ``[..., C]``.
+    log_prob
+        float32 ``[...]``: the drawn action's log-probability.
+    """
+    log_probs = log_softmax(logits, nvec)
+    choices = []
+    for i, part in enumerate(log_probs.split(list(nvec), dim=-1)):
+        # The last sum is left out of the count, so that rounding cannot lead past the end.
+        below = part.exp().cumsum(-1)[..., :-1] <= uniforms[..., i : i + 1]
+        choices.append(below.sum(-1))
+    actions = torch.stack(choices, dim=-1)
+    columns = actions + torch.tensor(offsets(nvec), device=actions.device)
+    return actions, log_prob(log_probs, columns)
+
+
+def greedy(logits: Tensor, nvec: Sequence[int]) -> Tensor:
+    """Return each component's most probable choice, int64 ``[..., C]``."""
+    return torch.stack([part.argmax(-1) for part in logits.split(list(nvec), dim=-1)], dim=-1)

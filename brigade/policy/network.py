@@ -1,0 +1,204 @@
+"""The policy network of K agents at once, with its parameters in one flat row per agent.
+
+Every agent has the same shape of network: two hidden layers with ReLU, then one linear layer whose
+columns are the logits of each action component and, last, the state's value. K agents are one
+tensor ``[K, num_parameters]``; a layer's weights are views into it, so that one batched matrix
+multiplication serves all agents, one call of the optimiser updates them, and one copy sends an
+agent away. Nothing here draws random numbers of its own, knows a device or keeps state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod, sqrt
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Network:
+    """The shape of one agent's network.
+
+    Attributes
+    ----------
+    num_features
+        Length F of an observation.
+    action_nvec
+        Number of choices of each action component, for brigade ``(num_houses, 2, 2)``.
+    hidden_size
+        Width H of the two hidden layers.
+    """
+
+    num_features: int
+    action_nvec: tuple[int, ...]
+    hidden_size: int
+
+    @property
+    def num_logits(self) -> int:
+        """Logits of all action components together, L."""
+        return sum(self.action_nvec)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each tensor, in the order in which they lie in a row."""
+        f, h, o = self.num_features, self.hidden_size, self.num_logits + 1
+        return {
+            "hidden1.weight": (f, h),
+            "hidden1.bias": (h,),
+            "hidden2.weight": (h, h),
+            "hidden2.bias": (h,),
+            "heads.weight": (h, o),
+            "heads.bias": (o,),
+        }
+
+    @property
+    def num_parameters(self) -> int:
+        """Length D of an agent's row."""
+        return sum(prod(shape) for shape in self.shapes.values())
+
+    @property
+    def forward_flops(self) -> int:
+        """Floating-point operations of the matrix products for one observation."""
+        return 2 * sum(prod(shape) for shape in self.shapes.values() if len(shape) == 2)
+
+    def views(self, rows: Tensor) -> dict[str, Tensor]:
+        """Name the tensors inside rows ``[K, D]``: views of shape ``[K, *shape]``."""
+        views, start = {}, 0
+        for name, shape in self.shapes.items():
+            stop = start + prod(shape)
+            views[name] = rows[:, start:stop].unflatten(1, shape)
+            start = stop
+        return views
+
+    def initial_row(self, generator: torch.Generator) -> Tensor:
+        """Draw one agent's parameters, float32 ``[D]`` on the generator's (CPU) device.
+
+        Orthogonal weights and zero biases; the policy head is small, so that an untrained agent
+        acts almost uniformly (Andrychowicz et al. 2021, "What Matters in On-Policy RL").
+        """
+        row = torch.zeros(1, self.num_parameters)
+        views = self.views(row)
+        for name, gain in (("hidden1.weight", sqrt(2)), ("hidden2.weight", sqrt(2))):
+            torch.nn.init.orthogonal_(views[name][0], gain, generator)
+        heads = views["heads.weight"][0]
+        policy = torch.empty(self.hidden_size, self.num_logits)
+        heads[:, :-1] = torch.nn.init.orthogonal_(policy, 0.01, generator)
+        heads[:, -1:] = torch.nn.init.orthogonal_(torch.empty_like(heads[:, -1:]), 1.0, generator)
+        return row[0]
+
+    def state_dict(self, row: Tensor) -> dict[str, Tensor]:
+        """Split one agent's row ``[D]`` into named tensors (copies)."""
+        return {name: view[0].clone() for name, view in self.views(row[None]).items()}
+
+    def row(self, state_dict: dict[str, Tensor]) -> Tensor:
+        """Join named tensors into one row ``[D]``.
+
+        Raises
+        ------
+        ValueError
+            A tensor is missing, superfluous or of another shape.
+        """
+        shapes = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
+        if shapes != self.shapes:
+            raise ValueError(f"policy has tensors {shapes}, this network needs {self.shapes}")
+        return torch.cat([state_dict[name].reshape(-1).float() for name in self.shapes])
+
+
+@dataclass(frozen=True)
+class Activations:
+    """What a forward pass leaves for the backward pass; all ``[K, R, ...]``."""
+
+    observations: Tensor  # [K, R, F]
+    hidden1: Tensor  # [K, R, H], after ReLU
+    hidden2: Tensor  # [K, R, H], after ReLU
+    outputs: Tensor  # [K, R, L + 1]: logits, then the value in normalised units
+
+    @property
+    def logits(self) -> Tensor:
+        """Logits of all action components side by side, ``[K, R, L]``."""
+        return self.outputs[..., :-1]
+
+    @property
+    def values(self) -> Tensor:
+        """Value in the agent's normalised units, ``[K, R]``."""
+        return self.outputs[..., -1]
+
+    @classmethod
+    def empty(cls, network: Network, agents: int, rows: int, device: torch.device) -> Activations:
+        """Allocate buffers to compute into, so that no step of a loop has to."""
+        widths = (network.num_features, network.hidden_size, network.hidden_size)
+        buffers = [
+            torch.empty(agents, rows, width, device=device)
+            for width in (*widths, network.num_logits + 1)
+        ]
+        return cls(*buffers)
+
+
+def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
+    """Compute logits and values of ``buffers.observations`` into ``buffers``.
+
+    ``parameters`` are ``Network.views`` of rows ``[K, D]``. Returns ``buffers``.
+    """
+    p, a = parameters, buffers
+    torch.baddbmm(
+        p["hidden1.bias"].unsqueeze(1), a.observations, p["hidden1.weight"], out=a.hidden1
+    )
+    a.hidden1.relu_()
+    torch.baddbmm(p["hidden2.bias"].unsqueeze(1), a.hidden1, p["hidden2.weight"], out=a.hidden2)
+    a.hidden2.relu_()
+    torch.baddbmm(p["heads.bias"].unsqueeze(1), a.hidden2, p["heads.weight"], out=a.outputs)
+    return a
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Room for a backward pass: the gradient rows and the two hidden layers' gradients."""
+
+    rows: Tensor  # [K, D]
+    views: dict[str, Tensor]  # Network.views(rows)
+    hidden1: Tensor  # [K, R, H]
+    hidden2: Tensor  # [K, R, H]
+
+    @classmethod
+    def empty(cls, network: Network, agents: int, rows: int, device: torch.device) -> Gradients:
+        """Allocate for K agents with R observations each."""
+        flat = torch.empty(agents, network.num_parameters, device=device)
+        hidden = [torch.empty(agents, rows, network.hidden_size, device=device) for _ in range(2)]
+        return cls(flat, network.views(flat), *hidden)
+
+
+def backward(
+    parameters: dict[str, Tensor], activations: Activations, outputs: Tensor, gradients: Gradients
+) -> Tensor:
+    """Gradient of a loss for every parameter, given its gradient for the network's outputs.
+
+    Written out because it then costs the matrix products and next to nothing else: each weight's
+    gradient is multiplied straight into its place in the rows.
+
+    Parameters
+    ----------
+    parameters, activations
+        As for and from :func:`forward`.
+    outputs
+        Gradient for ``activations.outputs``, ``[K, R, L + 1]``.
+    gradients
+        Where to compute; ``gradients.rows`` ``[K, D]`` is returned.
+    """
+    p, a, g = parameters, activations, gradients
+    torch.bmm(a.hidden2.mT, outputs, out=g.views["heads.weight"])
+    torch.sum(outputs, dim=1, out=g.views["heads.bias"])
+    torch.bmm(outputs, p["heads.weight"].mT, out=g.hidden2)
+    _through_relu(g.hidden2, a.hidden2)
+    torch.bmm(a.hidden1.mT, g.hidden2, out=g.views["hidden2.weight"])
+    torch.sum(g.hidden2, dim=1, out=g.views["hidden2.bias"])
+    torch.bmm(g.hidden2, p["hidden2.weight"].mT, out=g.hidden1)
+    _through_relu(g.hidden1, a.hidden1)
+    torch.bmm(a.observations.mT, g.hidden1, out=g.views["hidden1.weight"])
+    torch.sum(g.hidden1, dim=1, out=g.views["hidden1.bias"])
+    return g.rows
+
+
+def _through_relu(gradient: Tensor, activation: Tensor) -> None:
+    """Let the gradient pass, in place, where the activation was positive."""
+    torch.ops.aten.threshold_backward.grad_input(gradient, activation, 0.0, grad_input=gradient)

@@ -1,0 +1,103 @@
+"""PPO's loss and its gradient for the network's outputs, for K agents at once.
+
+Per agent, over a batch of B transitions::
+
+    loss = mean(max(-A ratio, -A clip(ratio, 1 - c, 1 + c)))     A normalised over the batch
+         + value_coef / 2 * mean((value - target)^2)             in normalised units
+         - entropy_coef * mean(entropy)
+
+Source: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equations 7 and 9. The
+gradient is written out, since everything behind the outputs is matrix products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from brigade.policy.distribution import entropy, log_prob, log_softmax
+
+STATISTICS = ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One minibatch for each of K agents."""
+
+    columns: Tensor  # int64 [K, B, C]: action components as columns of the logits
+    log_probs: Tensor  # [K, B]: of the actions, under the behaviour policy
+    advantages: Tensor  # [K, B]
+    targets: Tensor  # [K, B]: value targets in normalised units
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Weights of the loss's parts."""
+
+    clip: float
+    value: float
+    entropy: float
+
+
+def normalise_advantages(advantages: Tensor) -> Tensor:
+    """Shift and scale each agent's advantages ``[K, B]`` to mean 0 and deviation 1."""
+    centred = advantages - advantages.mean(dim=1, keepdim=True)
+    return centred / (centred.square().mean(dim=1, keepdim=True).sqrt() + 1e-8)
+
+
+def loss_gradient(
+    outputs: Tensor, batch: Batch, coefficients: Coefficients, nvec: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Gradient of each agent's loss for its network's outputs.
+
+    Parameters
+    ----------
+    outputs
+        ``[K, B, L + 1]``: logits, then the normalised value.
+
+    Returns
+    -------
+    gradient
+        ``[K, B, L + 1]``.
+    statistics
+        ``[K, 5]``: the batch means named in :data:`STATISTICS`. ``kl`` estimates the divergence
+        of the current policy from the behaviour policy by ``ratio - 1 - log ratio``.
+    """
+    size = outputs.shape[1]
+    log_probs = log_softmax(outputs[..., :-1], nvec)
+    probs = log_probs.exp()
+    log_ratio = log_prob(log_probs, batch.columns) - batch.log_probs
+    ratio = log_ratio.exp()
+    advantages = normalise_advantages(batch.advantages)
+    surrogate = -advantages * ratio
+    clipped = -advantages * ratio.clamp(1 - coefficients.clip, 1 + coefficients.clip)
+    value_error = outputs[..., -1] - batch.targets
+
+    # Where the clipped branch is the larger one, the ratio is out of range and its slope is 0.
+    slope = torch.where(surrogate >= clipped, surrogate, 0.0).unsqueeze(-1) / size
+    gradient = torch.empty_like(outputs)
+    logits = gradient[..., :-1]
+    # d log_prob / d logits = onehot(action) - probs, in each component.
+    torch.mul(probs, -slope, out=logits)
+    logits.scatter_add_(-1, batch.columns, slope.expand(batch.columns.shape))
+    # d entropy / d logits = -probs * (log_probs + that component's entropy).
+    plogp = probs * log_probs
+    parts = [part.sum(-1, keepdim=True).expand(part.shape) for part in plogp.split(list(nvec), -1)]
+    surprise = plogp - probs * torch.cat(parts, dim=-1)
+    logits.add_(surprise, alpha=coefficients.entropy / size)
+    torch.mul(value_error, coefficients.value / size, out=gradient[..., -1])
+
+    statistics = torch.stack(
+        [
+            torch.maximum(surrogate, clipped).mean(1),
+            0.5 * value_error.square().mean(1),
+            entropy(log_probs).mean(1),
+            (ratio - 1 - log_ratio).mean(1),
+            ((ratio - 1).abs() > coefficients.clip).float().mean(1),
+        ],
+        dim=1,
+    )
+    return gradient, statistics

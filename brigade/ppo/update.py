@@ -1,0 +1,277 @@
+"""One update of K agents: advantages, then ``update_interval`` gradient batches each.
+
+All agents of a learner go through the same batched operations, and yet nothing passes between
+them: each row's gradient, clipping, optimiser and normaliser see that agent's data alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from brigade import seeds
+from brigade.config import PPOConfig
+from brigade.policy.distribution import offsets
+from brigade.policy.network import Activations, Gradients, Network, backward, forward
+from brigade.ppo import normaliser
+from brigade.ppo.agents import AgentStack
+from brigade.ppo.gae import gae
+from brigade.ppo.loss import STATISTICS, Batch, Coefficients, loss_gradient
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What one agent lived through: M fragments, n transitions, one after another."""
+
+    observations: NDArray[np.float32]  # [n, F]
+    actions: NDArray[np.integer]  # [n, C]
+    log_probs: NDArray[np.float32]  # [n], under the behaviour policy
+    values: NDArray[np.float32]  # [n], the behaviour policy's, in the game's units
+    rewards: NDArray[np.float32]  # [n]
+    discounts: NDArray[np.float32]  # [n]
+    lengths: NDArray[np.int32]  # [M], sum n
+    terminated: NDArray[np.bool_]  # [M]: the game ended with the fragment
+    bootstrap_observations: NDArray[np.float32]  # [fragments that did not terminate, F]
+
+    def __len__(self) -> int:
+        """Count the transitions, n."""
+        return len(self.rewards)
+
+
+def num_batches(transitions: int, config: PPOConfig) -> int:
+    """Gradient batches that an agent takes from so many transitions.
+
+    It is ``update_interval``, which over the usual number of transitions makes ``num_epochs``
+    passes; fewer where it would mean more than one pass beyond that.
+    """
+    most = (config.num_epochs + 1) * transitions // config.batch_size
+    return min(config.update_interval, max(most, 1)) if transitions else 0
+
+
+def minibatch_order(
+    transitions: int, batches: int, batch_size: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Deal transitions into batches, int64 ``[batches, batch_size]``: shuffled pass after pass."""
+    needed = batches * batch_size
+    passes = -(-needed // transitions) if transitions else 0
+    order = [generator.permutation(transitions) for _ in range(passes)]
+    return np.concatenate([*order, np.empty(0, np.int64)])[:needed].reshape(batches, batch_size)
+
+
+class Updater:
+    """Updates a stack of agents, keeping its buffers from one update to the next."""
+
+    def __init__(self, stack: AgentStack, config: PPOConfig, seed: int) -> None:
+        self.stack = stack
+        self.config = config
+        self.seed = seed
+        network, k, device = stack.network, len(stack.agents), stack.device
+        self._activations = Activations.empty(network, k, config.batch_size, device)
+        self._gradients = Gradients.empty(network, k, config.batch_size, device)
+        self._optimizer, self._rows = _adam(stack, self._gradients)
+        self._offsets = torch.tensor(offsets(network.action_nvec), device=device)
+
+    def update(
+        self,
+        rollouts: Sequence[Rollout],
+        progress: float = 0.0,
+        between_batches: Callable[[], None] = lambda: None,
+    ) -> list[dict[str, float]]:
+        """Learn from one rollout of each agent and raise its version by one.
+
+        Parameters
+        ----------
+        rollouts
+            One for each row of the stack; an empty one leaves that agent's network as it is.
+        progress
+            Share of the run done, in [0, 1], for schedules.
+        between_batches
+            Called after each gradient batch, to keep a heart beating.
+
+        Returns
+        -------
+        list of dict
+            For each agent the mean statistics of its batches (:data:`loss.STATISTICS`),
+            ``grad_norm``, ``explained_variance``, ``transitions``, ``batches``.
+        """
+        stack, config = self.stack, self.config
+        data, explained = self._prepare(rollouts)
+        counts = [num_batches(len(rollout), config) for rollout in rollouts]
+        order = self._order(rollouts, counts).to(stack.device)
+        rate = config.learning_rate * (1.0 - progress if config.anneal else 1.0)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        sums = torch.zeros(len(rollouts), len(STATISTICS) + 1, device=stack.device)
+        for step in range(max(counts, default=0)):
+            live = [step < count for count in counts]
+            statistics = self._gradient_batch(data, order[:, step], live)
+            if not all(live):
+                statistics = statistics * torch.tensor(live, device=stack.device).unsqueeze(1)
+            sums += statistics
+            between_batches()
+        means = (sums.cpu() / torch.tensor(counts).clamp(min=1).unsqueeze(1)).tolist()
+        for row in range(len(rollouts)):
+            stack.versions[row] += 1
+            stack.steps[row] += counts[row]
+        return [
+            dict(zip((*STATISTICS, "grad_norm"), means[row], strict=True))
+            | {
+                "explained_variance": explained[row],
+                "transitions": float(len(rollouts[row])),
+                "batches": float(counts[row]),
+            }
+            for row in range(len(rollouts))
+        ]
+
+    def _prepare(self, rollouts: Sequence[Rollout]) -> tuple[_Data, list[float]]:
+        """Compute advantages and targets, move the normalisers, and stack all on the device."""
+        stack, config = self.stack, self.config
+        old = normaliser.moments(stack.statistics)
+        bootstraps = self._bootstrap_values(rollouts, old)
+        advantages = [
+            gae(r.rewards, r.values, r.discounts, r.lengths, b, config.gae_lambda)
+            for r, b in zip(rollouts, bootstraps, strict=True)
+        ]
+        returns = [a + r.values for a, r in zip(advantages, rollouts, strict=True)]
+        explained = [
+            _explained_variance(rollout.values, target)
+            for rollout, target in zip(rollouts, returns, strict=True)
+        ]
+        stack.statistics = normaliser.update(
+            stack.statistics, [torch.from_numpy(r) for r in returns], config.normaliser_rate
+        )
+        new = normaliser.moments(stack.statistics)
+        normaliser.rescale_value_head(
+            stack.views, _to(old, stack.device), _to(new, stack.device)
+        )
+        mean, deviation = (moment.numpy() for moment in new)
+        targets = [(r - mean[k]) / deviation[k] for k, r in enumerate(returns)]
+        device = stack.device
+        data = _Data(
+            observations=_stack([r.observations for r in rollouts], device),
+            columns=_stack([r.actions.astype(np.int64) for r in rollouts], device) + self._offsets,
+            log_probs=_stack([r.log_probs for r in rollouts], device),
+            advantages=_stack(advantages, device),
+            targets=_stack(targets, device),
+        )
+        return data, explained
+
+    def _bootstrap_values(
+        self, rollouts: Sequence[Rollout], moments: tuple[Tensor, Tensor]
+    ) -> list[NDArray[np.float32]]:
+        """Value, in the game's units, of what follows each fragment: float32 ``[M]`` an agent."""
+        stack = self.stack
+        observations = _stack([r.bootstrap_observations for r in rollouts], stack.device)
+        k, rows, _ = observations.shape
+        buffers = Activations.empty(stack.network, k, rows, stack.device)
+        buffers.observations.copy_(observations)
+        outputs = forward(stack.views, buffers).values.cpu()
+        mean, deviation = moments
+        values = (outputs * deviation.unsqueeze(1) + mean.unsqueeze(1)).numpy()
+        bootstraps = []
+        for row, rollout in zip(values, rollouts, strict=True):
+            bootstrap = np.zeros(len(rollout.lengths), np.float32)
+            bootstrap[~rollout.terminated] = row[: len(rollout.bootstrap_observations)]
+            bootstraps.append(bootstrap)
+        return bootstraps
+
+    def _order(self, rollouts: Sequence[Rollout], counts: Sequence[int]) -> Tensor:
+        """Minibatches as rows of the stacked data, int64 ``[K, batches, B]``."""
+        stack, size = self.stack, self.config.batch_size
+        longest = max(len(rollout) for rollout in rollouts)
+        order = np.zeros((len(rollouts), max(counts, default=0), size), np.int64)
+        for k, (agent, rollout) in enumerate(zip(stack.agents, rollouts, strict=True)):
+            generator = seeds.generator(
+                self.seed, seeds.Purpose.MINIBATCHES, agent, stack.versions[k]
+            )
+            order[k, : counts[k]] = minibatch_order(len(rollout), counts[k], size, generator)
+            order[k] += k * longest
+        return torch.from_numpy(order)
+
+    def _gradient_batch(self, data: _Data, index: Tensor, live: list[bool]) -> Tensor:
+        """Take one gradient step for each live agent; statistics ``[K, 6]``."""
+        config, network = self.config, self.stack.network
+        flat = index.reshape(-1)
+        data.gather_observations(flat, self._activations.observations)
+        activations = forward(self.stack.views, self._activations)
+        gradient, statistics = loss_gradient(
+            activations.outputs,
+            data.batch(index, flat),
+            Coefficients(config.clip, config.value_coef, config.entropy_coef),
+            network.action_nvec,
+        )
+        rows = backward(self.stack.views, activations, gradient, self._gradients)
+        norms = torch.linalg.vector_norm(rows, dim=1)
+        scale = (config.max_grad_norm / (norms + 1e-6)).clamp(max=1.0)
+        if rows.device.type != "cpu" or bool((scale < 1).any()):
+            rows.mul_(scale.unsqueeze(1))
+        for parameter, row, alive in zip(self._rows, rows, live, strict=True):
+            parameter.grad = row if alive else None
+        self._optimizer.step()
+        return torch.cat([statistics, norms.unsqueeze(1)], dim=1)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """All agents' transitions on the device, padded to the longest rollout n."""
+
+    observations: Tensor  # [K, n, F]
+    columns: Tensor  # int64 [K, n, C]
+    log_probs: Tensor  # [K, n]
+    advantages: Tensor  # [K, n]
+    targets: Tensor  # [K, n]
+
+    def gather_observations(self, flat: Tensor, out: Tensor) -> None:
+        """Copy rows ``flat`` (of K * n) into ``out`` ``[K, B, F]``."""
+        torch.index_select(self.observations.flatten(0, 1), 0, flat, out=out.view(len(flat), -1))
+
+    def batch(self, index: Tensor, flat: Tensor) -> Batch:
+        """Gather a minibatch; ``flat`` is ``index`` ``[K, B]`` as one vector."""
+        return Batch(
+            columns=self.columns.flatten(0, 1)[flat].view(*index.shape, -1),
+            log_probs=self.log_probs.flatten()[flat].view(index.shape),
+            advantages=self.advantages.flatten()[flat].view(index.shape),
+            targets=self.targets.flatten()[flat].view(index.shape),
+        )
+
+
+def _adam(stack: AgentStack, gradients: Gradients) -> tuple[torch.optim.Adam, list[Tensor]]:
+    """Adam over the stack's rows, its state being the stack's own tensors.
+
+    One parameter is one agent's row, so that an agent without a batch is left out by having no
+    gradient, and each has its own step count.
+    """
+    rows = [row.requires_grad_() for row in stack.parameters.detach().unbind(0)]
+    optimizer = torch.optim.Adam(rows, lr=1.0, eps=1e-8, fused=True)
+    for k, row in enumerate(rows):
+        optimizer.state[row] = {
+            "step": torch.tensor(float(stack.steps[k]), device=stack.device),
+            "exp_avg": stack.first_moment[k],
+            "exp_avg_sq": stack.second_moment[k],
+        }
+    return optimizer, rows
+
+
+def _stack(arrays: Sequence[NDArray[np.generic]], device: torch.device) -> Tensor:
+    """Stack arrays ``[n_k, ...]`` to ``[K, max n_k, ...]``, zeros behind the shorter ones."""
+    longest = max(len(array) for array in arrays)
+    first = arrays[0]
+    out = np.zeros((len(arrays), longest, *first.shape[1:]), first.dtype)
+    for row, array in zip(out, arrays, strict=True):
+        row[: len(array)] = array
+    return torch.from_numpy(out).to(device)
+
+
+def _to(moments: tuple[Tensor, Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
+    return moments[0].to(device), moments[1].to(device)
+
+
+def _explained_variance(values: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
+    """Share of the targets' variance that the values explain; 0 where the targets are constant."""
+    variance = float(np.var(targets)) if len(targets) else 0.0
+    return 1.0 - float(np.var(targets - values)) / variance if variance > 1e-12 else 0.0

@@ -1,0 +1,90 @@
+"""``brigade learn``: a learner as a process of its own."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from brigade.run.process import (
+    available_cores,
+    follow_parent,
+    log_to_stderr,
+    on_signals,
+    pick_device,
+    use_threads,
+)
+from brigade.run.sim import DEFAULT_BIND
+from brigade.wire.endpoints import Endpoint
+
+
+class LearnConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a learner attaches, and what it takes on."""
+
+    connect: Annotated[str, Meta(description="the simulator's address")] = DEFAULT_BIND
+    agents: Annotated[
+        str, Meta(description="agents to learn: 0-7, 0,2,5, any:4, or auto for all that are free")
+    ] = "auto"
+    device: Annotated[str, Meta(description="auto, cpu, cuda or cuda:N")] = "auto"
+    name: Annotated[
+        str | None, Meta(description="what the simulator calls this learner; host and process")
+    ] = None
+    threads: Annotated[
+        int | None, Meta(description="CPU threads of the learner; all cores but one")
+    ] = None
+
+
+class _Interrupted(BaseException):
+    """A signal came: leave in order."""
+
+
+def run_learn(config: LearnConfig) -> int:
+    """Learn until the run is over; return the process's exit code.
+
+    Raises
+    ------
+    ConfigError, AddressError
+        Something is wrong with what was asked for; nothing was started.
+    LearnerRefused
+        The simulator does not take this learner.
+    """
+    log_to_stderr()
+    endpoint = Endpoint.parse(config.connect)
+    device = pick_device(config.device)
+    use_threads(config.threads or max(1, available_cores() - 1))
+
+    import os
+
+    import torch
+
+    from brigade.learn.learner import Learner, RunOver
+    from brigade.wire.transport import LearnerSockets
+
+    name = config.name or f"{socket.gethostname()}-{os.getpid()}"
+    sockets = LearnerSockets(endpoint)
+    learner = Learner(
+        sockets, name, config.agents, torch.device(device), lambda line: print(line, flush=True)
+    )
+    caught: list[str] = []
+
+    def interrupt(signal_name: str) -> None:
+        caught.append(signal_name)
+        raise _Interrupted
+
+    on_signals(interrupt)
+    follow_parent()
+    try:
+        reason = learner.run()
+        print(f"{name}: {reason}", flush=True)
+        return 0
+    except RunOver as over:
+        print(f"brigade learn: {over}", file=sys.stderr)
+        return 1
+    except _Interrupted:
+        learner.leave(f"stopped by {caught[0]}")
+        return 130 if caught[0] == "SIGINT" else 143
+    finally:
+        sockets.close()

@@ -1,0 +1,92 @@
+"""What every process of a run does about devices, threads, signals and its parent."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from brigade.config import ConfigError
+
+PARENT_VARIABLE = "BRIGADE_PARENT"
+
+
+def pick_device(name: str) -> str:
+    """Resolve ``auto|cpu|cuda|cuda:N`` to a device that is there.
+
+    Raises
+    ------
+    ConfigError
+        It is none of these, or there is no such GPU.
+    """
+    kind, _, index = name.partition(":")
+    if name == "cpu":
+        return name
+    if kind not in ("auto", "cuda") or (kind == "auto" and index) or (":" in name and not index):
+        raise ConfigError(f"--device {name!r} is not one of auto, cpu, cuda, cuda:N")
+    if index and not index.isdecimal():
+        raise ConfigError(f"--device {name!r}: {index!r} is not the number of a GPU")
+    import torch
+
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "auto":
+        return "cuda:0" if found else "cpu"
+    if not found:
+        raise ConfigError(f"--device {name}: torch sees no CUDA GPU here; use --device cpu")
+    if int(index or 0) >= found:
+        raise ConfigError(f"--device {name}: there are {found} GPUs, cuda:0 to cuda:{found - 1}")
+    return f"cuda:{int(index or 0)}"
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_threads(count: int) -> None:
+    """Let torch compute with so many threads in this process."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def quiet_threads() -> dict[str, str]:
+    """Environment in which threads that wait sleep, for processes that share the cores."""
+    return {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "0"}
+
+
+def log_to_stderr() -> None:
+    """Write warnings as single lines to stderr."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s"
+    )
+
+
+def on_signals(handler: Callable[[str], None]) -> None:
+    """Call ``handler`` with the signal's name at SIGINT and SIGTERM; a second one ends us hard."""
+
+    def handle(number: int, frame: object) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)
+        handler(signal.Signals(number).name)
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, handle)
+
+
+def follow_parent() -> None:
+    """End in order when the launcher that started this process is gone, however it went."""
+    parent = os.environ.get(PARENT_VARIABLE, "")
+    if not parent.isdecimal():
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True, name="follow-parent").start()

@@ -1,0 +1,126 @@
+"""``brigade sim``: the simulator as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+import uuid
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from rich.console import Console
+
+from brigade._core import Scenario
+from brigade.config import ConfigError, RunConfig
+from brigade.env.scenarios import load_scenario
+from brigade.run.process import follow_parent, log_to_stderr, on_signals, use_threads
+from brigade.sim.player import network_for
+from brigade.sim.simulator import Events, RunFailed, Simulator
+from brigade.sim.view import View
+from brigade.store.checkpoint import Checkpoint
+from brigade.store.folder import RunFolder
+from brigade.wire.endpoints import Endpoint
+from brigade.wire.transport import SimulatorSockets
+
+DEFAULT_BIND = "tcp://127.0.0.1:5750"
+
+
+class SimConfig(RunConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run, and where its simulator listens."""
+
+    bind: Annotated[
+        str, Meta(description="address of the control socket; weights and experience follow it")
+    ] = DEFAULT_BIND
+    threads: Annotated[int, Meta(ge=1, description="CPU threads of the simulator")] = 1
+
+
+def settle(config: RunConfig) -> tuple[RunConfig, Scenario]:
+    """Fill in what was left open (seed, run name) and load the scenario.
+
+    Raises
+    ------
+    ConfigError
+        The scenario is unknown or does not fit, or nobody but loopback may be bound.
+    """
+    try:
+        scenario = load_scenario(config.scenario)
+        network_for(config, scenario)  # the scenario with this many seats
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"--scenario {config.scenario}: {error}") from None
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    label = "".join(c if c.isalnum() or c in "_-" else "-" for c in scenario.name)
+    name = config.run_name or f"{label}_pop{config.population_size}_{stamp}"
+    seed = secrets.randbelow(2**31) if config.seed is None else config.seed
+    return msgspec.structs.replace(config, run_name=name, seed=seed), scenario
+
+
+def run_config(config: RunConfig) -> RunConfig:
+    """Only what decides the run, out of a command's config."""
+    return RunConfig(**{name: getattr(config, name) for name in RunConfig.__struct_fields__})
+
+
+def run_sim(config: SimConfig) -> int:
+    """Play a run with whoever learns; return the process's exit code.
+
+    Raises
+    ------
+    ConfigError, AddressError, TransportError
+        Something is wrong with what was asked for; nothing was started or written.
+    """
+    log_to_stderr()
+    use_threads(config.threads)
+    endpoint = Endpoint.parse(config.bind)
+    if not endpoint.is_loopback:
+        raise ConfigError(
+            f"--bind {config.bind} can be reached from other machines, which needs keys; "
+            "bind 127.0.0.1 and let learners come through an ssh tunnel"
+        )
+    settled, scenario = settle(run_config(config))
+    return asyncio.run(_run(settled, scenario, endpoint))
+
+
+async def _run(config: RunConfig, scenario: Scenario, endpoint: Endpoint) -> int:
+    row_bytes = 4 * network_for(config, scenario).num_parameters
+    sockets = SimulatorSockets(endpoint, weights_frame_bytes=row_bytes + (1 << 20))
+    try:
+        folder = RunFolder(config)
+    except ConfigError:
+        sockets.close()
+        raise
+    console = Console()
+    view = View(config, console)
+    saved: list[str] = []
+
+    def save(content: Checkpoint, final: bool) -> None:
+        saved.append(str(folder.save(content, final=final)))
+
+    def write(row: dict[str, object]) -> None:
+        view.lag([float(lag) for lag in row["lag"]])  # type: ignore[attr-defined]
+        folder.write_metrics(row, int(row["transitions"]))  # type: ignore[call-overload]
+
+    events = Events(view.waiting, view.joined, view.left, view.progress, write, save)
+    simulator = Simulator(config, scenario, uuid.uuid4().hex, sockets, events)
+    loop = asyncio.get_running_loop()
+    on_signals(lambda name: loop.call_soon_threadsafe(simulator.stop, f"stopped by {name}"))
+    follow_parent()
+    view.say(f"run {config.run_name}, seed {config.seed}: {folder.path}")
+    view.say(f"learners attach with: brigade-learn --connect {endpoint.control}")
+    failure = None
+    with view:
+        try:
+            await simulator.run()
+        except RunFailed as error:
+            failure = str(error)
+        finally:
+            folder.close()
+            sockets.close()
+    where = f"final checkpoint: {saved[-1]}" if saved else "no checkpoint: nothing was learned"
+    view.closing(simulator.statistics, simulator.repository.newest, where)
+    if saved:
+        view.say(f"try it: brigade evaluate {saved[-1]}")
+    if failure:
+        Console(stderr=True).print(f"brigade sim: {failure}", highlight=False, soft_wrap=True)
+        return 1
+    return 0

@@ -1,0 +1,153 @@
+"""The player: plays all games at once with the acting policies, and remembers who did what.
+
+Pure but for the time it takes: no sockets, no files, no clock; every draw comes from generators
+derived from the run's seed, and all of its state can be taken out and put back.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brigade import seeds
+from brigade._core import Scenario, observation_layout
+from brigade.config import RunConfig
+from brigade.env.batched import BatchedEnv
+from brigade.policy.actor import Actor
+from brigade.policy.network import Network
+from brigade.sim.matchmaking import Matchmaker
+from brigade.sim.repository import Repository
+from brigade.sim.rollout import RolloutBuffer
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Games that ended in one step."""
+
+    agents: NDArray[np.int64]  # [m, A]: who sat where
+    returns: NDArray[np.float64]  # [m, A]: each seat's undiscounted sum of the game's own rewards
+    lengths: NDArray[np.int32]  # [m], nights
+
+
+def network_for(config: RunConfig, scenario: Scenario) -> Network:
+    """Shape of the policies of a run."""
+    env = BatchedEnv(1, scenario, config.num_agents_per_game)
+    return Network(env.num_features, env.action_nvec, config.hidden_size)
+
+
+class Player:
+    """Plays ``config.num_games`` games side by side.
+
+    Attributes
+    ----------
+    seats
+        int64 ``[G, A]``: the agent in each seat of each game.
+    buffer
+        The rollout in the making.
+    """
+
+    def __init__(
+        self, config: RunConfig, scenario: Scenario, repository: Repository, seed: int
+    ) -> None:
+        self._config = config
+        self._repository = repository
+        self._env = BatchedEnv(
+            config.num_games,
+            scenario,
+            config.num_agents_per_game,
+            max_cycles=config.max_nights,
+            seed=seeds.number(seed, seeds.Purpose.GAMES),
+        )
+        self._phase = observation_layout(scenario, config.num_agents_per_game)["phase"].start
+        self._actor = Actor(repository.network, repository.parameters)
+        self._actions = seeds.generator(seed, seeds.Purpose.ACTIONS)
+        self.matchmaker = Matchmaker(
+            config.population_size,
+            config.num_agents_per_game,
+            config.matchmaking,
+            seeds.generator(seed, seeds.Purpose.MATCHMAKING),
+        )
+        self.seats = np.stack([self.matchmaker.match() for _ in range(config.num_games)])
+        self._lanes = np.arange(self.seats.size).reshape(self.seats.shape)
+        self._actor.seat(self.seats.ravel())
+        self.buffer = RolloutBuffer(
+            config.steps_per_rollout, self.seats.size, self._env.num_features, self._env.action_nvec
+        )
+        self._env.reset()
+
+    def step(self) -> Episodes:
+        """Play one step of every game into the buffer; return the games that ended with it."""
+        env, lanes = self._env, self.seats.ravel()
+        observations = env.observations.reshape(len(lanes), -1)
+        actions, log_probs, values = self._actor.act(observations, self._actions)
+        units = self._repository
+        values = values * units.deviation.numpy()[lanes] + units.mean.numpy()[lanes]
+        signalling = observations[:, self._phase] == 1
+        step = {
+            "observations": observations.copy(),
+            "actions": actions,
+            "log_probs": log_probs,
+            "values": values,
+            "discounts": np.where(signalling, 1.0, self._config.gamma),
+        }
+        env.step(actions.reshape(*self.seats.shape, -1))
+        self.buffer.record(**step, rewards=self._training_rewards(env.rewards).ravel())
+        return self._end_games(env)
+
+    def cut(self) -> None:
+        """End the rollout here: open fragments are cut and bootstrap from what follows."""
+        observations = self._env.observations.reshape(self.seats.size, -1)
+        self.buffer.cut(self.seats.ravel(), observations.copy())
+
+    def _training_rewards(self, rewards: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mix a seat's own reward with its match's mean ("team spirit", OpenAI Five 2019)."""
+        spirit = np.float32(self._config.team_spirit)
+        return (1 - spirit) * rewards + spirit * rewards.mean(axis=1, keepdims=True)
+
+    def _end_games(self, env: BatchedEnv) -> Episodes:
+        """Close the fragments of games that ended, and seat others in the games that follow."""
+        ended = np.flatnonzero(env.terminated | env.truncated)
+        agents = self.seats[ended].copy()
+        if len(ended):
+            num_seats = self.seats.shape[1]
+            self.buffer.end(
+                self._lanes[ended].ravel(),
+                agents.ravel(),
+                env.terminated[ended].repeat(num_seats),
+                env.truncated[ended].repeat(num_seats),
+                env.final_observations[ended].reshape(len(ended) * num_seats, -1),
+            )
+            for game in ended:
+                self.seats[game] = self.matchmaker.match()
+            self._actor.seat(self.seats.ravel())
+        return Episodes(agents, env.returns[ended].copy(), env.lengths[ended].copy())
+
+    def state(self) -> dict[str, Any]:
+        """Everything between two rollouts, as plain values, bytes and arrays."""
+        return {
+            "games": self._env.get_state(),
+            "seats": self.seats.copy(),
+            "games_played": self.matchmaker.games.copy(),
+            "matchmaking": json.dumps(self.matchmaker.generator.bit_generator.state),
+            "actions": json.dumps(self._actions.bit_generator.state),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state that :meth:`state` gave.
+
+        Raises
+        ------
+        ValueError
+            It does not fit this run.
+        """
+        self._env.set_state(bytes(state["games"]))
+        self.seats[:] = state["seats"]
+        self.matchmaker.games[:] = state["games_played"]
+        self.matchmaker.generator.bit_generator.state = json.loads(state["matchmaking"])
+        self._actions.bit_generator.state = json.loads(state["actions"])
+        self._actor.seat(self.seats.ravel())
+        self.buffer.clear()

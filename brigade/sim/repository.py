@@ -1,0 +1,69 @@
+"""The policy repository: every agent's newest state, and the policies that play."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from brigade.policy.network import Network
+from brigade.ppo import normaliser
+from brigade.ppo.agents import AgentState
+
+
+class Repository:
+    """Agents' states by version, and the stacked parameters that act.
+
+    New states only *arrive*; they begin to act when the simulator says so, between two rollouts.
+    That, and not the moment of arrival, decides the result.
+
+    Attributes
+    ----------
+    parameters
+        float32 ``[P, D]``: the acting policies.
+    mean, deviation
+        float32 ``[P]``: the acting policies' value units.
+    acting
+        Version that acts, for each agent that has one.
+    """
+
+    def __init__(self, network: Network, population_size: int) -> None:
+        self.network = network
+        self.parameters = torch.zeros(population_size, network.num_parameters)
+        self.mean = torch.zeros(population_size)
+        self.deviation = torch.ones(population_size)
+        self.acting: dict[int, int] = {}
+        self._states: dict[int, dict[int, AgentState]] = {a: {} for a in range(population_size)}
+
+    def add(self, agent: int, state: AgentState) -> bool:
+        """Take an agent's new version in; False where it, or a newer one, was there before."""
+        versions = self._states[agent]
+        if versions and state.version <= max(versions):
+            return False
+        versions[state.version] = state
+        return True
+
+    @property
+    def newest(self) -> dict[int, int]:
+        """Newest version of each agent that has any."""
+        return {agent: max(versions) for agent, versions in self._states.items() if versions}
+
+    def state(self, agent: int, version: int | None = None) -> AgentState | None:
+        """Return an agent's state at a version (by default the newest), None where there is none."""
+        versions = self._states[agent]
+        if not versions:
+            return None
+        return versions.get(max(versions) if version is None else version)
+
+    def act_with(self, versions: Mapping[int, int]) -> None:
+        """Let these versions act, and forget what came before the oldest still needed."""
+        for agent, version in versions.items():
+            state = self._states[agent][version]
+            if self.acting.get(agent) != version:
+                self.parameters[agent].copy_(torch.from_numpy(state.parameters))
+                moments = normaliser.moments(torch.from_numpy(state.statistics)[None])
+                self.mean[agent], self.deviation[agent] = moments[0][0], moments[1][0]
+                self.acting[agent] = version
+            self._states[agent] = {
+                v: s for v, s in self._states[agent].items() if v >= version
+            }

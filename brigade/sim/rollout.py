@@ -1,0 +1,147 @@
+"""Rollouts: every seat's steps, kept so that each agent's fragments can be taken out whole.
+
+A *lane* is one seat of one game; T steps of all L lanes make a rollout. A fragment is a stretch of
+a lane within one game, so of one agent: it ends where the game ends (terminated or truncated) or
+where the rollout does (cut).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+
+
+class RolloutBuffer:
+    """Room for T steps of L lanes, filled step by step and read agent by agent."""
+
+    def __init__(
+        self, steps: int, num_lanes: int, num_features: int, action_nvec: tuple[int, ...]
+    ) -> None:
+        def room(*shape: int, dtype: type = np.float32) -> NDArray[np.float32]:
+            return np.zeros((num_lanes, steps, *shape), dtype)
+
+        self.steps = steps
+        narrow = np.uint8 if max(action_nvec) <= 256 else np.int32
+        self._columns: dict[str, Array] = {
+            "observations": room(num_features),
+            "actions": room(len(action_nvec), dtype=narrow),
+            "log_probs": room(),
+            "values": room(),
+            "rewards": room(),
+            "discounts": room(),
+        }
+        self._num_features = num_features
+        self._lanes = np.arange(num_lanes)
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin a new rollout; lanes in the middle of a game go on in a new fragment."""
+        self.filled = 0
+        self._start = np.zeros(len(self._lanes), np.int64)
+        self._fragments: list[_Fragments] = []
+
+    def record(self, **step: Array) -> None:
+        """Keep one step of every lane: ``observations`` ``[L, F]``, ``actions`` ``[L, C]``, ...
+
+        The names are the ones of a message: ``log_probs``, ``values``, ``rewards``, ``discounts``.
+        """
+        for name, column in self._columns.items():
+            column[:, self.filled] = step[name]
+        self.filled += 1
+
+    def end(
+        self,
+        lanes: NDArray[np.int64],
+        agents: NDArray[np.int64],
+        terminated: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        next_observations: NDArray[np.float32],
+    ) -> None:
+        """End the fragments of ``lanes`` with the last recorded step.
+
+        Parameters
+        ----------
+        lanes, agents
+            int64 ``[m]``: which, and who sat there.
+        terminated, truncated
+            bool ``[m]``: how the game ended; neither where the rollout cuts it.
+        next_observations
+            float32 ``[m, F]``: what follows the last step; not kept where terminated.
+        """
+        lasting = lanes[self._start[lanes] < self.filled]
+        if len(lasting) < len(lanes):  # a lane whose last fragment ended with this very step
+            chosen = np.isin(lanes, lasting)
+            lanes, agents, terminated, truncated = (
+                array[chosen] for array in (lanes, agents, terminated, truncated)
+            )
+            next_observations = next_observations[chosen]
+        starts = self._start[lanes].copy()
+        self._fragments.append(
+            _Fragments(lanes, starts, self.filled, agents, terminated, truncated, next_observations)
+        )
+        self._start[lanes] = self.filled
+
+    def cut(self, agents: NDArray[np.int64], observations: NDArray[np.float32]) -> None:
+        """End all lanes' open fragments: ``agents`` ``[L]``, following ``observations`` ``[L, F]``."""
+        none = np.zeros(len(self._lanes), np.bool_)
+        self.end(self._lanes, agents, none, none, observations)
+
+    def arrays(self, agent: int, policy_version: int) -> dict[str, Array]:
+        """Take out one agent's fragments, in new arrays named and shaped as in a message."""
+        mine = [fragments.of(agent) for fragments in self._fragments]
+        lanes = np.concatenate([f.lanes for f in mine])
+        starts = np.concatenate([f.starts for f in mine])
+        lengths = np.concatenate([np.full(len(f.lanes), f.stop) - f.starts for f in mine])
+        terminated = np.concatenate([f.terminated for f in mine])
+        first = np.cumsum(lengths) - lengths
+        rows = np.repeat(lanes * self.steps + starts - first, lengths) + np.arange(lengths.sum())
+        taken: dict[str, Array] = {
+            name: np.take(column.reshape(-1, *column.shape[2:]), rows, axis=0)
+            for name, column in self._columns.items()
+        }
+        return taken | {
+            "lengths": lengths.astype(np.int32),
+            "terminated": terminated,
+            "truncated": np.concatenate([f.truncated for f in mine]),
+            "policy_versions": np.full(len(lengths), policy_version, np.int64),
+            "bootstrap_observations": np.concatenate(
+                [f.next_observations[~f.terminated] for f in mine]
+            ),
+        }
+
+
+class _Fragments:
+    """Fragments that ended with one step; the fields are parallel ``[m]``."""
+
+    def __init__(
+        self,
+        lanes: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        stop: int,
+        agents: NDArray[np.int64],
+        terminated: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        next_observations: NDArray[np.float32],
+    ) -> None:
+        self.lanes = lanes
+        self.starts = starts
+        self.stop = stop
+        self.agents = agents
+        self.terminated = terminated
+        self.truncated = truncated
+        self.next_observations = next_observations
+
+    def of(self, agent: int) -> _Fragments:
+        """Only one agent's."""
+        mine = self.agents == agent
+        return _Fragments(
+            self.lanes[mine],
+            self.starts[mine],
+            self.stop,
+            self.agents[mine],
+            self.terminated[mine],
+            self.truncated[mine],
+            self.next_observations[mine],
+        )

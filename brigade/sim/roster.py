@@ -1,0 +1,120 @@
+"""The roster: which learner has which agents. Pure: events in, answers out, time as an argument."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from brigade.agent_numbers import format_agents, parse_agents
+
+
+@dataclass
+class Lease:
+    """A learner's right to a number of agents, kept by staying in touch."""
+
+    peer: bytes  # the learner's identity on the control socket
+    name: str
+    device: str
+    agents: tuple[int, ...]
+    slot: int
+    last_seen: float  # seconds on a monotonic clock
+
+
+class Refused(ValueError):
+    """A learner cannot have what it asks for; ``final`` where asking again will not help."""
+
+    def __init__(self, reason: str, *, final: bool = True) -> None:
+        super().__init__(reason)
+        self.final = final
+
+
+class Roster:
+    """Grants agents to learners, one learner an agent.
+
+    Parameters
+    ----------
+    population_size
+        Number of agents P.
+    patience
+        Seconds of silence after which a lease runs out.
+    """
+
+    def __init__(self, population_size: int, patience: float) -> None:
+        self.population_size = population_size
+        self.patience = patience
+        self.leases: dict[bytes, Lease] = {}
+
+    def join(self, peer: bytes, name: str, device: str, wanted: str, now: float) -> Lease:
+        """Grant ``wanted`` (``"0-3,6"``, ``"auto"``: all that are free, ``"any:4"``) to a learner.
+
+        Raises
+        ------
+        Refused
+            The agents do not exist or are taken.
+        """
+        agents = self._choose(wanted)
+        used = {lease.slot for lease in self.leases.values()}
+        slot = next(slot for slot in range(len(used) + 1) if slot not in used)
+        lease = Lease(peer, name, device, agents, slot, now)
+        self.leases[peer] = lease
+        return lease
+
+    def heard(self, peer: bytes, now: float) -> bool:
+        """Note a sign of life; False where the learner has no lease."""
+        lease = self.leases.get(peer)
+        if lease is not None:
+            lease.last_seen = now
+        return lease is not None
+
+    def leave(self, peer: bytes) -> Lease | None:
+        """End a learner's lease and return it, if there was one."""
+        return self.leases.pop(peer, None)
+
+    def expire(self, now: float) -> list[Lease]:
+        """End and return the leases of learners silent for too long."""
+        lost = [x for x in self.leases.values() if now - x.last_seen > self.patience]
+        for lease in lost:
+            del self.leases[lease.peer]
+        return lost
+
+    def lease_of(self, agent: int) -> Lease | None:
+        """Find the learner of an agent."""
+        return next((x for x in self.leases.values() if agent in x.agents), None)
+
+    @property
+    def free(self) -> list[int]:
+        """Agents without a learner."""
+        taken = {agent for lease in self.leases.values() for agent in lease.agents}
+        return [agent for agent in range(self.population_size) if agent not in taken]
+
+    def _choose(self, wanted: str) -> tuple[int, ...]:
+        free = self.free
+        some = re.fullmatch(r"any:(\d{1,9})", wanted)
+        if wanted == "auto" or some:
+            count = int(some.group(1)) if some else max(1, len(free))
+            if count < 1:
+                raise Refused(f"--agents {wanted} asks for no agent")
+            if count > self.population_size:
+                raise Refused(
+                    f"--agents {wanted}: the population has {self.population_size} agents"
+                )
+            if count > len(free):
+                raise Refused(
+                    f"--agents {wanted}: {len(free)} of {self.population_size} agents are free"
+                )
+            return tuple(free[:count])
+        try:
+            agents = parse_agents(wanted)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        if agents[-1] >= self.population_size:
+            raise Refused(
+                f"--agents {wanted}: the population has agents 0-{self.population_size - 1}"
+            )
+        taken = sorted(set(agents) - set(free))
+        if taken:
+            names = sorted({x.name for x in self.leases.values() if set(x.agents) & set(taken)})
+            raise Refused(
+                f"--agents {wanted}: {format_agents(taken)} already taken by {', '.join(names)}"
+            )
+        return agents

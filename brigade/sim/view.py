@@ -1,0 +1,202 @@
+"""What a person sees of a run: one live view in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from brigade.agent_numbers import format_agents
+from brigade.config import RunConfig
+from brigade.sim.roster import Lease
+from brigade.sim.simulator import Simulator
+from brigade.sim.statistics import Statistics
+
+
+@dataclass
+class Snapshot:
+    """The figures of one moment."""
+
+    episodes: int = 0
+    transitions: int = 0
+    share: float = 0.0
+    returns: list[float] = field(default_factory=list)  # each agent's, over its last games
+    lag: float = math.nan
+    seconds: float = 0.0  # since the first game began
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Episodes and agent-transitions a second."""
+        seconds = max(self.seconds, 1e-9)
+        return self.episodes / seconds, self.transitions / seconds
+
+    @property
+    def seconds_left(self) -> float:
+        """Time until the end at this pace."""
+        return self.seconds * (1 - self.share) / self.share if self.share else math.nan
+
+    @property
+    def known_returns(self) -> list[float]:
+        """Returns of the agents that have finished a game."""
+        return [value for value in self.returns if not math.isnan(value)]
+
+
+class View:
+    """Shows a run's progress, and at its end what came of it."""
+
+    def __init__(self, config: RunConfig, console: Console) -> None:
+        self._config = config
+        self._console = console
+        self._snapshot = Snapshot()
+        self._first: list[float] = []
+        self._status = "waiting for learners"
+        self._started: float | None = None
+        self._next_line = config.log_interval
+        self._live = Live(
+            get_renderable=self._render, console=console, refresh_per_second=4, transient=True
+        )
+
+    def __enter__(self) -> View:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line above the view."""
+        self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    def waiting(self, agents: list[int]) -> None:
+        """Name the agents that have no learner."""
+        if agents:
+            self._status = f"waiting for a learner of {format_agents(agents)}"
+            self.say(self._status)
+        else:
+            self._status = "playing"
+
+    def joined(self, lease: Lease) -> None:
+        """Tell of a learner that has come."""
+        self.say(f"{lease.name} learns {format_agents(lease.agents)} on {lease.device}")
+
+    def left(self, lease: Lease, why: str) -> None:
+        """Tell of a learner that has gone."""
+        self.say(f"{lease.name} ({format_agents(lease.agents)}) is gone: {why}")
+
+    def lag(self, lags: list[float]) -> None:
+        """Note the policy lag of the last update."""
+        self._snapshot.lag = max(lags, default=math.nan)
+
+    def progress(self, simulator: Simulator) -> None:
+        """Take a look at the run after a rollout."""
+        statistics = simulator.statistics
+        now = time.monotonic()
+        if self._started is None:
+            self._started = now - simulator.times.play
+        self._status = "playing"
+        self._snapshot = Snapshot(
+            episodes=statistics.total_episodes,
+            transitions=statistics.total_transitions,
+            share=simulator.progress_share,
+            returns=statistics.mean_returns(),
+            lag=self._snapshot.lag,
+            seconds=now - self._started,
+        )
+        if not self._first and self._snapshot.known_returns:
+            self._first = self._snapshot.known_returns
+        if not self._console.is_terminal and statistics.total_episodes >= self._next_line:
+            interval = self._config.log_interval
+            self._next_line = (statistics.total_episodes // interval + 1) * interval
+            self.say(self._line())
+
+    def _line(self) -> str:
+        s = self._snapshot
+        episodes, transitions = s.rates
+        returns = s.known_returns
+        spread = f"{min(returns):,.0f}..{max(returns):,.0f}" if returns else "-"
+        return (
+            f"{s.share:4.0%}  {s.episodes:,} episodes  {episodes:,.1f} episodes/s  "
+            f"{transitions:,.0f} transitions/s  return {_mean(returns):,.1f} ({spread})  "
+            f"lag {s.lag:.0f}  {_duration(s.seconds_left)} left"
+        )
+
+    def _render(self) -> RenderableType:
+        s, config = self._snapshot, self._config
+        episodes, transitions = s.rates
+        returns = s.known_returns
+        title = Text.assemble(
+            ("brigade  ", "bold"),
+            (f"{config.run_name}", "cyan"),
+            f"  {config.population_size} agents on {config.scenario}  ",
+            (self._status, "dim"),
+        )
+        bar = Table.grid(padding=(0, 2))
+        bar.add_row(
+            ProgressBar(total=1.0, completed=s.share, width=36),
+            f"{s.share:.0%}",
+            f"{s.episodes:,} of {config.num_episodes:,} episodes",
+            f"{_duration(s.seconds_left)} left" if s.share else "",
+        )
+        figures = Table.grid(padding=(0, 3))
+        for _ in range(5):
+            figures.add_column(justify="left")
+        names = ("mean return", "agents from..to", "episodes/s", "transitions/s", "policy lag")
+        figures.add_row(*(Text(name, style="dim") for name in names))
+        figures.add_row(
+            Text(f"{_mean(returns):,.1f}" if returns else "-", style="bold"),
+            f"{min(returns):,.1f}..{max(returns):,.1f}" if returns else "-",
+            f"{episodes:,.1f}",
+            f"{transitions:,.0f}",
+            "-" if math.isnan(s.lag) else f"{s.lag:.0f}",
+        )
+        return Group(title, bar, figures)
+
+    def closing(self, statistics: Statistics, versions: dict[int, int], where: str) -> None:
+        """Print each agent's record, what was learned, and where it lies."""
+        self._live.stop()
+        table = Table(title=None, header_style="bold", show_edge=False, pad_edge=False)
+        for name in ("agent", "games", "updates", "mean return", "last games"):
+            table.add_column(name, justify="right")
+        for agent, recent in enumerate(statistics.recent):
+            values = list(recent)[-100:]
+            table.add_row(
+                str(agent),
+                f"{statistics.match_counts[agent]:,}",
+                str(versions.get(agent, 0)),
+                f"{_mean(values):,.1f}" if values else "-",
+                str(len(values)),
+            )
+        self._console.print(table)
+        s = self._snapshot
+        _, transitions = s.rates
+        self.say(
+            f"{s.episodes:,} games, {s.transitions:,} agent-transitions in "
+            f"{_duration(s.seconds)} ({transitions:,.0f} a second)"
+        )
+        if self._first and s.known_returns:
+            self.say(
+                f"mean return {_mean(self._first):,.1f} at first, {_mean(s.known_returns):,.1f} "
+                f"at last (games cut at {self._config.max_nights} nights)"
+            )
+        self.say(where)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
+
+
+def _duration(seconds: float) -> str:
+    if math.isnan(seconds):
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,1 @@
+"""Files of a run: its folder, checkpoints and metrics. Nothing else writes to disk."""

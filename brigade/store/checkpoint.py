@@ -1,0 +1,192 @@
+"""Checkpoints: one file, written whole or not at all, and loaded without running code in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from brigade._core import Scenario
+from brigade.config import ConfigError, RunConfig, convert
+from brigade.policy.network import Network
+from brigade.ppo.agents import AgentState
+
+FORMAT = 1
+
+
+class CheckpointError(ValueError):
+    """A file is not a checkpoint that can be used: one line that names it and says why."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All of a run at one moment, between two rollouts.
+
+    ``agents`` are the learners' newest states; ``statistics`` and ``simulator`` are what
+    ``Statistics.to_dict`` and ``Simulator.state`` give.
+    """
+
+    run: str  # the run's id
+    config: RunConfig
+    scenario: Scenario
+    network: Network
+    agents: list[AgentState]
+    statistics: dict[str, Any]
+    simulator: dict[str, Any]
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint to ``path``: under another name first, synced, then renamed.
+
+    Raises
+    ------
+    OSError
+        It cannot be written (a full disk, say); what was at ``path`` is still there.
+    """
+    c = checkpoint
+    content = {
+        "format": FORMAT,
+        "run": c.run,
+        "scenario_name": c.scenario.name,
+        "scenario": c.scenario.to_dict(),
+        "population_size": c.config.population_size,
+        "total_episodes": c.statistics["total_episodes"],
+        "config": _plain(c.config),
+        "network": {
+            "num_features": c.network.num_features,
+            "action_nvec": list(c.network.action_nvec),
+            "hidden_size": c.network.hidden_size,
+        },
+        "policies": {
+            agent: c.network.state_dict(torch.from_numpy(state.parameters))
+            for agent, state in enumerate(c.agents)
+        },
+        "optimizers": {
+            agent: {
+                "first_moment": torch.from_numpy(state.first_moment),
+                "second_moment": torch.from_numpy(state.second_moment),
+                "steps": state.steps,
+            }
+            for agent, state in enumerate(c.agents)
+        },
+        "normalizers": {a: torch.from_numpy(s.statistics) for a, s in enumerate(c.agents)},
+        "versions": {a: s.version for a, s in enumerate(c.agents)},
+        "statistics": c.statistics,
+        "simulator": {name: _storable(value) for name, value in c.simulator.items()},
+    }
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint; nothing in the file is run.
+
+    Raises
+    ------
+    CheckpointError
+        There is no such file, or it is not a whole checkpoint of this format.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise CheckpointError(f"{path} is a folder; name a checkpoint in it") from None
+    except Exception as error:  # torch raises many kinds for a file that is not one of its own
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path} is not a readable checkpoint: {reason[:200]}") from None
+    try:
+        return _read(content)
+    except (CheckpointError, ConfigError) as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path} is not a whole checkpoint: {type(error).__name__}: {error}"
+        ) from None
+
+
+def _read(content: Mapping[str, Any]) -> Checkpoint:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"not a checkpoint of format {FORMAT}")
+    config = convert(RunConfig, content["config"])
+    shape = content["network"]
+    network = Network(
+        int(shape["num_features"]), tuple(map(int, shape["action_nvec"])), int(shape["hidden_size"])
+    )
+    agents = []
+    for agent in range(config.population_size):
+        optimizer = content["optimizers"][agent]
+        state = AgentState(
+            int(content["versions"][agent]),
+            int(optimizer["steps"]),
+            network.row(content["policies"][agent]).numpy(),
+            optimizer["first_moment"].numpy(),
+            optimizer["second_moment"].numpy(),
+            content["normalizers"][agent].numpy(),
+        )
+        check_state(network, state)
+        agents.append(state)
+    return Checkpoint(
+        str(content["run"]),
+        config,
+        Scenario(name=content["scenario_name"], **content["scenario"]),
+        network,
+        agents,
+        content["statistics"],
+        {name: _restored(value) for name, value in content["simulator"].items()},
+    )
+
+
+def check_state(network: Network, state: AgentState) -> None:
+    """Check an agent's arrays.
+
+    Raises
+    ------
+    CheckpointError
+        A shape or dtype is wrong, or a number is not finite.
+    """
+    rows = np.dtype(np.float32), (network.num_parameters,)
+    for name, array in state.arrays().items():
+        dtype, shape = (np.dtype(np.float64), (3,)) if name == "statistics" else rows
+        if array.dtype != dtype or array.shape != shape:
+            raise CheckpointError(f"{name} is {array.dtype}{array.shape}, not {dtype}{shape}")
+        if not np.isfinite(array).all():
+            raise CheckpointError(f"{name} has numbers that are not finite")
+
+
+def _plain(config: RunConfig) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in config.__struct_fields__}
+
+
+def _storable(value: Any) -> Any:
+    """Bytes and arrays as tensors, which load without unpickling anything of NumPy's."""
+    if isinstance(value, bytes):
+        return torch.frombuffer(bytearray(value), dtype=torch.uint8)
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+
+def _restored(value: Any) -> Any:
+    return value.numpy() if isinstance(value, torch.Tensor) else value
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself last through a crash."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

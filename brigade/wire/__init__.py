@@ -1,0 +1,1 @@
+"""What passes between simulator and learners: messages (pure) and their transport (ZeroMQ)."""

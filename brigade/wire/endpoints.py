@@ -1,0 +1,95 @@
+"""Where the sockets of a run are: all derived from the one address that people type.
+
+From a base ``tcp://HOST:P``: control at P, weights at P+1, experience of slot i at P+2+i. From a
+base ``ipc://PATH``: PATH, ``PATH-weights``, ``PATH-experience-i``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+MAX_SLOTS = 4096
+
+
+class AddressError(ValueError):
+    """An address that cannot be used: one line that names it and the way out."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The base address of a run's sockets."""
+
+    scheme: str  # "tcp" or "ipc"
+    place: str  # host or path
+    port: int = 0  # 0 with ipc
+
+    @classmethod
+    def parse(cls, address: str) -> Endpoint:
+        """Read ``tcp://HOST:PORT`` or ``ipc://PATH``.
+
+        Raises
+        ------
+        AddressError
+            It is neither, or the ports that follow from PORT do not exist.
+        """
+        tcp = re.fullmatch(r"tcp://(\[[0-9a-fA-F:.%\w]+\]|[^:/\[\]]+):(\d{1,5})", address)
+        if tcp:
+            host, port = tcp.group(1), int(tcp.group(2))
+            if not 1 <= port <= 65535 - 2:
+                raise AddressError(f"{address!r}: the port must lie between 1 and {65535 - 2}")
+            return cls("tcp", host, port)
+        ipc = re.fullmatch(r"ipc://(.+)", address)
+        if ipc:
+            if len(ipc.group(1)) > 80:
+                raise AddressError(f"{address!r}: the path of an ipc address has at most 80 bytes")
+            return cls("ipc", ipc.group(1))
+        raise AddressError(f"{address!r} is not an address such as tcp://HOST:5750 or ipc://PATH")
+
+    @property
+    def control(self) -> str:
+        """Where learners say hello."""
+        return self.at("")
+
+    @property
+    def weights_suffix(self) -> str:
+        """What a welcome says of the weights socket: a port, or the path's suffix."""
+        return str(self.port + 1) if self.scheme == "tcp" else "-weights"
+
+    def experience_suffix(self, slot: int) -> str:
+        """What a welcome says of a slot's experience socket.
+
+        Raises
+        ------
+        AddressError
+            There is no such port.
+        """
+        if self.scheme == "ipc":
+            return f"-experience-{slot}"
+        port = self.port + 2 + slot
+        if port > 65535 or slot >= MAX_SLOTS:
+            raise AddressError(f"no port is left for learner slot {slot} behind {self.control}")
+        return str(port)
+
+    def at(self, suffix: str) -> str:
+        """Full address of a socket, given its suffix from a welcome ("" is control).
+
+        Raises
+        ------
+        AddressError
+            The suffix is not one that this kind of address can have.
+        """
+        if self.scheme == "tcp":
+            port = suffix or str(self.port)
+            if not re.fullmatch(r"\d{1,5}", port) or not 1 <= int(port) <= 65535:
+                raise AddressError(f"{suffix!r} is not a port")
+            return f"tcp://{self.place}:{port}"
+        if not re.fullmatch(r"[\w-]*", suffix):
+            raise AddressError(f"{suffix!r} is not the suffix of an ipc address")
+        return f"ipc://{self.place}{suffix}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        local = self.place in ("localhost", "[::1]") or self.place.startswith("127.")
+        return self.scheme == "ipc" or local

@@ -1,0 +1,268 @@
+"""Messages: a typed msgpack header and raw arrays. Encoding makes frames, and sends nothing.
+
+A message is a list of frames. The first is a msgpack map: the header's fields, ``type``, and
+``arrays``, a list of ``[name, dtype, shape]``; then comes one frame of raw bytes per array, in C
+order, little-endian. Everything in a frame is untrusted until :func:`decode` has returned: unknown
+types and fields, other dtypes, sizes that do not fit and numbers that are not finite are refused
+with a :class:`BadMessage`. Nothing is ever unpickled or evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Annotated, Any, Literal
+
+import msgpack
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+PROTOCOL = 1
+
+# dtypes that may be on the wire, by NumPy's name with byte order.
+DTYPES = {name: np.dtype(name) for name in ("<f4", "<f8", "<i4", "<i8", "|u1", "|b1")}
+MAX_HEADER_BYTES = 1 << 20
+MAX_ARRAYS = 1 << 14
+MAX_DIMENSIONS = 4
+
+Array = NDArray[np.generic]
+Arrays = Mapping[str, Array]
+Frame = bytes | memoryview
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Count = Annotated[int, Meta(ge=0, le=2**62)]
+
+
+class BadMessage(ValueError):
+    """What was received is not a message of this protocol; the sentence says why."""
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
+    """What every header has: the protocol's version. A header's type is its class's name."""
+
+    protocol: Literal[1] = PROTOCOL
+
+
+class Hello(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
+    """A learner asks to join (control). ``run`` is set where it comes back to a run it knows."""
+
+    name: Name
+    agents: Name
+    device: Name
+    run: str = ""
+
+
+class Granted(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """An agent that a learner gets: ``state`` tells that its arrays are in the welcome."""
+
+    agent: Count
+    version: Count
+    steps: Count
+    state: bool
+
+
+class Welcome(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
+    """The simulator's yes (control), with all that a learner needs to know.
+
+    Arrays: for each granted agent with ``state``, ``"{agent}/{array}"`` with the four arrays of
+    an agent's state. ``weights`` and ``experience`` say where to connect: a port of the host that
+    control was reached at, or the suffix of its ``ipc`` path.
+    """
+
+    run: Name
+    slot: Count
+    weights: Name
+    experience: Name
+    config: dict[str, Any]
+    num_features: Count
+    action_nvec: list[Count]
+    agents: list[Granted]
+
+
+class Refusal(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
+    """The simulator's no (control), in one sentence. ``final``: asking again will not help."""
+
+    reason: str
+    final: bool = True
+
+
+class Weights(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
+    """An agent's new version (weights), with its whole state and what the update was like.
+
+    Each update uses one rollout, so the next one that the agent needs has ``version`` as its
+    sequence number. Arrays: ``parameters``, ``first_moment``, ``second_moment`` float32 ``[D]``,
+    ``statistics`` float64 ``[3]``.
+    """
+
+    run: Name
+    agent: Count
+    version: Count
+    steps: Count
+    metrics: dict[str, float] = {}
+
+
+class Acknowledge(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
+    """The simulator has this version (control): it need not be published again."""
+
+    run: Name
+    agent: Count
+    version: Count
+
+
+class Experience(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
+    """One agent's part of one rollout (experience): n transitions in M fragments.
+
+    Arrays: ``observations`` float32 ``[n, F]``, ``actions`` uint8 or int32 ``[n, C]``,
+    ``log_probs``, ``values``, ``rewards``, ``discounts`` float32 ``[n]``, ``lengths`` int32
+    ``[M]``, ``terminated``, ``truncated`` bool ``[M]`` (how the fragment ended; neither: cut by
+    the rollout's end), ``policy_versions`` int64 ``[M]``, ``bootstrap_observations`` float32
+    ``[fragments that did not terminate, F]``.
+    """
+
+    run: Name
+    agent: Count
+    sequence: Count
+    progress: Annotated[float, Meta(ge=0, le=1)]
+
+
+class Heartbeat(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
+    """Either side is alive (control)."""
+
+    run: Name
+
+
+class Goodbye(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
+    """A learner leaves (control); its agents are free."""
+
+    run: Name
+    reason: str = ""
+
+
+class Stop(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
+    """The run is over (control): learners leave. ``failed`` where it ended by an error."""
+
+    run: Name
+    reason: str
+    failed: bool = False
+
+
+Message = (
+    Hello | Welcome | Refusal | Weights | Acknowledge | Experience | Heartbeat | Goodbye | Stop
+)
+
+
+class _Spec(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One array's entry in a header."""
+
+    name: Name
+    dtype: str
+    shape: list[Count]
+
+
+def encode(header: Header, arrays: Arrays | None = None) -> list[Frame]:
+    """Make the frames of a message; arrays are not copied, so they must stay as they are.
+
+    Raises
+    ------
+    BadMessage
+        An array's dtype is not on the list (objects, say), so it cannot be sent.
+    """
+    specs, frames = [], []
+    for name, array in (arrays or {}).items():
+        whole = np.ascontiguousarray(array)
+        dtype = whole.dtype.newbyteorder("<").str
+        if dtype not in DTYPES:
+            raise BadMessage(f"array {name!r} has dtype {array.dtype}, not one of {list(DTYPES)}")
+        specs.append([name, dtype, list(whole.shape)])
+        frames.append(memoryview(whole.astype(dtype, copy=False).reshape(-1)).cast("B"))
+    body = msgspec.to_builtins(header) | {"arrays": specs}
+    packed: bytes = msgpack.packb(body)
+    return [packed, *frames]
+
+
+def decode(frames: Sequence[Frame]) -> tuple[Message, dict[str, Array]]:
+    """Check frames and read them: the header and its arrays, which share the frames' memory.
+
+    Raises
+    ------
+    BadMessage
+        The frames are not a message; nothing of them should be used.
+    """
+    if not frames:
+        raise BadMessage("a message without frames")
+    if len(frames[0]) > MAX_HEADER_BYTES:
+        raise BadMessage(f"a header of {len(frames[0])} bytes, over {MAX_HEADER_BYTES}")
+    try:
+        body = msgpack.unpackb(frames[0], raw=False, strict_map_key=True)
+    except Exception as error:  # msgpack raises many kinds, none of them an error of ours
+        raise BadMessage(f"a header that is not msgpack: {error}") from None
+    if not isinstance(body, dict):
+        raise BadMessage(f"a header that is a {type(body).__name__}, not a map")
+    if body.get("protocol") != PROTOCOL:
+        raise BadMessage(f"protocol {body.get('protocol')!r}; this is protocol {PROTOCOL}")
+    specs = body.pop("arrays", [])
+    try:
+        header = msgspec.convert(body, Message)
+        entries = msgspec.convert(specs, list[_Spec])
+    except (msgspec.ValidationError, ValueError) as error:
+        raise BadMessage(f"a header that does not fit: {error}") from None
+    if len(entries) != len(frames) - 1 or len(entries) > MAX_ARRAYS:
+        raise BadMessage(f"{len(frames) - 1} array frames for {len(entries)} arrays")
+    arrays = {
+        entry.name: _read(entry, frame) for entry, frame in zip(entries, frames[1:], strict=True)
+    }
+    if len(arrays) != len(entries):
+        raise BadMessage("two arrays of one name")
+    return header, arrays
+
+
+def _read(entry: _Spec, frame: Frame) -> Array:
+    """View a frame as the array that its entry describes."""
+    dtype = DTYPES.get(entry.dtype)
+    if dtype is None:
+        raise BadMessage(f"array {entry.name!r} has dtype {entry.dtype!r}, not on the list")
+    if len(entry.shape) > MAX_DIMENSIONS:
+        raise BadMessage(f"array {entry.name!r} has {len(entry.shape)} dimensions")
+    size = len(memoryview(frame).cast("B")) if len(frame) else 0
+    if prod(entry.shape) * dtype.itemsize != size:
+        raise BadMessage(f"array {entry.name!r}: {size} bytes for {entry.dtype}{entry.shape}")
+    array = np.frombuffer(frame, dtype).reshape(entry.shape) if size else np.empty(
+        entry.shape, dtype
+    )
+    if dtype.kind == "b" and size and array.view(np.uint8).max() > 1:
+        raise BadMessage(f"array {entry.name!r} has booleans other than 0 and 1")
+    if dtype.kind == "f" and not np.isfinite(array).all():
+        raise BadMessage(f"array {entry.name!r} has numbers that are not finite")
+    return array
+
+
+def require(
+    arrays: Arrays, expected: Mapping[str, tuple[str, tuple[int | None, ...]]]
+) -> None:
+    """Check that a message brought just these arrays.
+
+    Parameters
+    ----------
+    expected
+        For each name the kinds of dtype allowed (NumPy's kind letters, with the item size: such as
+        ``"f4"``; several separated by ``|``) and the shape, None standing for any length.
+
+    Raises
+    ------
+    BadMessage
+        An array is missing, superfluous, or of another dtype or shape.
+    """
+    if set(arrays) != set(expected):
+        raise BadMessage(f"arrays {sorted(arrays)} instead of {sorted(expected)}")
+    for name, (dtypes, shape) in expected.items():
+        array = arrays[name]
+        fits = array.ndim == len(shape) and all(
+            want is None or want == have for want, have in zip(shape, array.shape, strict=True)
+        )
+        if array.dtype.str[1:] not in dtypes.split("|") or not fits:
+            raise BadMessage(
+                f"array {name!r} is {array.dtype.str}{list(array.shape)}, "
+                f"not {dtypes}{list(shape)}"
+            )

@@ -1,0 +1,207 @@
+"""The sockets of both sides. This is the only module that knows ZeroMQ.
+
+The simulator binds and learners connect, so only the simulator's ports must be reachable. Every
+socket has an explicit LINGER (nobody hangs at exit), explicit high-water marks and a bound on what
+it accepts before any memory is set aside for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import zmq
+import zmq.asyncio
+
+from brigade.wire.endpoints import Endpoint
+from brigade.wire.messages import MAX_HEADER_BYTES, Frame
+
+CONTROL_FRAME_BYTES = MAX_HEADER_BYTES
+LINGER_MS = 1000
+# Messages are large and counted by the schedule; these bounds are never what limits a run.
+HIGH_WATER_MARK = 1 << 14
+
+
+class TransportError(RuntimeError):
+    """A socket cannot be opened: one line that names the address and the way out."""
+
+
+class SimulatorSockets:
+    """The simulator's side: control (ROUTER), weights (SUB), experience (a PUSH per slot).
+
+    Parameters
+    ----------
+    endpoint
+        Where to bind.
+    weights_frame_bytes
+        The largest frame accepted on the weights socket.
+
+    Raises
+    ------
+    TransportError
+        An address is in use or cannot be bound; nothing stays open.
+    """
+
+    def __init__(self, endpoint: Endpoint, weights_frame_bytes: int) -> None:
+        self.endpoint = endpoint
+        self._context = zmq.asyncio.Context()
+        self._experience: dict[int, tuple[zmq.asyncio.Socket, asyncio.Task[None]]] = {}
+        self._queues: dict[int, asyncio.Queue[Sequence[Frame]]] = {}
+        try:
+            self._control = self._bind(zmq.ROUTER, endpoint.control, CONTROL_FRAME_BYTES)
+            self._control.setsockopt(zmq.ROUTER_MANDATORY, 1)
+            self._weights = self._bind(
+                zmq.SUB, endpoint.at(endpoint.weights_suffix), weights_frame_bytes
+            )
+            self._weights.setsockopt(zmq.SUBSCRIBE, b"")
+        except TransportError:
+            self._context.destroy(linger=0)
+            raise
+
+    def _bind(self, kind: int, address: str, frame_bytes: int) -> zmq.asyncio.Socket:
+        if address.startswith("ipc://") and _someone_listens(address):
+            # ZeroMQ takes a path over without asking.
+            raise TransportError(f"{address} is in use by another run: choose another --bind")
+        socket = self._context.socket(kind)
+        socket.setsockopt(zmq.LINGER, LINGER_MS)
+        socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
+        socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
+        socket.setsockopt(zmq.MAXMSGSIZE, frame_bytes)
+        try:
+            socket.bind(address)
+        except zmq.ZMQError as error:
+            socket.close(linger=0)
+            if error.errno == zmq.EADDRINUSE:
+                raise TransportError(f"{address} is in use: choose another --bind") from None
+            raise TransportError(f"cannot bind {address}: {error.strerror}") from None
+        return socket
+
+    async def receive_control(self) -> tuple[bytes, list[Frame]]:
+        """Wait for a learner's message: its identity and the frames."""
+        identity, *frames = await self._control.recv_multipart()
+        return identity, frames
+
+    async def send_control(self, identity: bytes, frames: Sequence[Frame]) -> None:
+        """Send to a learner; one that is gone already misses it, which its lease will show."""
+        with contextlib.suppress(zmq.ZMQError):
+            await self._control.send_multipart([identity, *frames], copy=False)
+
+    async def receive_weights(self) -> list[Frame]:
+        """Wait for published weights; the frames are views, not copies."""
+        frames = await self._weights.recv_multipart(copy=False)
+        return [frame.buffer for frame in frames]
+
+    def open_slot(self, slot: int) -> None:
+        """Bind a learner's experience socket.
+
+        Raises
+        ------
+        TransportError
+            Its address is in use.
+        """
+        suffix = self.endpoint.experience_suffix(slot)
+        socket = self._bind(zmq.PUSH, self.endpoint.at(suffix), CONTROL_FRAME_BYTES)
+        queue: asyncio.Queue[Sequence[Frame]] = asyncio.Queue()
+
+        async def send() -> None:
+            while True:
+                await socket.send_multipart(await queue.get(), copy=False)
+
+        self._queues[slot] = queue
+        self._experience[slot] = (socket, asyncio.create_task(send()))
+
+    def send_experience(self, slot: int, frames: Sequence[Frame]) -> None:
+        """Hand frames over to be sent; the schedule bounds how many can be on their way."""
+        self._queues[slot].put_nowait(frames)
+
+    def close_slot(self, slot: int) -> None:
+        """Close a slot's socket; what its learner has not received is gone with it."""
+        socket, task = self._experience.pop(slot)
+        del self._queues[slot]
+        task.cancel()
+        socket.close(linger=0)
+
+    def close(self) -> None:
+        """Close everything, giving the last messages a second to leave."""
+        for slot in list(self._experience):
+            self.close_slot(slot)
+        self._control.close()
+        self._weights.close(linger=0)
+        self._context.term()
+
+
+class LearnerSockets:
+    """A learner's side: control (DEALER), weights (PUB), experience (PULL)."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._context = zmq.Context()
+        self._poller = zmq.Poller()
+        self._control = self._connect(zmq.DEALER, endpoint.control)
+        self._weights: zmq.Socket[bytes] | None = None
+        self._experience: zmq.Socket[bytes] | None = None
+        self._poller.register(self._control, zmq.POLLIN)
+
+    def _connect(self, kind: int, address: str) -> zmq.Socket[bytes]:
+        socket = self._context.socket(kind)
+        socket.setsockopt(zmq.LINGER, LINGER_MS)
+        socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
+        socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
+        socket.setsockopt(zmq.RECONNECT_IVL, 100)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+        socket.connect(address)
+        return socket
+
+    def attach(self, weights_suffix: str, experience_suffix: str) -> None:
+        """Connect the data sockets where a welcome says (replacing those of an earlier one)."""
+        for socket in (self._weights, self._experience):
+            if socket is not None:
+                socket.close(linger=0)
+        if self._experience is not None:
+            self._poller.unregister(self._experience)
+        self._weights = self._connect(zmq.PUB, self.endpoint.at(weights_suffix))
+        self._experience = self._connect(zmq.PULL, self.endpoint.at(experience_suffix))
+        self._poller.register(self._experience, zmq.POLLIN)
+
+    def send_control(self, frames: Sequence[Frame]) -> None:
+        """Queue a message for the simulator; it leaves once there is a connection."""
+        self._control.send_multipart(frames, copy=False)
+
+    def publish(self, frames: Sequence[Frame]) -> None:
+        """Publish weights. They are lost where the simulator's subscription is not up yet."""
+        assert self._weights is not None, "attach() comes first"
+        self._weights.send_multipart(frames, copy=False)
+
+    def receive(self, timeout: float) -> tuple[list[list[Frame]], list[list[Frame]]]:
+        """Wait up to ``timeout`` seconds; all control and all experience messages that are there.
+
+        The frames are views, not copies.
+        """
+        self._poller.poll(int(timeout * 1000))
+        return _drain(self._control), _drain(self._experience)
+
+    def close(self) -> None:
+        """Close everything, giving the last messages a second to leave."""
+        self._context.destroy(linger=LINGER_MS)
+
+
+def _drain(socket: zmq.Socket[bytes] | None) -> list[list[Frame]]:
+    messages: list[list[Frame]] = []
+    with contextlib.suppress(zmq.Again):
+        while socket is not None:
+            frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            messages.append([frame.buffer for frame in frames])
+    return messages
+
+
+def _someone_listens(address: str) -> bool:
+    """Whether a process accepts connections at an ipc address's path."""
+    import socket as sockets
+
+    path = Path(address.removeprefix("ipc://"))
+    if not path.exists():
+        return False
+    with sockets.socket(sockets.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
