@@ -1,0 +1,125 @@
+//! The game's random numbers: PCG64 (a 128-bit LCG with XSL-RR output).
+//!
+//! Promises the streams of `rand_pcg` 0.3's `Pcg64::seed_from_u64` and the 32-bit floats that
+//! `rand` 0.8 makes of them. It is written out here because a trajectory must stay the same for
+//! ever, whatever later versions of those crates do.
+
+const MULTIPLIER: u128 = 0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645;
+
+/// Draws are whole multiples of 2^-24: 24 bits, the precision of an `f32`.
+const DRAW_STEPS: f32 = 16_777_216.0;
+
+/// One stream of draws.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pcg64 {
+    state: u128,
+    increment: u128,
+}
+
+impl Pcg64 {
+    /// The stream of this seed.
+    pub fn new(seed: u64) -> Self {
+        // rand_core 0.6 stretches a u64 into a longer seed with a 32-bit PCG.
+        let mut filler = seed;
+        let mut words = [0u128; 8];
+        for word in &mut words {
+            filler = filler
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(11_634_580_027_462_260_723);
+            let xorshifted = (((filler >> 18) ^ filler) >> 27) as u32;
+            *word = u128::from(xorshifted.rotate_right((filler >> 59) as u32));
+        }
+        let join = |w: &[u128]| w[0] | w[1] << 32 | w[2] << 64 | w[3] << 96;
+        let increment = join(&words[4..]) | 1;
+        let mut rng = Self { state: join(&words[..4]).wrapping_add(increment), increment };
+        rng.advance();
+        rng
+    }
+
+    /// The stream at this place, as `parts` gave it; `None` where no stream can be there.
+    pub fn from_parts(state: u128, increment: u128) -> Option<Self> {
+        // An even increment has no full period: no seed leads there.
+        (increment & 1 == 1).then_some(Self { state, increment })
+    }
+
+    /// State and increment, which say all about the stream.
+    pub fn parts(&self) -> (u128, u128) {
+        (self.state, self.increment)
+    }
+
+    #[inline(always)]
+    fn advance(&mut self) {
+        self.state = self.state.wrapping_mul(MULTIPLIER).wrapping_add(self.increment);
+    }
+
+    #[inline(always)]
+    fn next_u32(&mut self) -> u32 {
+        self.advance();
+        let folded = (self.state >> 64) as u64 ^ self.state as u64;
+        folded.rotate_right((self.state >> 122) as u32) as u32
+    }
+
+    /// A 32-bit float in [0, 1).
+    #[inline]
+    pub fn draw(&mut self) -> f32 {
+        (self.next_u32() >> 8) as f32 / DRAW_STEPS
+    }
+
+    /// One draw: whether it is below the chance.
+    #[inline(always)]
+    pub fn happens(&mut self, chance: Chance) -> bool {
+        self.next_u32() >> 8 < chance.0
+    }
+
+    /// One draw: an index below `count`, each as likely as 24 bits allow. `count` is at least 1.
+    #[inline]
+    pub fn below(&mut self, count: usize) -> usize {
+        let draw = u64::from(self.next_u32() >> 8);
+        ((draw * count as u64) >> 24) as usize
+    }
+}
+
+/// A probability as the number of the 2^24 draws that are below it.
+///
+/// Multiplying an `f32` by 2^24 loses nothing, so comparing whole numbers gives exactly what
+/// comparing the draw with the `f32` gives, without the conversion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chance(u32);
+
+impl Chance {
+    /// Of a probability in [0, 1].
+    pub fn new(probability: f32) -> Self {
+        Self((probability * DRAW_STEPS).ceil() as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seed_11_starts_with_the_published_draws() {
+        let mut rng = Pcg64::new(11);
+        let draws: Vec<f32> = (0..5).map(|_| rng.draw()).collect();
+        assert_eq!(draws, [0.925_563_2, 0.009_963_39, 0.726_156_1, 0.376_927_8, 0.954_270_2]);
+    }
+
+    #[test]
+    fn a_chance_is_the_comparison_of_floats() {
+        let mut floats = Pcg64::new(3);
+        let mut chances = floats.clone();
+        for i in 0..100_000 {
+            let probability = (i % 1001) as f32 / 1000.0;
+            let below = floats.draw() < probability;
+            assert_eq!(below, chances.happens(Chance::new(probability)));
+        }
+    }
+
+    #[test]
+    fn an_even_increment_is_no_stream() {
+        assert!(Pcg64::from_parts(5, 4).is_none());
+        let rng = Pcg64::new(9);
+        let (state, increment) = rng.parts();
+        assert_eq!(Pcg64::from_parts(state, increment), Some(rng));
+    }
+}
