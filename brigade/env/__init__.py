@@ -1,7 +1,7 @@
 """The environment: scenarios, PettingZoo and batched forms, rendering.
 
 PettingZoo's packages offer ``package.env()``, and this package is called ``brigade.env``: both
-hold, because the package itself can be called and then gives what :func:`brigade.env.aec.env` gives.
+hold, because the package itself can be called and gives what :func:`brigade.env.aec.env` gives.
 """
 
 from __future__ import annotations

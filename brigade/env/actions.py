@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from brigade._core import Scenario
 
 ActionForm = Literal["multi", "discrete"]
+Mask = NDArray[np.int8] | tuple[NDArray[np.int8], ...]
 ACTION_FORMS: tuple[ActionForm, ...] = ("multi", "discrete")
 
 
@@ -79,19 +80,18 @@ def reach(scenario: Scenario, num_agents: int) -> NDArray[np.int8] | None:
         return None
     n = scenario.num_houses
     steps = np.abs(np.arange(n)[None, :] - np.array(homes(scenario, num_agents))[:, None])
-    return (np.minimum(steps, n - steps) <= 1).astype(np.int8)
+    within: NDArray[np.int8] = (np.minimum(steps, n - steps) <= 1).astype(np.int8)
+    return within
 
 
-def action_masks(
-    scenario: Scenario, num_agents: int, form: ActionForm
-) -> list[NDArray[np.int8]] | list[tuple[NDArray[np.int8], ...]] | None:
+def action_masks(scenario: Scenario, num_agents: int, form: ActionForm) -> list[Mask] | None:
     """Give each seat's mask as Gymnasium's ``space.sample(mask)`` takes it, or None for no limits.
 
     Returns
     -------
     list or None
-        ``discrete``: int8 ``[4 N]`` for each seat. ``multi``: for each seat a tuple of int8 ``[N]``,
-        ``[2]`` and ``[2]``.
+        For each seat, ``discrete``: int8 ``[4 N]``; ``multi``: a tuple of int8 ``[N]``, ``[2]``
+        and ``[2]``.
     """
     within = reach(scenario, num_agents)
     if within is None:
@@ -100,3 +100,8 @@ def action_masks(
         return [np.repeat(row, 4) for row in within]
     free = np.ones(2, dtype=np.int8)
     return [(row.copy(), free.copy(), free.copy()) for row in within]
+
+
+def copy_mask(mask: Mask) -> Mask:
+    """Give a mask that shares no array with ``mask``."""
+    return tuple(part.copy() for part in mask) if isinstance(mask, tuple) else mask.copy()

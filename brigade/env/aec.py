@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
-from pettingzoo import AECEnv
-from pettingzoo.utils.wrappers import OrderEnforcingWrapper
+from pettingzoo import AECEnv  # type: ignore[import-untyped]
+from pettingzoo.utils.wrappers import (  # type: ignore[import-untyped]
+    OrderEnforcingWrapper,
+)
 
 from brigade._core import Scenario
 from brigade.env.actions import ActionForm
@@ -18,7 +20,7 @@ from brigade.env.parallel import BrigadeParallelEnv
 __all__ = ["BrigadeAECEnv", "env", "raw_env"]
 
 
-class BrigadeAECEnv(AECEnv[str, NDArray[np.float32], Any]):
+class BrigadeAECEnv(AECEnv[str, NDArray[np.float32], Any]):  # type: ignore[misc]
     """One game, agent by agent; ``brigade.raw_env`` is this class.
 
     The agents give their actions in the order of their seats, and none sees another's before all

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
-from pettingzoo import ParallelEnv
+from pettingzoo import ParallelEnv  # type: ignore[import-untyped]
 
 from brigade._core import Scenario, observation_bounds
-from brigade.env.actions import ACTION_FORMS, ActionForm, action_masks, decode, encode
+from brigade.env.actions import ACTION_FORMS, ActionForm, action_masks, copy_mask, decode, encode
 from brigade.env.game import Game
 from brigade.env.gather import Gatherer
 from brigade.env.scenarios import load_scenario
@@ -29,7 +29,7 @@ Infos = dict[str, dict[str, Any]]
 StepResult = tuple[Observations, dict[str, float], dict[str, bool], dict[str, bool], Infos]
 
 
-class BrigadeParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
+class BrigadeParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):  # type: ignore[misc]
     """One game of Bucket Brigade for PettingZoo; ``brigade.parallel_env`` is this class.
 
     Agents are ``agent_0`` … ``agent_{A-1}``, in seats 0 … A-1; all of them end in the same step.
@@ -225,9 +225,7 @@ class BrigadeParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
         infos: Infos = {agent: {"night": night, "phase": phase} for agent in self.possible_agents}
         if self._masks is not None:
             for info, mask in zip(infos.values(), self._masks, strict=True):
-                info["action_mask"] = (
-                    tuple(part.copy() for part in mask) if isinstance(mask, tuple) else mask.copy()
-                )
+                info["action_mask"] = copy_mask(mask)
         return infos
 
     def state(self) -> NDArray[np.float32]:

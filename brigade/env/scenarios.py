@@ -1,7 +1,8 @@
 """Scenarios by name, by file, and with changes.
 
-A scenario file is TOML or JSON: one table of game parameters, and three optional keys beside them:
-``base`` (a named scenario whose values hold where the file is silent), ``name`` and ``description``.
+A scenario file is TOML or JSON: one table of game parameters, and three optional keys beside
+them: ``base`` (a named scenario whose values hold where the file is silent), ``name`` and
+``description``.
 """
 
 from __future__ import annotations

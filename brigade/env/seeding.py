@@ -37,9 +37,9 @@ def game_seeds(
     Parameters
     ----------
     seed
-        An int seeds all games through :class:`numpy.random.SeedSequence`, so that the first games of
-        a larger set have the seeds of a smaller one. A sequence has one seed per game. None draws
-        from the operating system.
+        An int seeds all games through :class:`numpy.random.SeedSequence`, so that the first games
+        of a larger set have the seeds of a smaller one. A sequence has one seed per game. None
+        draws from the operating system.
     num_games
         How many games.
 
@@ -58,4 +58,4 @@ def game_seeds(
         return np.array([check_seed(value) for value in seed], dtype=np.uint64)
     else:
         sequence = np.random.SeedSequence(check_seed(seed))
-    return sequence.generate_state(num_games, np.uint64)
+    return sequence.generate_state(num_games, np.uint64).astype(np.uint64, copy=False)

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from brigade._core import PARAMETER_FEATURES, Scenario, observation_bounds, observation_layout
+from brigade._core import Scenario, observation_bounds, observation_layout
 
 __all__ = ["OWNERSHIP_PARAMETERS", "StateView", "state_layout"]
 
@@ -45,7 +45,8 @@ class StateView:
                 self.layout[name] = slice(len(shared), len(shared) + part.stop - part.start)
                 shared.extend(range(part.start, part.stop))
         first = parts["parameters"].start
-        own = [first + PARAMETER_FEATURES.index(name) for name in OWNERSHIP_PARAMETERS]
+        shown = [name for name in Scenario.PARAMETERS if name != "agent_home_positions"]
+        own = [first + shown.index(name) for name in OWNERSHIP_PARAMETERS]
         self.layout["ownership"] = slice(len(shared), len(shared) + 4 * (num_agents - 1))
 
         num_features = parts["parameters"].stop

@@ -54,8 +54,8 @@ class Canvas:
         width, height = self._image.size
         share = np.linspace(0.0, 1.0, height)[:, None]
         column = np.array(top) * (1 - share) + np.array(bottom) * share
-        column = np.rint(column).astype(np.uint8)[:, None, :]
-        self._image.paste(Image.fromarray(np.ascontiguousarray(column.repeat(width, axis=1))))
+        rows = np.rint(column).astype(np.uint8)[:, None, :].repeat(width, axis=1)
+        self._image.paste(Image.fromarray(np.ascontiguousarray(rows)))
 
     def polygon(self, points: Iterable[Point], fill: Colour, alpha: int = 255) -> None:
         """Fill a polygon."""

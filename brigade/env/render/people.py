@@ -87,8 +87,8 @@ def draw_bubble(
 ) -> None:
     """Draw a speech bubble about ``size`` wide: a helmet says "I work", a Z "I rest".
 
-    ``truth`` True has a plain rim and False a spiked red one and a bar across; None, not known yet, a
-    rim with a question mark.
+    ``truth`` True has a plain rim, False a spiked red one and a bar across, and None, where it is
+    not known yet, a question mark.
     """
     x, y = centre
     half = 0.5 * size

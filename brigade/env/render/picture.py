@@ -55,9 +55,9 @@ def _background() -> Canvas:
     for index in range(90):  # tufts of grass
         angle = index * 2.399963
         radius = (RADIUS + 50) * math.sqrt((index + 0.5) / 90)
-        x, y = CENTRE[0] + radius * math.cos(angle), CENTRE[1] + radius * math.sin(angle)
+        foot = (CENTRE[0] + radius * math.cos(angle), CENTRE[1] + radius * math.sin(angle))
         for lean in (-2.5, 0.0, 2.5):
-            canvas.line([(x, y), (x + lean, y - 5)], p.mix(p.MEADOW, p.GAIN, 0.18), 0.9)
+            canvas.line([foot, (foot[0] + lean, foot[1] - 5)], p.mix(p.MEADOW, p.GAIN, 0.18), 0.9)
     canvas.circle(CENTRE, RADIUS - 22, None, 255, p.PATH, 30)
     canvas.circle(CENTRE, RADIUS - 25, None, 255, p.mix(p.PATH, p.PATH_LIGHT, 0.35), 24)
     return canvas

@@ -112,7 +112,9 @@ class Snapshot:
             if game.two_phase and (announced or game.night > 0)
             else None,
             promised_now=announced,
-            rewards=tuple(float(value) for value in game.rewards) if game.night else None,
+            rewards=None
+            if announced or not game.night
+            else tuple(float(value) for value in game.rewards),
             returns=tuple(float(value) for value in game.returns),
             names=tuple(names),
             ending=game.ending,
