@@ -70,10 +70,8 @@ impl Domain {
     /// As it is shown in a refusal.
     fn shown(self) -> String {
         let (low, high) = self.limits();
-        if high < 1e9 {
-            return format!("[{low}, {high}]");
-        }
-        format!("[{low:e}, {high:e}]")
+        let limit = |x: f64| if x.abs() < 1e9 { x.to_string() } else { format!("{x:e}") };
+        format!("[{}, {}]", limit(low), limit(high))
     }
 
     fn limits(self) -> (f64, f64) {

@@ -100,8 +100,10 @@ mod tests {
     #[test]
     fn seed_11_starts_with_the_published_draws() {
         let mut rng = Pcg64::new(11);
-        let draws: Vec<f32> = (0..5).map(|_| rng.draw()).collect();
-        assert_eq!(draws, [0.925_563_2, 0.009_963_39, 0.726_156_1, 0.376_927_8, 0.954_270_2]);
+        let published = [0.925_563_22, 0.009_963_39, 0.726_156_12, 0.376_927_79, 0.954_270_18];
+        for draw in published {
+            assert!((f64::from(rng.draw()) - draw).abs() < 5e-9);
+        }
     }
 
     #[test]
