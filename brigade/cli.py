@@ -140,7 +140,9 @@ def _parser(command: str, kind: type[Any]) -> argparse.ArgumentParser:
         parser.add_argument(flag(field.name), dest=field.name, help=help_, **options)
     if not positional:
         parser.add_argument(
-            "--config", metavar="FILE", help="TOML or JSON file of these settings; flags win",
+            "--config",
+            metavar="FILE",
+            help="TOML or JSON file of these settings; flags win",
             default=argparse.SUPPRESS,
         )
     return parser

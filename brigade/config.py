@@ -86,9 +86,9 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         Literal["wait", "freeze", "fail"],
         Meta(description="an agent's learner is gone: wait for another, play on frozen, or end"),
     ] = "wait"
-    seed: Annotated[
-        Seed | None, Meta(description="decides the whole run; drawn if not given")
-    ] = None
+    seed: Annotated[Seed | None, Meta(description="decides the whole run; drawn if not given")] = (
+        None
+    )
     run_name: Annotated[
         str | None, Meta(description="folder of the run; {scenario}_pop{size}_{timestamp}")
     ] = None

@@ -205,9 +205,7 @@ class Learner:
 
     def _say_hello(self, now: float, run: str = "") -> None:
         self._last_hello = now
-        hello = messages.Hello(
-            name=self.name, agents=self.wanted, device=str(self.device), run=run
-        )
+        hello = messages.Hello(name=self.name, agents=self.wanted, device=str(self.device), run=run)
         self._sockets.send_control(messages.encode(hello))
 
     # ---- receiving -----------------------------------------------------------------------
@@ -264,9 +262,7 @@ class Learner:
         inbox = Inbox(agents, list(stack.versions), most_waiting)
         self._joined = _Joined(welcome.run, config, network, stack, updater, inbox)
         self._sockets.attach(welcome.weights, welcome.experience)
-        self._announce(
-            f"{self.name}: run {welcome.run}, {format_agents(agents)} on {self.device}"
-        )
+        self._announce(f"{self.name}: run {welcome.run}, {format_agents(agents)} on {self.device}")
         self._publish(self._joined)
 
     def _take_experience(self, frames: list[Frame]) -> None:

@@ -146,9 +146,7 @@ class Updater:
             stack.statistics, [torch.from_numpy(r) for r in returns], config.normaliser_rate
         )
         new = normaliser.moments(stack.statistics)
-        normaliser.rescale_value_head(
-            stack.views, _to(old, stack.device), _to(new, stack.device)
-        )
+        normaliser.rescale_value_head(stack.views, _to(old, stack.device), _to(new, stack.device))
         mean, deviation = (moment.numpy() for moment in new)
         targets = [(r - mean[k]) / deviation[k] for k, r in enumerate(returns)]
         device = stack.device

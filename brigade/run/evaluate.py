@@ -151,7 +151,11 @@ def run_evaluate(config: EvaluateConfig) -> int:
         if (games.agents == agent).any()
     }
     if config.json:
-        print(json.dumps({"overall": _plain(overall), "agents": {n: _plain(m) for n, m in each.items()}}))
+        print(
+            json.dumps(
+                {"overall": _plain(overall), "agents": {n: _plain(m) for n, m in each.items()}}
+            )
+        )
     else:
         _print(config, overall, each)
     return 0
@@ -175,15 +179,15 @@ def _evaluate_team(config: EvaluateConfig) -> tuple[list[str], Games]:
     else:
         unknown = [name for name in team if name not in ARCHETYPES]
         if unknown:
-            raise ConfigError(
-                f"{unknown[0]!r} is not an archetype; known: {', '.join(ARCHETYPES)}"
-            )
+            raise ConfigError(f"{unknown[0]!r} is not an archetype; known: {', '.join(ARCHETYPES)}")
         if num_seats % len(team):
             raise ConfigError(f"{config.what}: {len(team)} names do not divide {num_seats} seats")
         parameters = np.array([ARCHETYPES[team[seat % len(team)]] for seat in range(num_seats)])
         heuristics = Heuristics(scenario, num_seats, parameters, seed)
     names = list(dict.fromkeys(team))
-    agents = np.tile([names.index(team[s % len(team)]) for s in range(num_seats)], (env.num_envs, 1))
+    agents = np.tile(
+        [names.index(team[s % len(team)]) for s in range(num_seats)], (env.num_envs, 1)
+    )
     return names, play(
         env, agents, lambda observations, live: heuristics.act(observations)[live], config.seed
     )

@@ -17,14 +17,16 @@ from brigade.run.process import (
     pick_device,
     use_threads,
 )
-from brigade.run.sim import DEFAULT_BIND
 from brigade.wire.endpoints import Endpoint
+
+
+DEFAULT_CONNECT = "tcp://127.0.0.1:5750"
 
 
 class LearnConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a learner attaches, and what it takes on."""
 
-    connect: Annotated[str, Meta(description="the simulator's address")] = DEFAULT_BIND
+    connect: Annotated[str, Meta(description="the simulator's address")] = DEFAULT_CONNECT
     agents: Annotated[
         str, Meta(description="agents to learn: 0-7, 0,2,5, any:4, or auto for all that are free")
     ] = "auto"

@@ -52,6 +52,8 @@ def use_threads(count: int) -> None:
     import torch
 
     torch.set_num_threads(count)
+    # Adam's moments of unused weights fade into denormal numbers, which are slow to compute with.
+    torch.set_flush_denormal(True)
 
 
 def quiet_threads() -> dict[str, str]:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-import time
 import uuid
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 from rich.console import Console
 
 from brigade._core import Scenario
 from brigade.config import ConfigError, RunConfig
-from brigade.env.scenarios import load_scenario
 from brigade.run.process import follow_parent, log_to_stderr, on_signals, use_threads
+from brigade.run.settle import run_config, settle
 from brigade.sim.player import network_for
-from brigade.sim.simulator import Events, RunFailed, Simulator
+from brigade.sim.events import Events
+from brigade.sim.simulator import RunFailed, Simulator
 from brigade.sim.view import View
 from brigade.store.checkpoint import Checkpoint
 from brigade.store.folder import RunFolder
@@ -34,31 +32,6 @@ class SimConfig(RunConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         str, Meta(description="address of the control socket; weights and experience follow it")
     ] = DEFAULT_BIND
     threads: Annotated[int, Meta(ge=1, description="CPU threads of the simulator")] = 1
-
-
-def settle(config: RunConfig) -> tuple[RunConfig, Scenario]:
-    """Fill in what was left open (seed, run name) and load the scenario.
-
-    Raises
-    ------
-    ConfigError
-        The scenario is unknown or does not fit, or nobody but loopback may be bound.
-    """
-    try:
-        scenario = load_scenario(config.scenario)
-        network_for(config, scenario)  # the scenario with this many seats
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"--scenario {config.scenario}: {error}") from None
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    label = "".join(c if c.isalnum() or c in "_-" else "-" for c in scenario.name)
-    name = config.run_name or f"{label}_pop{config.population_size}_{stamp}"
-    seed = secrets.randbelow(2**31) if config.seed is None else config.seed
-    return msgspec.structs.replace(config, run_name=name, seed=seed), scenario
-
-
-def run_config(config: RunConfig) -> RunConfig:
-    """Only what decides the run, out of a command's config."""
-    return RunConfig(**{name: getattr(config, name) for name in RunConfig.__struct_fields__})
 
 
 def run_sim(config: SimConfig) -> int:

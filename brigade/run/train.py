@@ -19,6 +19,7 @@ from msgspec import Meta
 from brigade.agent_numbers import ranges
 from brigade.config import ConfigError, RunConfig, flag
 from brigade.run.process import PARENT_VARIABLE, available_cores, pick_device, quiet_threads
+from brigade.run.settle import run_config, settle
 from brigade.wire.endpoints import Endpoint
 
 POLL_SECONDS = 0.05
@@ -70,9 +71,8 @@ def run_train(config: TrainConfig) -> int:
             f"--num-learners {config.num_learners} is more than --population-size "
             f"{config.population_size}: a learner needs an agent"
         )
-    device = "cpu" if config.device == "cpu" else pick_device(config.device)
-    from brigade.run.sim import run_config, settle
-
+    if config.device not in ("auto", "cpu"):
+        pick_device(config.device)  # a wrong one is refused before anything starts
     settled, _ = settle(run_config(config))
     folder = Path(settled.checkpoint_dir) / str(settled.run_name)
     if folder.exists():
@@ -87,7 +87,7 @@ def run_train(config: TrainConfig) -> int:
         for number, agents in enumerate(deal(config.population_size, config.num_learners)):
             launcher.start(
                 "learn",
-                ["--connect", address, "--agents", ranges(agents), "--device", device]
+                ["--connect", address, "--agents", ranges(agents), "--device", config.device]
                 + ["--name", f"learner-{number}", "--threads", str(threads)],
             )
         return launcher.mind()

@@ -64,6 +64,4 @@ class Repository:
                 moments = normaliser.moments(torch.from_numpy(state.statistics)[None])
                 self.mean[agent], self.deviation[agent] = moments[0][0], moments[1][0]
                 self.acting[agent] = version
-            self._states[agent] = {
-                v: s for v, s in self._states[agent].items() if v >= version
-            }
+            self._states[agent] = {v: s for v, s in self._states[agent].items() if v >= version}

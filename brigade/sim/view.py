@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
@@ -14,8 +13,8 @@ from rich.text import Text
 
 from brigade.agent_numbers import format_agents
 from brigade.config import RunConfig
+from brigade.sim.events import Progress
 from brigade.sim.roster import Lease
-from brigade.sim.simulator import Simulator
 from brigade.sim.statistics import Statistics
 
 
@@ -56,7 +55,6 @@ class View:
         self._snapshot = Snapshot()
         self._first: list[float] = []
         self._status = "waiting for learners"
-        self._started: float | None = None
         self._next_line = config.log_interval
         self._live = Live(
             get_renderable=self._render, console=console, refresh_per_second=4, transient=True
@@ -94,20 +92,17 @@ class View:
         """Note the policy lag of the last update."""
         self._snapshot.lag = max(lags, default=math.nan)
 
-    def progress(self, simulator: Simulator) -> None:
+    def progress(self, progress: Progress) -> None:
         """Take a look at the run after a rollout."""
-        statistics = simulator.statistics
-        now = time.monotonic()
-        if self._started is None:
-            self._started = now - simulator.times.play
+        statistics = progress.statistics
         self._status = "playing"
         self._snapshot = Snapshot(
             episodes=statistics.total_episodes,
             transitions=statistics.total_transitions,
-            share=simulator.progress_share,
+            share=progress.share,
             returns=statistics.mean_returns(),
             lag=self._snapshot.lag,
-            seconds=now - self._started,
+            seconds=progress.seconds,
         )
         if not self._first and self._snapshot.known_returns:
             self._first = self._snapshot.known_returns

@@ -228,8 +228,8 @@ def _read(entry: _Spec, frame: Frame) -> Array:
     size = len(memoryview(frame).cast("B")) if len(frame) else 0
     if prod(entry.shape) * dtype.itemsize != size:
         raise BadMessage(f"array {entry.name!r}: {size} bytes for {entry.dtype}{entry.shape}")
-    array = np.frombuffer(frame, dtype).reshape(entry.shape) if size else np.empty(
-        entry.shape, dtype
+    array = (
+        np.frombuffer(frame, dtype).reshape(entry.shape) if size else np.empty(entry.shape, dtype)
     )
     if dtype.kind == "b" and size and array.view(np.uint8).max() > 1:
         raise BadMessage(f"array {entry.name!r} has booleans other than 0 and 1")
@@ -238,9 +238,7 @@ def _read(entry: _Spec, frame: Frame) -> Array:
     return array
 
 
-def require(
-    arrays: Arrays, expected: Mapping[str, tuple[str, tuple[int | None, ...]]]
-) -> None:
+def require(arrays: Arrays, expected: Mapping[str, tuple[str, tuple[int | None, ...]]]) -> None:
     """Check that a message brought just these arrays.
 
     Parameters
@@ -263,6 +261,5 @@ def require(
         )
         if array.dtype.str[1:] not in dtypes.split("|") or not fits:
             raise BadMessage(
-                f"array {name!r} is {array.dtype.str}{list(array.shape)}, "
-                f"not {dtypes}{list(shape)}"
+                f"array {name!r} is {array.dtype.str}{list(array.shape)}, not {dtypes}{list(shape)}"
             )

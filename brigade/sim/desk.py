@@ -1,0 +1,283 @@
+"""The desk: where learners are welcomed, sent their experience, and handed their policies in.
+
+It owns the roster of who learns what, each agent's count of rollouts, and a copy of every rollout
+that has not been learned from yet: a learner that takes an agent over gets those first, so nothing
+is lost with the one before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import msgspec
+import numpy as np
+
+from brigade.agent_numbers import format_agents
+from brigade.config import RunConfig
+from brigade.policy.network import Network
+from brigade.ppo.agents import AgentState
+from brigade.sim.events import Events
+from brigade.sim.repository import Repository
+from brigade.sim.roster import Lease, Refused, Roster
+from brigade.wire import messages
+from brigade.wire.messages import Arrays, BadMessage, Frame
+from brigade.wire.transport import SimulatorSockets, TransportError
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 1.0
+GOODBYE_SECONDS = 1.0
+
+
+class Desk:
+    """Serves the sockets of one run.
+
+    Parameters
+    ----------
+    learned
+        Told of each new version that has arrived: agent, state, the update's metrics.
+    changed
+        Told whenever something may have become possible: a learner came or went, weights arrived.
+    failed
+        Told why the run cannot go on.
+
+    Attributes
+    ----------
+    rollouts
+        For each agent the number of its next rollout.
+    closing
+        Why nobody is welcome any more; empty while somebody is.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        config: RunConfig,
+        repository: Repository,
+        sockets: SimulatorSockets,
+        events: Events,
+        patience: float,
+        *,
+        learned: Callable[[int, AgentState, Mapping[str, float]], None],
+        changed: Callable[[], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        self.run = run
+        self.roster = Roster(config.population_size, patience)
+        self.rollouts = dict.fromkeys(range(config.population_size), 0)
+        self.bad_messages: Counter[str] = Counter()
+        self.closing = ""
+        self._config = config
+        self._repository = repository
+        self._sockets = sockets
+        self._events = events
+        self._outbox: dict[int, dict[int, list[Frame]]] = {a: {} for a in self.rollouts}
+        self._learned, self._changed, self._failed = learned, changed, failed
+
+    # ---- what the simulator asks for -----------------------------------------------------
+
+    def learning(self) -> list[int]:
+        """Agents that the run waits for and sends experience to."""
+        if self._config.on_learner_loss != "freeze":
+            return list(self.rollouts)
+        frozen = set(self.roster.free) & set(self._repository.newest)
+        return [agent for agent in self.rollouts if agent not in frozen]
+
+    def send(self, agent: int, arrays: Arrays, progress: float) -> None:
+        """Send an agent's part of a rollout to its learner, or keep it for the one to come."""
+        sequence = self.rollouts[agent]
+        header = messages.Experience(
+            run=self.run, agent=agent, sequence=sequence, progress=progress
+        )
+        frames = messages.encode(header, arrays)
+        self._outbox[agent][sequence] = frames
+        self.rollouts[agent] = sequence + 1
+        lease = self.roster.lease_of(agent)
+        if lease is not None:
+            self._sockets.send_experience(lease.slot, frames)
+
+    async def dismiss(self, reason: str, *, failed: bool) -> None:
+        """Tell the learners that the run is over, and give them a moment to say goodbye."""
+        self.closing = reason
+        stop = messages.encode(messages.Stop(run=self.run, reason=reason, failed=failed))
+        for peer in list(self.roster.leases):
+            await self._sockets.send_control(peer, stop)
+        deadline = time.monotonic() + GOODBYE_SECONDS
+        while self.roster.leases and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+
+    # ---- tasks ---------------------------------------------------------------------------
+
+    async def serve_control(self) -> None:
+        """Answer learners, for ever."""
+        while True:
+            peer, frames = await self._sockets.receive_control()
+            try:
+                await self._answer(peer, messages.decode(frames)[0])
+            except BadMessage as error:
+                self._count_bad(f"control {peer.hex()}", error)
+
+    async def serve_weights(self) -> None:
+        """Take new policies in, for ever."""
+        while True:
+            frames = await self._sockets.receive_weights()
+            try:
+                header, arrays = messages.decode(frames)
+                weights, state = read_weights(header, arrays, self.run, self._repository.network)
+                self._take_in(weights, state)
+            except BadMessage as error:
+                self._count_bad("weights", error)
+                continue
+            lease = self.roster.lease_of(weights.agent)
+            if lease is not None:
+                acknowledge = messages.Acknowledge(
+                    run=self.run, agent=weights.agent, version=state.version
+                )
+                await self._sockets.send_control(lease.peer, messages.encode(acknowledge))
+
+    async def keep_time(self, awaited: Callable[[], list[int]]) -> None:
+        """Send heartbeats, notice who is silent, and say who is awaited; for ever."""
+        said: list[int] = []
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            beat = messages.encode(messages.Heartbeat(run=self.run))
+            for peer in list(self.roster.leases):
+                await self._sockets.send_control(peer, beat)
+            for lease in self.roster.expire(time.monotonic()):
+                self._lose(lease, f"silent for {self.roster.patience:.0f} s")
+            missing = [agent for agent in awaited() if agent in self.roster.free]
+            if missing != said:
+                self._events.waiting(missing)
+            said = missing
+
+    # ---- learners ------------------------------------------------------------------------
+
+    async def _answer(self, peer: bytes, header: messages.Message) -> None:
+        if isinstance(header, messages.Hello):
+            await self._welcome(peer, header)
+            return
+        run = getattr(header, "run", None)
+        if run != self.run:
+            raise BadMessage(f"{type(header).__name__} for run {run!r}")
+        if isinstance(header, messages.Goodbye):
+            lease = self.roster.leave(peer)
+            if lease is not None:
+                self._lose(lease, header.reason or "it left")
+        elif isinstance(header, messages.Heartbeat):
+            if not self.roster.heard(peer, time.monotonic()):
+                refusal = messages.Refusal(reason="your lease has run out", final=False)
+                await self._sockets.send_control(peer, messages.encode(refusal))
+        else:
+            raise BadMessage(f"{type(header).__name__} on the control socket")
+
+    async def _welcome(self, peer: bytes, hello: messages.Hello) -> None:
+        """Grant a learner its agents, or say why not."""
+        before = self.roster.leave(peer)  # it starts anew, so what it had is free
+        if before is not None:
+            self._sockets.close_slot(before.slot)
+        try:
+            lease = self._grant(peer, hello)
+        except Refused as error:
+            refusal = messages.Refusal(reason=str(error), final=error.final)
+            await self._sockets.send_control(peer, messages.encode(refusal))
+            return
+        granted, arrays = [], {}
+        for agent in lease.agents:
+            state = self._repository.state(agent)
+            if state is None:
+                granted.append(messages.Granted(agent, 0, 0, state=False))
+            else:
+                granted.append(messages.Granted(agent, state.version, state.steps, state=True))
+                arrays.update({f"{agent}/{name}": a for name, a in state.arrays().items()})
+        endpoint, network = self._sockets.endpoint, self._repository.network
+        welcome = messages.Welcome(
+            run=self.run,
+            slot=lease.slot,
+            weights=endpoint.weights_suffix,
+            experience=endpoint.experience_suffix(lease.slot),
+            config=msgspec.to_builtins(self._config),
+            num_features=network.num_features,
+            action_nvec=list(network.action_nvec),
+            agents=granted,
+        )
+        await self._sockets.send_control(peer, messages.encode(welcome, arrays))
+        for agent in lease.agents:
+            for _, frames in sorted(self._outbox[agent].items()):
+                self._sockets.send_experience(lease.slot, frames)
+        self._events.joined(lease)
+        self._changed()
+
+    def _grant(self, peer: bytes, hello: messages.Hello) -> Lease:
+        """Find a learner its agents and a slot.
+
+        Raises
+        ------
+        Refused
+            It cannot have them.
+        """
+        if hello.run and hello.run != self.run:
+            raise Refused(f"this is run {self.run}, not {hello.run}")
+        if self.closing:
+            raise Refused("the run is over")
+        now = time.monotonic()
+        lease = self.roster.join(peer, hello.name, hello.device, hello.agents, now)
+        try:
+            self._sockets.open_slot(lease.slot)
+        except (TransportError, ValueError) as error:
+            self.roster.leave(peer)
+            raise Refused(str(error)) from None
+        return lease
+
+    def _lose(self, lease: Lease, why: str) -> None:
+        """A learner is gone: free its place, and do what the run was told to do then."""
+        self._sockets.close_slot(lease.slot)
+        if not self.closing:
+            self._events.left(lease, why)
+            if self._config.on_learner_loss == "fail":
+                self._failed(f"{lease.name} ({format_agents(lease.agents)}) is gone: {why}")
+        self._changed()
+
+    def _take_in(self, weights: messages.Weights, state: AgentState) -> None:
+        """Keep a new version; one that was here before needs no more than to be acknowledged."""
+        agent, version = weights.agent, state.version
+        if agent not in self.rollouts:
+            raise BadMessage(f"weights of agent {agent}, which does not exist")
+        expected = self._repository.newest.get(agent, -1) + 1
+        if version > min(expected, self.rollouts[agent]):
+            raise BadMessage(f"version {version} of agent {agent}, where {expected} comes next")
+        if self._repository.add(agent, state):
+            waiting = self._outbox[agent]
+            self._outbox[agent] = {s: f for s, f in waiting.items() if s >= version}
+            self._learned(agent, state, weights.metrics)
+            self._changed()
+
+    def _count_bad(self, sender: str, error: BadMessage) -> None:
+        """Count a message that was dropped, and log the 1st, 2nd, 4th, 8th... of each sender."""
+        self.bad_messages[sender] += 1
+        count = self.bad_messages[sender]
+        if count & (count - 1) == 0:
+            log.warning("dropped bad message %d from %s: %s", count, sender, error)
+
+
+def read_weights(
+    header: messages.Message, arrays: Arrays, run: str, network: Network
+) -> tuple[messages.Weights, AgentState]:
+    """Check a weights message and read the agent's state from it.
+
+    Raises
+    ------
+    BadMessage
+        It is something else, of another run, or does not fit the network.
+    """
+    if not isinstance(header, messages.Weights) or header.run != run:
+        raise BadMessage(f"{type(header).__name__} is not weights of run {run}")
+    row = ("f4", (network.num_parameters,))
+    names = {"parameters": row, "first_moment": row, "second_moment": row}
+    messages.require(arrays, {**names, "statistics": ("f8", (3,))})
+    if not all(np.isfinite(value) for value in header.metrics.values()):
+        raise BadMessage("metrics that are not finite")
+    return header, AgentState(header.version, header.steps, **arrays)  # type: ignore[arg-type]

@@ -1,0 +1,32 @@
+"""What a run tells those who watch it. The simulator itself prints nothing and writes no file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from brigade.sim.roster import Lease
+from brigade.sim.statistics import Statistics
+from brigade.store.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, after a rollout."""
+
+    statistics: Statistics
+    share: float  # of the run, in [0, 1]
+    seconds: float  # since the first game began
+
+
+@dataclass(frozen=True)
+class Events:
+    """Callbacks, each of which may be left out."""
+
+    waiting: Callable[[list[int]], None] = lambda agents: None  # for these agents' learners
+    joined: Callable[[Lease], None] = lambda lease: None
+    left: Callable[[Lease, str], None] = lambda lease, why: None
+    progress: Callable[[Progress], None] = lambda progress: None
+    metrics: Callable[[dict[str, Any]], None] = lambda row: None  # of an update of all agents
+    checkpoint: Callable[[Checkpoint, bool], None] = lambda checkpoint, final: None

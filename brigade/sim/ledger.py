@@ -1,0 +1,68 @@
+"""The ledger: joins what a rollout was like with what each agent's learner made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class Times:
+    """Where the simulator's time went since the last row, in seconds."""
+
+    play: float = 0.0
+    transport: float = 0.0
+    wait: float = 0.0
+
+    def take_shares(self) -> dict[str, float]:
+        """Return each as a share of their sum, and begin again."""
+        total = self.play + self.transport + self.wait or 1.0
+        shares = {name: getattr(self, name) / total for name in ("play", "transport", "wait")}
+        self.play = self.transport = self.wait = 0.0
+        return shares
+
+
+@dataclass
+class _Entry:
+    row: dict[str, Any]
+    missing: set[int]
+    learned: dict[int, Mapping[str, float]] = field(default_factory=dict)
+
+
+class Ledger:
+    """Rows of metrics, each complete once all of its agents have learned from its rollout."""
+
+    def __init__(self) -> None:
+        self.times = Times()
+        self._open: list[_Entry] = []
+
+    def open(self, row: dict[str, Any], agents: Iterable[int]) -> None:
+        """Begin the row of a rollout that these agents will learn from."""
+        self._open.append(_Entry(row | {"time_share": self.times.take_shares()}, set(agents)))
+
+    def learned(self, agent: int, metrics: Mapping[str, float]) -> None:
+        """Note what an agent's update from its oldest rollout here was like."""
+        for entry in self._open:
+            if agent in entry.missing:
+                entry.missing.remove(agent)
+                entry.learned[agent] = metrics
+                return
+
+    def complete(self, gone: Iterable[int] = ()) -> list[dict[str, Any]]:
+        """Take out the rows that are complete, leaving no hope for agents that are ``gone``.
+
+        A row has the rollout's own fields and ``time_share``; ``learning``, the means of the
+        agents' metrics; ``agents``, the same per agent, in order of agents.
+        """
+        rows, lost = [], set(gone)
+        while self._open and not self._open[0].missing - lost:
+            entry = self._open.pop(0)
+            learned = [entry.learned[agent] for agent in sorted(entry.learned)]
+            names = sorted({name for metrics in learned for name in metrics})
+            per_agent = {name: [metrics[name] for metrics in learned] for name in names}
+            means = {name: float(np.mean(values)) for name, values in per_agent.items()}
+            rows.append(entry.row | {"learning": means, "agents": per_agent})
+        return rows
