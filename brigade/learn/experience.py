@@ -52,7 +52,7 @@ def read_experience(
         },
     )
     lengths, terminated = arrays["lengths"], arrays["terminated"]
-    if fragments and int(lengths.min()) < 1 or int(lengths.sum()) != transitions:
+    if (fragments and int(lengths.min()) < 1) or int(lengths.sum()) != transitions:
         raise BadMessage(f"fragments of {int(lengths.sum())} steps for {transitions} transitions")
     if len(arrays["bootstrap_observations"]) != fragments - int(terminated.sum()):
         raise BadMessage("bootstrap observations for another number of fragments")
@@ -62,7 +62,7 @@ def read_experience(
     if bool((actions < 0).any()) or bool((actions >= np.array(network.action_nvec)).any()):
         raise BadMessage("an action that does not exist")
     names = Rollout.__dataclass_fields__
-    rollout = Rollout(**{name: arrays[name] for name in names})  # type: ignore[arg-type]
+    rollout = Rollout(**{name: arrays[name] for name in names})
     versions = sorted(set(arrays["policy_versions"].tolist()))
     return header, Received(rollout, versions, header.progress)
 

@@ -283,6 +283,6 @@ def _granted_state(
     mine = {name: arrays.get(f"{granted.agent}/{name}") for name in names}
     row = (network.num_parameters,)
     present = {name: array for name, array in mine.items() if array is not None}
-    shapes = {name: ("f4", row) for name in names[:3]} | {"statistics": ("f8", (3,))}
+    shapes = dict.fromkeys(names[:3], ("f4", row)) | {"statistics": ("f8", (3,))}
     messages.require(present, shapes)
-    return AgentState(granted.version, granted.steps, **present)  # type: ignore[arg-type]
+    return AgentState(granted.version, granted.steps, **present)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 def log_softmax(logits: Tensor, nvec: Sequence[int]) -> Tensor:
     """Normalise each component's logits ``[..., L]`` to log-probabilities ``[..., L]``."""
-    parts = [part.log_softmax(-1) for part in logits.split(list(nvec), dim=-1)]
+    parts = [part.log_softmax(-1) for part in torch.split(logits, list(nvec), dim=-1)]
     return torch.cat(parts, dim=-1)
 
 
@@ -60,7 +60,7 @@ def sample(logits: Tensor, nvec: Sequence[int], uniforms: Tensor) -> tuple[Tenso
     """
     log_probs = log_softmax(logits, nvec)
     choices = []
-    for i, part in enumerate(log_probs.split(list(nvec), dim=-1)):
+    for i, part in enumerate(torch.split(log_probs, list(nvec), dim=-1)):
         # The last sum is left out of the count, so that rounding cannot lead past the end.
         below = part.exp().cumsum(-1)[..., :-1] <= uniforms[..., i : i + 1]
         choices.append(below.sum(-1))
@@ -71,4 +71,6 @@ def sample(logits: Tensor, nvec: Sequence[int], uniforms: Tensor) -> tuple[Tenso
 
 def greedy(logits: Tensor, nvec: Sequence[int]) -> Tensor:
     """Return each component's most probable choice, int64 ``[..., C]``."""
-    return torch.stack([part.argmax(-1) for part in logits.split(list(nvec), dim=-1)], dim=-1)
+    return torch.stack(
+        [part.argmax(-1) for part in torch.split(logits, list(nvec), dim=-1)], dim=-1
+    )

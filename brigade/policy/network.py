@@ -67,7 +67,7 @@ class Network:
         views, start = {}, 0
         for name, shape in self.shapes.items():
             stop = start + prod(shape)
-            views[name] = rows[:, start:stop].unflatten(1, shape)
+            views[name] = rows[:, start:stop].view(len(rows), *shape)
             start = stop
         return views
 

@@ -1,4 +1,4 @@
-"""The whole state of K agents: what an update changes, a checkpoint keeps and a learner inherits."""
+"""The state of K agents: what an update changes, a checkpoint keeps, and a learner inherits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from brigade import seeds
 from brigade.policy.network import Network

@@ -85,7 +85,9 @@ def loss_gradient(
     logits.scatter_add_(-1, batch.columns, slope.expand(batch.columns.shape))
     # d entropy / d logits = -probs * (log_probs + that component's entropy).
     plogp = probs * log_probs
-    parts = [part.sum(-1, keepdim=True).expand(part.shape) for part in plogp.split(list(nvec), -1)]
+    parts = [
+        part.sum(-1, keepdim=True).expand(part.shape) for part in torch.split(plogp, list(nvec), -1)
+    ]
     surprise = plogp - probs * torch.cat(parts, dim=-1)
     logits.add_(surprise, alpha=coefficients.entropy / size)
     torch.mul(value_error, coefficients.value / size, out=gradient[..., -1])

@@ -17,7 +17,7 @@ from torch import Tensor
 from brigade import seeds
 from brigade.config import PPOConfig
 from brigade.policy.distribution import offsets
-from brigade.policy.network import Activations, Gradients, Network, backward, forward
+from brigade.policy.network import Activations, Gradients, backward, forward
 from brigade.ppo import normaliser
 from brigade.ppo.agents import AgentStack
 from brigade.ppo.gae import gae

@@ -19,7 +19,6 @@ from brigade.run.process import (
 )
 from brigade.wire.endpoints import Endpoint
 
-
 DEFAULT_CONNECT = "tcp://127.0.0.1:5750"
 
 

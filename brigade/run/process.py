@@ -68,7 +68,7 @@ def log_to_stderr() -> None:
     )
 
 
-def on_signals(handler: Callable[[str], None]) -> None:
+def on_signals(handler: Callable[[str], object]) -> None:
     """Call ``handler`` with the signal's name at SIGINT and SIGTERM; a second one ends us hard."""
 
     def handle(number: int, frame: object) -> None:

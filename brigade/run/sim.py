@@ -13,8 +13,8 @@ from brigade._core import Scenario
 from brigade.config import ConfigError, RunConfig
 from brigade.run.process import follow_parent, log_to_stderr, on_signals, use_threads
 from brigade.run.settle import run_config, settle
-from brigade.sim.player import network_for
 from brigade.sim.events import Events
+from brigade.sim.player import network_for
 from brigade.sim.simulator import RunFailed, Simulator
 from brigade.sim.view import View
 from brigade.store.checkpoint import Checkpoint

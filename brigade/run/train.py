@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -87,8 +88,11 @@ def run_train(config: TrainConfig) -> int:
         for number, agents in enumerate(deal(config.population_size, config.num_learners)):
             launcher.start(
                 "learn",
-                ["--connect", address, "--agents", ranges(agents), "--device", config.device]
-                + ["--name", f"learner-{number}", "--threads", str(threads)],
+                [
+                    *("--connect", address, "--agents", ranges(agents)),
+                    *("--device", config.device, "--threads", str(threads)),
+                    *("--name", f"learner-{number}"),
+                ],
             )
         return launcher.mind()
 
@@ -96,7 +100,7 @@ def run_train(config: TrainConfig) -> int:
 def deal(population_size: int, num_learners: int) -> list[list[int]]:
     """Deal agents out as evenly as can be, neighbours together."""
     bounds = [population_size * i // num_learners for i in range(num_learners + 1)]
-    return [list(range(a, b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [list(range(a, b)) for a, b in pairwise(bounds)]
 
 
 def _arguments(config: RunConfig) -> list[str]:

@@ -280,4 +280,4 @@ def read_weights(
     messages.require(arrays, {**names, "statistics": ("f8", (3,))})
     if not all(np.isfinite(value) for value in header.metrics.values()):
         raise BadMessage("metrics that are not finite")
-    return header, AgentState(header.version, header.steps, **arrays)  # type: ignore[arg-type]
+    return header, AgentState(header.version, header.steps, **arrays)

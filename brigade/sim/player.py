@@ -106,7 +106,10 @@ class Player:
     def _training_rewards(self, rewards: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mix a seat's own reward with its match's mean ("team spirit", OpenAI Five 2019)."""
         spirit = np.float32(self._config.team_spirit)
-        return (1 - spirit) * rewards + spirit * rewards.mean(axis=1, keepdims=True)
+        mixed: NDArray[np.float32] = (1 - spirit) * rewards + spirit * rewards.mean(
+            1, keepdims=True
+        )
+        return mixed
 
     def _end_games(self, env: BatchedEnv) -> Episodes:
         """Close the fragments of games that ended, and seat others in the games that follow."""

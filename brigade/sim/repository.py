@@ -49,7 +49,7 @@ class Repository:
         return {agent: max(versions) for agent, versions in self._states.items() if versions}
 
     def state(self, agent: int, version: int | None = None) -> AgentState | None:
-        """Return an agent's state at a version (by default the newest), None where there is none."""
+        """Return an agent's state at a version, by default the newest; None where there is none."""
         versions = self._states[agent]
         if not versions:
             return None

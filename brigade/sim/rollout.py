@@ -70,13 +70,11 @@ class RolloutBuffer:
         next_observations
             float32 ``[m, F]``: what follows the last step; not kept where terminated.
         """
-        lasting = lanes[self._start[lanes] < self.filled]
-        if len(lasting) < len(lanes):  # a lane whose last fragment ended with this very step
-            chosen = np.isin(lanes, lasting)
-            lanes, agents, terminated, truncated = (
-                array[chosen] for array in (lanes, agents, terminated, truncated)
-            )
-            next_observations = next_observations[chosen]
+        lasting = self._start[lanes] < self.filled
+        if not lasting.all():  # a lane whose last fragment ended with this very step
+            lanes, agents = lanes[lasting], agents[lasting]
+            terminated, truncated = terminated[lasting], truncated[lasting]
+            next_observations = next_observations[lasting]
         starts = self._start[lanes].copy()
         self._fragments.append(
             _Fragments(lanes, starts, self.filled, agents, terminated, truncated, next_observations)
@@ -84,7 +82,7 @@ class RolloutBuffer:
         self._start[lanes] = self.filled
 
     def cut(self, agents: NDArray[np.int64], observations: NDArray[np.float32]) -> None:
-        """End all lanes' open fragments: ``agents`` ``[L]``, following ``observations`` ``[L, F]``."""
+        """End what is open: ``agents`` ``[L]``, and ``observations`` ``[L, F]`` that follow."""
         none = np.zeros(len(self._lanes), np.bool_)
         self.end(self._lanes, agents, none, none, observations)
 

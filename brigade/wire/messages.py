@@ -27,7 +27,7 @@ MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAYS = 1 << 14
 MAX_DIMENSIONS = 4
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 Frame = bytes | memoryview
 
@@ -42,7 +42,7 @@ class BadMessage(ValueError):
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
     """What every header has: the protocol's version. A header's type is its class's name."""
 
-    protocol: Literal[1] = PROTOCOL
+    protocol: Literal[1] = 1
 
 
 class Hello(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
@@ -176,7 +176,7 @@ def encode(header: Header, arrays: Arrays | None = None) -> list[Frame]:
         if dtype not in DTYPES:
             raise BadMessage(f"array {name!r} has dtype {array.dtype}, not one of {list(DTYPES)}")
         specs.append([name, dtype, list(whole.shape)])
-        frames.append(memoryview(whole.astype(dtype, copy=False).reshape(-1)).cast("B"))
+        frames.append(whole.astype(dtype, copy=False).reshape(-1).view(np.uint8).data)
     body = msgspec.to_builtins(header) | {"arrays": specs}
     packed: bytes = msgpack.packb(body)
     return [packed, *frames]

@@ -80,7 +80,8 @@ class SimulatorSockets:
 
     async def receive_control(self) -> tuple[bytes, list[Frame]]:
         """Wait for a learner's message: its identity and the frames."""
-        identity, *frames = await self._control.recv_multipart()
+        identity, *rest = await self._control.recv_multipart()
+        frames: list[Frame] = list(rest)
         return identity, frames
 
     async def send_control(self, identity: bytes, frames: Sequence[Frame]) -> None:
