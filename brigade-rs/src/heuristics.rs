@@ -124,8 +124,9 @@ impl Heuristics {
     fn seat_of(&self, row: &[f32], index: usize) -> Result<usize> {
         let hot = row[self.layout.seat.clone()].iter().position(|&x| x > 0.5);
         hot.ok_or_else(|| {
-            let (game, seat) = (index / self.num_agents, index % self.num_agents);
-            Invalid::new(format!("observations[{game}, {seat}] does not say which seat it is of"))
+            Invalid::new(format!(
+                "row {index} of the observations does not say which seat it is of"
+            ))
         })
     }
 
