@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -148,6 +149,14 @@ class BrigadeAECEnv(AECEnv[str, NDArray[np.float32], Any]):  # type: ignore[misc
     def close(self) -> None:
         """Close the window, if there is one."""
         self.parallel.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A shallow copy has a game of its own too; no array in it is ever changed in place.
+        kinds = (BrigadeParallelEnv, dict, list)
+        return {
+            name: copy(value) if isinstance(value, kinds) else value
+            for name, value in self.__dict__.items()
+        }
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BrigadeAECEnv):

@@ -61,6 +61,21 @@ class Game:
         self._own_stream = False  # a reset without a seed goes on with the game's stream
         self._seeded = False  # that stream comes from a seed that the caller gave
 
+    @property
+    def max_cycles(self) -> int:
+        """Nights after which the game is truncated; may be changed at any time."""
+        return self._max_cycles
+
+    @max_cycles.setter
+    def max_cycles(self, value: int) -> None:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | np.integer)
+            or not 1 <= value <= _NEVER
+        ):
+            raise ValueError(f"max_cycles must be an integer from 1 to 2**31 - 1, not {value!r}")
+        self._max_cycles = int(value)
+
     def _clear(self) -> None:
         """Forget the last game's results and take views of the buffers."""
         self.observations = self._running[0]
@@ -108,7 +123,7 @@ class Game:
         if self._terminated[0]:
             self.ending = "terminated"
             self.observations = self._final[0]
-        elif self.night >= self.max_cycles:
+        elif self.night >= self._max_cycles:
             self.ending = "truncated"
 
     def _facts(self) -> dict[str, Any]:

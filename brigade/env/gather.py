@@ -25,12 +25,16 @@ class Gatherer:
     """
 
     def __init__(self, agents: Sequence[str], num_houses: int, form: ActionForm) -> None:
+        self._form: ActionForm = form
         self._agents = list(agents)
         self._num_houses = num_houses
         self._multi = form == "multi"
         self._shape = (len(self._agents), 3) if self._multi else (len(self._agents),)
         self._buffer = np.zeros((1, len(self._agents), 3), dtype=np.int32)
         self._rows = self._buffer[0]
+
+    def __reduce__(self) -> tuple[type[Gatherer], tuple[list[str], int, ActionForm]]:
+        return Gatherer, (self._agents, self._num_houses, self._form)
 
     def gather(self, actions: Mapping[str, Any]) -> NDArray[np.int32]:
         """Give the actions of all agents, which the core checks for range.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,7 +94,7 @@ class BrigadeParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):  # type: i
         self.scenario = load_scenario(scenario)
         self.render_mode = render_mode
         self.action_form: ActionForm = actions
-        self._game = Game(self.scenario, num_agents, _check_cycles(max_cycles))
+        self._game = Game(self.scenario, num_agents, max_cycles)
         seats = self._game.num_agents
         houses = self.scenario.num_houses
         self.possible_agents = [f"agent_{seat}" for seat in range(seats)]
@@ -122,7 +123,7 @@ class BrigadeParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):  # type: i
 
     @max_cycles.setter
     def max_cycles(self, value: int) -> None:
-        self._game.max_cycles = _check_cycles(value)
+        self._game.max_cycles = value
 
     def observation_space(self, agent: str) -> spaces.Space[Any]:
         """Give the agent's observation space, the same object at each call."""
@@ -274,7 +275,8 @@ class BrigadeParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):  # type: i
             self._window = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_window": None}
+        game = copy(self._game)  # so that a shallow copy has a game of its own too
+        return {**self.__dict__, "_game": game, "agents": self.agents[:], "_window": None}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BrigadeParallelEnv):
@@ -283,17 +285,6 @@ class BrigadeParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):  # type: i
 
     def __hash__(self) -> int:
         return hash((self.scenario, len(self.possible_agents), self.action_form))
-
-
-def _check_cycles(max_cycles: Any) -> int:
-    """Give ``max_cycles`` as an int of at least 1."""
-    if (
-        isinstance(max_cycles, bool)
-        or not isinstance(max_cycles, int | np.integer)
-        or not 1 <= max_cycles < 2**31
-    ):
-        raise ValueError(f"max_cycles must be an integer from 1 to 2**31 - 1, not {max_cycles!r}")
-    return int(max_cycles)
 
 
 parallel_env = BrigadeParallelEnv

@@ -27,9 +27,8 @@ def list_scenarios(console: Console | None = None) -> None:
     if console.width < _WIDE:
         for scenario in scenarios:
             console.print(f"[bold]{scenario.name}[/]  {scenario.description}", highlight=False)
-            facts = ", ".join(
-                f"{title} {fact}" for title, fact in zip(_TITLES, _facts(scenario), strict=True)
-            )
+            pairs = zip(_TITLES, _facts(scenario), strict=True)
+            facts = ", ".join(f"{title} {fact}" for title, fact in pairs)
             console.print(Padding(facts, (0, 0, 0, 4)), style="dim", highlight=False)
     else:
         table = Table(box=None, header_style="bold", pad_edge=False)
@@ -42,8 +41,8 @@ def list_scenarios(console: Console | None = None) -> None:
         console.print(table)
     console.print(
         "\ncatch: chance that a safe house catches fire in a night; put out: what one worker does "
-        "to a fire in a night; team: reward with all houses safe, with all ruined; own house: saved, "
-        "ruined for a night. [bold]brigade scenarios show NAME[/] explains one.",
+        "to a fire in a night; team: reward with all houses safe, with all ruined; own house: "
+        "saved, ruined for a night. [bold]brigade scenarios show NAME[/] explains one.",
         highlight=False,
     )
 

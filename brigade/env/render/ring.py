@@ -66,7 +66,7 @@ def _formations(
     ring: Ring, crowds: dict[int, list[int]], size: float, spread: float
 ) -> dict[int, Point]:
     """Give the point of each seat where agents are ``size`` high."""
-    outer = RADIUS - 0.74 * ring.house_size - 0.45 * size
+    outer = RADIUS - 0.80 * ring.house_size - 0.45 * size
     points: dict[int, Point] = {}
     for house, seats in crowds.items():
         left = list(seats)

@@ -1,0 +1,256 @@
+"""The batched environment: equal to single games, game by game."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import brigade
+from brigade.env.seeding import game_seeds
+
+
+def random_actions(rng, env, dtype=np.int32):
+    return rng.integers(0, env.action_nvec, (env.num_envs, env.num_agents, 3)).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "num_agents", "max_cycles"),
+    [
+        ("default", 4, 1000),
+        ("hard", 3, 9),
+        ("v2_minimal", 4, 20),
+        ("default_continuous", 5, 15),
+    ],
+)
+def test_each_game_goes_as_a_single_engine(scenario, num_agents, max_cycles):
+    env = brigade.BatchedEnv(6, scenario, num_agents, max_cycles, seed=[3, 1, 4, 1, 5, 9])
+    env.reset()
+    assert env.seeds.tolist() == [3, 1, 4, 1, 5, 9]
+    engines = [brigade.Engine(scenario, num_agents, seed) for seed in env.seeds.tolist()]
+    returns = np.zeros((6, num_agents))
+    rng = np.random.default_rng(0)
+    ended = 0
+    for _ in range(60):
+        actions = random_actions(rng, env)
+        observations, rewards, terminated, truncated = env.step(actions)
+        for b, engine in enumerate(engines):
+            expected, done = engine.step(actions[b])
+            returns[b] += expected
+            assert np.array_equal(rewards[b], expected)
+            assert terminated[b] == done
+            assert truncated[b] == (not done and engine.night >= max_cycles)
+            assert env.lengths[b] == engine.night
+            np.testing.assert_allclose(env.returns[b], returns[b], rtol=1e-6)
+            if done or truncated[b]:
+                ended += 1
+                returns[b] = 0
+                engine.reset()
+        assert np.array_equal(env.houses, [engine.houses for engine in engines])
+        assert np.array_equal(env.nights, [engine.night for engine in engines])
+        assert np.isfinite(observations).all()
+    assert ended > 0
+
+
+def test_final_observations_show_the_last_night_and_observations_the_new_game():
+    env = brigade.BatchedEnv(4, "default", 4, max_cycles=3, seed=1)
+    env.reset()
+    layout = brigade.observation_layout(env.scenario, 4)
+    night = layout["night"].start
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        env.step(random_actions(rng, env))
+    assert env.truncated.all()
+    np.testing.assert_allclose(env.final_observations[..., night], 3 / 103, rtol=1e-6)
+    assert (env.observations[..., night] == 0).all()
+
+
+def test_two_phase_games_take_two_steps_a_night():
+    scenario = brigade.load_scenario("default", commitment_mode="two_phase")
+    env = brigade.BatchedEnv(3, scenario, 4, max_cycles=5, seed=2)
+    env.reset()
+    engines = [brigade.Engine(scenario, 4, int(seed)) for seed in env.seeds]
+    rng = np.random.default_rng(0)
+    for night in range(5):
+        assert env.phases.tolist() == [1, 1, 1]
+        signals = random_actions(rng, env)
+        env.step(signals)
+        assert not env.rewards.any()
+        assert not env.terminated.any()
+        assert not env.truncated.any()
+        assert env.phases.tolist() == [0, 0, 0]
+        actions = random_actions(rng, env)
+        env.step(actions)
+        for b, engine in enumerate(engines):
+            expected, _ = engine.step(actions[b], signals[b, :, 2])
+            assert np.array_equal(env.rewards[b], expected)
+        assert (env.lengths == night + 1).all()
+    assert env.truncated.all()
+
+
+def test_an_int_seeds_games_alike_whatever_their_number():
+    assert game_seeds(7, 3).tolist() == game_seeds(7, 10)[:3].tolist()
+    assert len(set(game_seeds(7, 100).tolist())) == 100
+    one, two = brigade.BatchedEnv(3, seed=7), brigade.BatchedEnv(3)
+    assert np.array_equal(one.reset(), two.reset(seed=7))
+    assert one.seeds.tolist() == two.seeds.tolist()
+
+
+def test_without_a_seed_every_environment_has_its_own():
+    one, two = brigade.BatchedEnv(4), brigade.BatchedEnv(4)
+    one.reset()
+    two.reset()
+    assert not set(one.seeds.tolist()) & set(two.seeds.tolist())
+
+
+def test_a_later_reset_goes_on_with_the_streams():
+    env = brigade.BatchedEnv(2, seed=3)
+    env.reset()
+    engines = [brigade.Engine("default", 4, int(seed)) for seed in env.seeds]
+    for _ in range(30):
+        env.reset()
+        for engine in engines:
+            engine.reset()
+        assert np.array_equal(env.houses, [engine.houses for engine in engines])
+
+
+def test_arrays_are_allocated_once():
+    env = brigade.BatchedEnv(2, seed=3)
+    first = env.reset()
+    result = env.step(np.zeros((2, 4, 3), np.int32))
+    assert result[0] is first is env.observations
+    assert result[1] is env.rewards
+    assert result[2] is env.terminated
+    assert result[3] is env.truncated
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint32, np.int64, np.uint64])
+def test_actions_may_be_of_any_integer_type(dtype):
+    rng = np.random.default_rng(0)
+    one, two = brigade.BatchedEnv(3, seed=1), brigade.BatchedEnv(3, seed=1)
+    one.reset()
+    two.reset()
+    actions = random_actions(rng, one)
+    one.step(actions)
+    two.step(actions.astype(dtype))
+    assert one == two
+    assert np.array_equal(one.rewards, two.rewards)
+
+
+def test_actions_need_not_lie_in_order():
+    one, two = brigade.BatchedEnv(3, seed=1), brigade.BatchedEnv(3, seed=1)
+    one.reset()
+    two.reset()
+    actions = random_actions(np.random.default_rng(0), one)
+    one.step(actions)
+    two.step(np.asfortranarray(actions))
+    two_lists = brigade.BatchedEnv(3, seed=1)
+    two_lists.reset()
+    two_lists.step(actions.tolist())
+    assert one == two == two_lists
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        np.zeros((2, 4, 3), np.float32),
+        np.zeros((2, 4, 3), bool),
+        np.zeros((2, 3, 3), np.int32),
+        np.full((2, 4, 3), 2**32, np.int64),
+        np.full((2, 4, 3), 2**63, np.uint64),
+        np.full((2, 4, 3), 2, np.int32),
+        np.full((2, 4, 3), -1, np.int32),
+        None,
+        "actions",
+    ],
+)
+def test_garbage_is_refused_and_nothing_is_stepped(actions):
+    env = brigade.BatchedEnv(2, seed=1)
+    env.reset()
+    before = env.get_state()
+    with pytest.raises(ValueError, match=r"action|mode|house"):
+        env.step(actions)
+    assert env.get_state() == before
+
+
+def test_step_before_reset_is_refused():
+    with pytest.raises(ValueError, match="reset"):
+        brigade.BatchedEnv(1).step(np.zeros((1, 4, 3), np.int32))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 1.5, "a", [1], [1, 2, -3], [1, 2, 3, 4], True])
+def test_a_bad_seed_is_refused(seed):
+    with pytest.raises(ValueError, match="seed must be"):
+        brigade.BatchedEnv(3).reset(seed=seed)
+    with pytest.raises(ValueError, match="seed must be"):
+        brigade.BatchedEnv(3, seed=seed)
+
+
+@pytest.mark.parametrize(
+    "clone", [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))]
+)
+def test_a_copy_goes_on_exactly_and_shares_nothing(clone):
+    rng = np.random.default_rng(0)
+    env = brigade.BatchedEnv(5, "hard", 3, max_cycles=7, seed=4)
+    env.reset()
+    for _ in range(10):
+        env.step(random_actions(rng, env))
+    twin = clone(env)
+    assert twin == env
+    assert np.array_equal(twin.observations, env.observations)
+    for _ in range(20):
+        actions = random_actions(rng, env)
+        env.step(actions)
+        assert twin != env
+        twin.step(actions)
+        assert twin == env
+        assert np.array_equal(twin.observations, env.observations)
+        assert np.array_equal(twin.returns, env.returns)
+    env.reset()
+    twin.reset()
+    assert twin == env
+
+
+def test_copies_that_were_never_seeded_do_not_replay_each_other():
+    env = brigade.BatchedEnv(3)
+    one, two = pickle.loads(pickle.dumps(env)), copy.deepcopy(env)
+    one.reset()
+    two.reset()
+    assert one.seeds.tolist() != two.seeds.tolist()
+    three, four = copy.copy(one), copy.copy(one)
+    three.reset()
+    four.reset()
+    assert three != four
+
+
+def test_state_bytes_bring_games_back():
+    rng = np.random.default_rng(0)
+    env = brigade.BatchedEnv(5, seed=4)
+    env.reset()
+    env.step(random_actions(rng, env))
+    state = env.get_state()
+    before = env.observations.copy()
+    actions = random_actions(rng, env)
+    env.step(actions)
+    after, rewards = env.observations.copy(), env.rewards.copy()
+    other = brigade.BatchedEnv(5)
+    other.set_state(state)
+    assert np.array_equal(other.observations, before)
+    other.step(actions)
+    assert np.array_equal(other.observations, after)
+    assert np.array_equal(other.rewards, rewards)
+
+
+def test_threads_change_nothing():
+    rng = np.random.default_rng(0)
+    one = brigade.BatchedEnv(600, "hard", seed=4, max_cycles=10)
+    two = brigade.BatchedEnv(600, "hard", seed=4, max_cycles=10, num_threads=2)
+    one.reset()
+    two.reset()
+    for _ in range(12):
+        actions = random_actions(rng, one)
+        one.step(actions)
+        two.step(actions)
+        assert np.array_equal(one.observations, two.observations)
+        assert np.array_equal(one.rewards, two.rewards)
+    assert one == two

@@ -1,0 +1,123 @@
+"""Games shown in a terminal and written into files."""
+
+import io
+import shutil
+from importlib.util import find_spec
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+import brigade
+from brigade.play import GameRecord, play, replay
+
+
+def console(width=100, terminal=False):
+    return Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None)
+
+
+def shown(console):
+    return console.file.getvalue()
+
+
+def test_without_a_terminal_the_last_night_and_a_summary_are_printed():
+    out = console()
+    play("chain_reaction", "hero,hero,liar,random", seed=3, max_cycles=5, console=out)
+    words = shown(out)
+    assert "chain_reaction, night 5" in words
+    assert "hero" in words
+    assert words.splitlines()[-1].endswith("seed 3")
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("commitment", ["simultaneous", "two_phase"])
+def test_in_a_terminal_every_night_is_shown(width, commitment):
+    out = console(width, terminal=True)
+    scenario = brigade.load_scenario("hard", commitment_mode=commitment)
+    play(scenario, "hero,liar,random", seed=3, max_cycles=3, fps=1000, console=out)
+    for night in range(4):
+        assert f"night {night}" in shown(out)
+
+
+def test_large_games_are_shown_too():
+    out = console(140, terminal=True)
+    scenario = brigade.load_scenario("hard", num_houses=40)
+    play(scenario, ",".join(["hero"] * 30), seed=3, max_cycles=2, fps=1000, console=out)
+    assert "night 2" in shown(out)
+
+
+def test_without_a_seed_one_is_drawn_and_said():
+    out = console()
+    record = play(max_cycles=2, console=out)
+    assert str(record.seed) in shown(out)
+    again = play(seed=record.seed, max_cycles=2, console=console())
+    assert again == record
+
+
+def test_a_json_can_be_replayed(tmp_path):
+    path = tmp_path / "game.json"
+    out = console()
+    record = play("hard", "spread,liar", seed=5, record=path, max_cycles=6, console=out)
+    assert GameRecord.load(path) == record
+    assert "game.json" in shown(out).replace("\n", "")
+    again = console()
+    assert replay(path, console=again) == record
+    assert "hard, night 6" in shown(again)
+
+
+def test_a_gif_has_a_frame_for_every_step(tmp_path):
+    play("hard", "hero,liar", seed=5, record=tmp_path / "a.gif", max_cycles=4, console=console())
+    with Image.open(tmp_path / "a.gif") as film:
+        assert film.n_frames == 5
+        assert min(film.size) >= 480
+        film.seek(4)
+        last = film.convert("RGB").tobytes()
+        film.seek(0)
+        assert film.convert("RGB").tobytes() != last
+
+
+def test_a_record_becomes_the_same_gif_twice(tmp_path):
+    path = tmp_path / "game.json"
+    play("hard", "hero,liar", seed=5, record=path, max_cycles=3, console=console())
+    for name in ("a.gif", "b.gif"):
+        replay(path, record=tmp_path / name, console=console())
+    assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
+
+
+has_ffmpeg = find_spec("imageio_ffmpeg") is not None or shutil.which("ffmpeg") is not None
+
+
+@pytest.mark.skipif(has_ffmpeg, reason="there is an ffmpeg")
+def test_without_ffmpeg_a_film_is_refused_before_anything_is_played(tmp_path):
+    with pytest.raises(ValueError, match="imageio-ffmpeg"):
+        play(record=tmp_path / "a.mp4", max_cycles=10**6, console=console())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not has_ffmpeg, reason="no ffmpeg")
+def test_with_ffmpeg_a_film_is_written(tmp_path):
+    play(record=tmp_path / "a.mp4", max_cycles=3, seed=1, console=console())
+    assert (tmp_path / "a.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_nothing_is_overwritten_and_other_faults_are_one_line(tmp_path):
+    there = tmp_path / "a.gif"
+    there.write_text("mine")
+    for record, words in [
+        (there, "exists"),
+        (tmp_path / "a.avi", "recorded as"),
+        (tmp_path / "none" / "a.gif", "folder"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            play(record=record, console=console())
+    assert there.read_text() == "mine"
+    for change, words in [
+        ({"team": "nobody"}, "nobody"),
+        ({"scenario": "nothing"}, "nothing"),
+        ({"seed": -1}, "seed"),
+        ({"fps": 0}, "fps"),
+        ({"max_cycles": 0}, "max_cycles"),
+        ({"scenario": "positional_default", "team": "hero"}, "agent_home_positions"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            play(**change, console=console())
