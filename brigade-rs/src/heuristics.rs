@@ -77,8 +77,8 @@ impl Heuristics {
 
     /// The actions of all seats, written in the order of the observations.
     ///
-    /// `observations` (rows, features), `actions` (rows, 3). Refuses an observation that does not say which seat it is of; actions and the random stream are then
-    /// left as they were.
+    /// `observations` (rows, features), `actions` (rows, 3). Refuses an observation that does not
+    /// say which seat it is of; actions and the random stream are then left as they were.
     pub fn act(&mut self, observations: &[f32], actions: &mut [i32]) -> Result<()> {
         let features = self.num_features();
         let seats = observations.len() / features;
