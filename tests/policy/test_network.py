@@ -1,0 +1,205 @@
+"""The stacked network: equal, agent by agent, to a plain torch network with autograd."""
+
+from math import prod, sqrt
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from brigade.policy.network import Activations, Gradients, Network, backward, forward
+
+SMALL = Network(num_features=7, action_nvec=(5, 2, 2), hidden_size=6)
+
+
+def random_rows(network: Network, agents: int, seed: int, dtype=torch.float64) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return 0.5 * torch.randn(agents, network.num_parameters, generator=generator, dtype=dtype)
+
+
+def activations_for(network: Network, observations: Tensor) -> Activations:
+    k, rows, _ = observations.shape
+    hidden = network.hidden_size
+    room = [torch.empty(k, rows, w, dtype=observations.dtype) for w in (hidden, hidden)]
+    outputs = torch.empty(k, rows, network.num_logits + 1, dtype=observations.dtype)
+    return Activations(observations.clone(), *room, outputs)
+
+
+def gradients_for(network: Network, observations: Tensor) -> Gradients:
+    k, rows, _ = observations.shape
+    flat = torch.empty(k, network.num_parameters, dtype=observations.dtype)
+    room = [torch.empty(k, rows, network.hidden_size, dtype=observations.dtype) for _ in range(2)]
+    return Gradients(flat, network.views(flat), *room)
+
+
+def plain(network: Network, row: Tensor) -> nn.Sequential:
+    """One agent as anyone would write it; torch keeps a layer's weight as [out, in]."""
+    tensors = network.state_dict(row)
+    h, o = network.hidden_size, network.num_logits + 1
+    layers = [nn.Linear(network.num_features, h), nn.Linear(h, h), nn.Linear(h, o)]
+    for layer, name in zip(layers, ("hidden1", "hidden2", "heads"), strict=True):
+        layer.to(row.dtype)
+        with torch.no_grad():
+            layer.weight.copy_(tensors[f"{name}.weight"].T)
+            layer.bias.copy_(tensors[f"{name}.bias"])
+    return nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
+
+
+def plain_gradient(network: Network, model: nn.Sequential) -> Tensor:
+    """The model's gradients, laid out as a row."""
+    found = {}
+    for index, name in ((0, "hidden1"), (2, "hidden2"), (4, "heads")):
+        found[f"{name}.weight"] = model[index].weight.grad.T
+        found[f"{name}.bias"] = model[index].bias.grad
+    return torch.cat([found[name].reshape(-1) for name in network.shapes])
+
+
+def passes(
+    network: Network, rows: Tensor, observations: Tensor, outgoing: Tensor
+) -> tuple[Tensor, Tensor]:
+    views = network.views(rows)
+    activations = forward(views, activations_for(network, observations))
+    gradients = gradients_for(network, observations)
+    return activations.outputs, backward(views, activations, outgoing, gradients).clone()
+
+
+@settings(max_examples=25)
+@given(
+    agents=st.integers(1, 4),
+    num_rows=st.integers(1, 9),
+    features=st.integers(1, 12),
+    hidden=st.integers(1, 9),
+    nvec=st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple),
+    seed=st.integers(0, 2**31),
+)
+def test_forward_and_backward_are_those_of_plain_networks(
+    agents, num_rows, features, hidden, nvec, seed
+):
+    network = Network(features, nvec, hidden)
+    rows = random_rows(network, agents, seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    observations = torch.randn(agents, num_rows, features, generator=generator, dtype=torch.float64)
+    outgoing = torch.randn(
+        agents, num_rows, network.num_logits + 1, generator=generator, dtype=torch.float64
+    )
+    outputs, gradient = passes(network, rows, observations, outgoing)
+    for k in range(agents):
+        model = plain(network, rows[k])
+        expected = model(observations[k])
+        expected.backward(outgoing[k])
+        torch.testing.assert_close(outputs[k], expected.detach(), rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(
+            gradient[k], plain_gradient(network, model), rtol=1e-10, atol=1e-12
+        )
+
+
+def test_float32_agrees_with_plain_networks_at_the_usual_size():
+    network = Network(num_features=90, action_nvec=(10, 2, 2), hidden_size=64)
+    generator = torch.Generator().manual_seed(3)
+    rows = torch.stack([network.initial_row(generator) for _ in range(3)])
+    observations = torch.rand(3, 256, 90, generator=generator)
+    outgoing = torch.randn(3, 256, 15, generator=generator) / 256
+    outputs, gradient = passes(network, rows, observations, outgoing)
+    for k in range(3):
+        model = plain(network, rows[k])
+        expected = model(observations[k])
+        expected.backward(outgoing[k])
+        torch.testing.assert_close(outputs[k], expected.detach(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            gradient[k], plain_gradient(network, model), rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("what", ["observations", "weights", "outgoing", "nan"])
+def test_another_agent_leaves_an_agents_gradient_bit_equal(what):
+    generator = torch.Generator().manual_seed(0)
+    rows = random_rows(SMALL, 3, 1, torch.float32)
+    observations = torch.rand(3, 32, 7, generator=generator)
+    outgoing = torch.randn(3, 32, SMALL.num_logits + 1, generator=generator)
+    outputs, gradient = passes(SMALL, rows, observations, outgoing)
+    changed = {"observations": observations, "weights": rows, "outgoing": outgoing}.get(what)
+    if changed is None:
+        observations[1] = float("nan")
+    else:
+        changed[1] = torch.randn(changed[1].shape, generator=generator)
+    outputs_after, gradient_after = passes(SMALL, rows, observations, outgoing)
+    for k in (0, 2):
+        assert torch.equal(outputs[k], outputs_after[k])
+        assert torch.equal(gradient[k], gradient_after[k])
+    assert not torch.equal(gradient[1], gradient_after[1])
+
+
+def test_logits_and_values_are_the_parts_of_the_outputs():
+    observations = torch.rand(2, 5, 7, dtype=torch.float64)
+    made = forward(SMALL.views(random_rows(SMALL, 2, 5)), activations_for(SMALL, observations))
+    assert made.logits.shape == (2, 5, 9)
+    assert made.values.shape == (2, 5)
+    assert torch.equal(torch.cat([made.logits, made.values[..., None]], -1), made.outputs)
+
+
+def test_views_cover_a_row_once_and_share_its_memory():
+    rows = torch.zeros(2, SMALL.num_parameters)
+    for view in SMALL.views(rows).values():
+        view.add_(1)
+    assert torch.equal(rows, torch.ones_like(rows))
+    assert sum(prod(shape) for shape in SMALL.shapes.values()) == SMALL.num_parameters
+
+
+@given(seed=st.integers(0, 2**31), hidden=st.integers(1, 6))
+def test_a_row_goes_through_a_state_dict_and_back(seed, hidden):
+    network = Network(4, (3, 2), hidden)
+    row = random_rows(network, 1, seed, torch.float32)[0]
+    state = network.state_dict(row)
+    assert {name: tuple(t.shape) for name, t in state.items()} == network.shapes
+    assert torch.equal(network.row(state), row)
+    shuffled = dict(reversed(state.items()))
+    assert torch.equal(network.row(shuffled), row), "the order of names does not matter"
+    state["heads.bias"].add_(1)
+    assert torch.equal(network.row(network.state_dict(row)), row), "a state dict is a copy"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda s: s.pop("heads.bias"),
+        lambda s: s.update(more=torch.zeros(1)),
+        lambda s: s.update({"hidden1.weight": s["hidden1.weight"].T}),
+    ],
+    ids=["missing", "superfluous", "transposed"],
+)
+def test_a_state_dict_of_another_network_is_refused(spoil):
+    state = SMALL.state_dict(torch.zeros(SMALL.num_parameters))
+    spoil(state)
+    with pytest.raises(ValueError, match="policy has tensors"):
+        SMALL.row(state)
+
+
+def test_initial_weights_are_orthogonal_and_the_policy_nearly_uniform():
+    network = Network(num_features=40, action_nvec=(10, 2, 2), hidden_size=32)
+    row = network.initial_row(torch.Generator().manual_seed(11))
+    assert row.dtype == torch.float32
+    weights = network.state_dict(row)
+    one = torch.eye(32)
+    for name, gain in (("hidden1.weight", sqrt(2)), ("hidden2.weight", sqrt(2))):
+        gram = weights[name].T @ weights[name]
+        torch.testing.assert_close(gram, gain**2 * one, rtol=0, atol=1e-5)
+    assert all(not weights[f"{name}.bias"].any() for name in ("hidden1", "hidden2", "heads"))
+    policy, value = weights["heads.weight"][:, :-1], weights["heads.weight"][:, -1]
+    torch.testing.assert_close(policy.T @ policy, 1e-4 * torch.eye(14), rtol=0, atol=1e-8)
+    torch.testing.assert_close(value.norm(), torch.tensor(1.0))
+    logits = plain(network, row)(torch.rand(100, 40))[:, :-1]
+    assert logits.abs().max() < 0.1
+
+
+def test_initial_weights_follow_from_the_generator_alone():
+    torch.manual_seed(0)
+    first = SMALL.initial_row(torch.Generator().manual_seed(5))
+    torch.manual_seed(1)
+    assert torch.equal(first, SMALL.initial_row(torch.Generator().manual_seed(5)))
+    assert not torch.equal(first, SMALL.initial_row(torch.Generator().manual_seed(6)))
+
+
+def test_flops_are_two_for_each_weight():
+    f, h, o = 7, 6, 10
+    assert SMALL.forward_flops == 2 * (f * h + h * h + h * o)
