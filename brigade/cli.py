@@ -33,6 +33,19 @@ COMMANDS = {
         "run_evaluate",
         "measure a checkpoint, or a team of scripted agents",
     ),
+    "optimum": (
+        "brigade.run.show",
+        "OptimumConfig",
+        "run_optimum",
+        "compute the best that a team can do, exactly",
+    ),
+    "play": ("brigade.run.show", "PlayConfig", "run_play", "watch a game, or write it to a file"),
+    "scenarios": (
+        "brigade.run.show",
+        "ScenariosConfig",
+        "run_scenarios",
+        "list the scenarios, or explain one",
+    ),
 }
 
 
@@ -127,9 +140,11 @@ def _parser(command: str, kind: type[Any]) -> argparse.ArgumentParser:
         hint, description = _described(hints[field.name])
         options: dict[str, Any] = {"default": argparse.SUPPRESS}
         if field.name in positional:
-            parser.add_argument(field.name, help=description)
+            required = field.default is msgspec.NODEFAULT
+            extra: dict[str, Any] = {} if required else {"nargs": "?", "default": argparse.SUPPRESS}
+            parser.add_argument(field.name, help=description, choices=_choices(hint), **extra)
             continue
-        choices = get_args(hint) if get_origin(hint) is Literal else None
+        choices = _choices(hint)
         if hint is bool:
             options["action"] = argparse.BooleanOptionalAction
         else:
@@ -160,6 +175,10 @@ def _described(hint: Any) -> tuple[Any, str]:
             hint = next(part for part in get_args(hint) if part is not type(None))
         else:
             return hint, description
+
+
+def _choices(hint: Any) -> tuple[str, ...] | None:
+    return get_args(hint) if get_origin(hint) is Literal else None
 
 
 def _metavar(hint: Any) -> str:

@@ -6,6 +6,7 @@ files, ``config.json`` and the welcome that a learner gets are all read through 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
@@ -17,6 +18,8 @@ PositiveInt = Annotated[int, Meta(ge=1)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 T = TypeVar("T")
+
+DEFAULT_CHECKPOINT_DIR = "experiments/marl/checkpoints"
 
 
 class ConfigError(ValueError):
@@ -93,7 +96,7 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         str | None, Meta(description="folder of the run; {scenario}_pop{size}_{timestamp}")
     ] = None
     checkpoint_dir: Annotated[str, Meta(description="where the run's folder is made")] = (
-        "experiments/marl/checkpoints"
+        DEFAULT_CHECKPOINT_DIR
     )
     log_interval: Annotated[
         int, Meta(ge=1, description="episodes between two lines where there is no terminal")
@@ -115,6 +118,17 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
             )
         if self.run_name in (".", ".."):
             raise ConfigError(f"--run-name {self.run_name!r} is not a name for a folder")
+
+    @property
+    def nameless(self) -> RunConfig:
+        """The same run wherever its folder lies: all that decides its result, and no more."""
+        return msgspec.structs.replace(self, run_name=None, checkpoint_dir=DEFAULT_CHECKPOINT_DIR)
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run on the wire: the same for the same settings and seed."""
+        settings = msgspec.json.encode(self.nameless, order="sorted")
+        return hashlib.sha256(settings).hexdigest()[:16]
 
     @property
     def steps_per_rollout(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -22,12 +21,11 @@ from brigade._core import ARCHETYPES, Heuristics, Scenario
 from brigade.config import ConfigError
 from brigade.env.batched import BatchedEnv
 from brigade.env.scenarios import load_scenario
+from brigade.optimum import DISCOUNTED_OPTIMUM, reference_values
 from brigade.policy.actor import Actor
+from brigade.run.measure import DISCOUNT, Games, Measure, measure, play
 from brigade.sim.matchmaking import Matchmaker
 from brigade.store import checkpoint
-
-DISCOUNT = 0.99
-Act = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.int32]]
 
 
 class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,83 +53,60 @@ class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 @dataclass(frozen=True)
-class Games:
-    """What was played: E games with A seats."""
+class Evaluation:
+    """Games that were played to measure somebody."""
 
-    agents: NDArray[np.int64]  # [E, A]
-    returns: NDArray[np.float64]  # [E, A]: sums of the game's own rewards
-    discounted: NDArray[np.float64]  # [E, A]: the same, discounted from night to night
-    lengths: NDArray[np.int32]  # [E], nights
+    scenario: Scenario
+    names: list[str]  # of the agents, by their numbers in ``games``
+    games: Games
+
+    @property
+    def overall(self) -> Measure:
+        """Everybody's figures."""
+        return measure(self.games, np.ones(self.games.agents.shape, np.bool_))
+
+    @property
+    def each(self) -> dict[str, Measure]:
+        """Figures of each agent that played."""
+        return {
+            name: measure(self.games, self.games.agents == agent)
+            for agent, name in enumerate(self.names)
+            if (self.games.agents == agent).any()
+        }
+
+    def share(self, max_nights: int) -> Share | None:
+        """Where the discounted return lies between random play and the optimum, if that is known.
+
+        Both are exact, for games cut after ``max_nights``.
+        """
+        try:
+            values = reference_values(
+                self.scenario, self.games.agents.shape[1], DISCOUNT, max_nights
+            )
+        except ValueError:  # a game that cannot be solved exactly
+            return None
+        lowest = values["random"].discounted_return
+        best = values[DISCOUNTED_OPTIMUM].discounted_return
+        reached = self.overall
+        scale = best - lowest
+        if scale <= 0:
+            return None
+        return Share(
+            (reached.discounted_return - lowest) / scale,
+            reached.discounted_interval / scale,
+            lowest,
+            best,
+        )
 
 
 @dataclass(frozen=True)
-class Measure:
-    """One agent's figures, or the population's. Intervals are half-widths at 95%."""
+class Share:
+    """``share = (return - random) / (optimum - random)``, discounted, with a 95% interval."""
 
-    games: int
-    mean_return: float
-    return_interval: float
-    discounted_return: float
-    discounted_interval: float
-    team_reward_per_night: float
-    mean_length: float
-
-
-def play(env: BatchedEnv, agents: NDArray[np.int64], act: Act, seed: int) -> Games:
-    """Play each of ``env``'s games once, to its end.
-
-    Parameters
-    ----------
-    agents
-        int64 ``[E, A]``: who sits where.
-    act
-        Called with the observations ``[E, A, F]`` of all games and the indices of those that are
-        still going on; returns their actions, ``[len(indices), A, 3]``.
-    """
-    num_games = env.num_envs
-    discounted = np.zeros(agents.shape)
-    returns = np.zeros(agents.shape)
-    lengths = np.zeros(num_games, np.int32)
-    actions = np.zeros((*agents.shape, 3), np.int32)
-    going_on = np.arange(num_games)
-    nights = np.zeros(num_games, np.int32)
-    env.reset(seed)
-    while len(going_on):
-        actions[going_on] = act(env.observations, going_on)
-        _, rewards, terminated, truncated = env.step(actions)
-        weight = DISCOUNT ** nights[going_on, None]
-        discounted[going_on] += weight * rewards[going_on]
-        # A signal step has no rewards and does not count as a night.
-        ended = (terminated | truncated)[going_on]
-        finished = going_on[ended]
-        returns[finished], lengths[finished] = env.returns[finished], env.lengths[finished]
-        nights[going_on] = env.lengths[going_on]
-        going_on = going_on[~ended]
-    return Games(agents, returns, discounted, lengths)
-
-
-def measure(games: Games, chosen: NDArray[np.bool_]) -> Measure:
-    """Summarise the chosen seats' returns (bool ``[E, A]``), a game being one observation."""
-    playing = chosen.any(axis=1)
-    seats = chosen[playing]
-    own = np.where(seats, games.returns[playing], 0).sum(1) / seats.sum(1)
-    discounted = np.where(seats, games.discounted[playing], 0).sum(1) / seats.sum(1)
-    team = games.returns[playing].sum(1) / games.lengths[playing]
-    return Measure(
-        games=int(playing.sum()),
-        mean_return=float(own.mean()),
-        return_interval=_interval(own),
-        discounted_return=float(discounted.mean()),
-        discounted_interval=_interval(discounted),
-        team_reward_per_night=float(team.mean()),
-        mean_length=float(games.lengths[playing].mean()),
-    )
-
-
-def _interval(values: NDArray[np.float64]) -> float:
-    if len(values) < 2:
-        return math.nan
-    return float(1.96 * values.std(ddof=1) / math.sqrt(len(values)))
+    share: float
+    interval: float
+    random: float
+    optimum: float
 
 
 def run_evaluate(config: EvaluateConfig) -> int:
@@ -143,32 +118,28 @@ def run_evaluate(config: EvaluateConfig) -> int:
         There is no such checkpoint, team or scenario, or they do not fit together.
     """
     torch.set_num_threads(config.threads)
-    names, games = evaluate(config)
-    overall = measure(games, np.ones(games.agents.shape, np.bool_))
-    each = {
-        name: measure(games, games.agents == agent)
-        for agent, name in enumerate(names)
-        if (games.agents == agent).any()
-    }
+    evaluation = evaluate(config)
+    share = evaluation.share(config.max_nights)
     if config.json:
-        print(
-            json.dumps(
-                {"overall": _plain(overall), "agents": {n: _plain(m) for n, m in each.items()}}
-            )
-        )
+        content = {
+            "overall": _plain(evaluation.overall),
+            "agents": {name: _plain(figures) for name, figures in evaluation.each.items()},
+            "optimum": None if share is None else asdict(share),
+        }
+        print(json.dumps(content))
     else:
-        _print(config, overall, each)
+        _print(config, evaluation, share)
     return 0
 
 
-def evaluate(config: EvaluateConfig) -> tuple[list[str], Games]:
-    """Play the games: names of the agents, and the games with their numbers."""
+def evaluate(config: EvaluateConfig) -> Evaluation:
+    """Play the games that the config asks for."""
     if config.what in ("random", "spread") or config.what.startswith("archetype:"):
         return _evaluate_team(config)
     return _evaluate_checkpoint(config)
 
 
-def _evaluate_team(config: EvaluateConfig) -> tuple[list[str], Games]:
+def _evaluate_team(config: EvaluateConfig) -> Evaluation:
     scenario = _scenario(config.scenario or "default")
     num_seats = config.num_agents_per_game or 4
     env = _environment(config, scenario, num_seats)
@@ -188,12 +159,13 @@ def _evaluate_team(config: EvaluateConfig) -> tuple[list[str], Games]:
     agents = np.tile(
         [names.index(team[s % len(team)]) for s in range(num_seats)], (env.num_envs, 1)
     )
-    return names, play(
+    games = play(
         env, agents, lambda observations, live: heuristics.act(observations)[live], config.seed
     )
+    return Evaluation(scenario, names, games)
 
 
-def _evaluate_checkpoint(config: EvaluateConfig) -> tuple[list[str], Games]:
+def _evaluate_checkpoint(config: EvaluateConfig) -> Evaluation:
     saved = checkpoint.load(Path(config.what))
     scenario = _scenario(config.scenario) if config.scenario else saved.scenario
     num_seats = config.num_agents_per_game or saved.config.num_agents_per_game
@@ -228,7 +200,8 @@ def _evaluate_checkpoint(config: EvaluateConfig) -> tuple[list[str], Games]:
         actions = actor.act_greedily(rows) if config.greedy else actor.act(rows, generator)[0]
         return actions.reshape(len(live), num_seats, -1)
 
-    return [str(agent) for agent in range(len(saved.agents))], play(env, agents, act, config.seed)
+    names = [str(agent) for agent in range(len(saved.agents))]
+    return Evaluation(scenario, names, play(env, agents, act, config.seed))
 
 
 def _scenario(name: str) -> Scenario:
@@ -253,24 +226,34 @@ def _plain(measured: Measure) -> dict[str, Any]:
     }
 
 
-def _print(config: EvaluateConfig, overall: Measure, each: dict[str, Measure]) -> None:
-    table = Table(
-        title=f"{config.what}: {overall.games} games, {'greedy' if config.greedy else 'sampled'}",
-        title_justify="left",
-        show_edge=False,
-        pad_edge=False,
-        header_style="bold",
+def _print(config: EvaluateConfig, evaluation: Evaluation, share: Share | None) -> None:
+    console = Console()
+    overall = evaluation.overall
+    console.print(
+        f"[bold]{config.what}[/] on {evaluation.scenario.name}: {overall.games} games of at most "
+        f"{config.max_nights} nights, {'greedy' if config.greedy else 'sampled'} play",
+        highlight=False,
+        soft_wrap=True,
     )
-    for heading in ("agent", "games", "return", "discounted", "team reward/night", "nights"):
-        table.add_column(heading, justify="left" if heading == "agent" else "right")
-    for name, m in [*each.items(), ("all", overall)]:
+    table = Table(show_edge=False, pad_edge=False, header_style="bold")
+    headings = ("agent", "games", "return", "discounted", "team/night", "nights")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "agent" else "right", no_wrap=True)
+    for name, m in [*evaluation.each.items(), ("all", overall)]:
         table.add_row(
             name,
             f"{m.games}",
-            f"{m.mean_return:,.1f} ± {m.return_interval:,.1f}",
-            f"{m.discounted_return:,.1f} ± {m.discounted_interval:,.1f}",
+            f"{m.mean_return:,.1f} ±{m.return_interval:,.1f}",
+            f"{m.discounted_return:,.1f} ±{m.discounted_interval:,.1f}",
             f"{m.team_reward_per_night:,.1f}",
             f"{m.mean_length:,.1f}",
             style="bold" if name == "all" else "",
         )
-    Console().print(table)
+    console.print(table)
+    if share is not None:
+        console.print(
+            f"share of the optimum {share.share:.3f} ±{share.interval:.3f}: discounted return from "
+            f"random play ({share.random:,.1f}) to the best possible ({share.optimum:,.1f})",
+            highlight=False,
+            soft_wrap=True,
+        )

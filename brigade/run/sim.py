@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from typing import Annotated
 
 from msgspec import Meta
@@ -74,7 +73,7 @@ async def _run(config: RunConfig, scenario: Scenario, endpoint: Endpoint) -> int
         folder.write_metrics(row, int(row["transitions"]))  # type: ignore[call-overload]
 
     events = Events(view.waiting, view.joined, view.left, view.progress, write, save)
-    simulator = Simulator(config, scenario, uuid.uuid4().hex, sockets, events)
+    simulator = Simulator(config, scenario, sockets, events)
     loop = asyncio.get_running_loop()
     on_signals(lambda name: loop.call_soon_threadsafe(simulator.stop, f"stopped by {name}"))
     follow_parent()

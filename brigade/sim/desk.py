@@ -55,7 +55,6 @@ class Desk:
 
     def __init__(
         self,
-        run: str,
         config: RunConfig,
         repository: Repository,
         sockets: SimulatorSockets,
@@ -66,7 +65,7 @@ class Desk:
         changed: Callable[[], None],
         failed: Callable[[str], None],
     ) -> None:
-        self.run = run
+        self.run = config.run_id
         self.roster = Roster(config.population_size, patience)
         self.rollouts = dict.fromkeys(range(config.population_size), 0)
         self.bad_messages: Counter[str] = Counter()

@@ -49,8 +49,6 @@ class Simulator:
     ----------
     config
         With ``seed`` and ``run_name`` filled in.
-    run
-        The run's id.
     patience
         Seconds of silence after which a learner counts as lost.
     """
@@ -59,7 +57,6 @@ class Simulator:
         self,
         config: RunConfig,
         scenario: Scenario,
-        run: str,
         sockets: SimulatorSockets,
         events: Events,
         patience: float = PATIENCE_SECONDS,
@@ -67,13 +64,11 @@ class Simulator:
         assert config.seed is not None, "the run has a seed by now"
         self.config = config
         self.scenario = scenario
-        self.run_id = run
         self.network = network_for(config, scenario)
         self.repository = Repository(self.network, config.population_size)
         self.player = Player(config, scenario, self.repository, config.seed)
         self.statistics = Statistics(config.population_size)
         self.desk = Desk(
-            run,
             config,
             self.repository,
             sockets,
@@ -321,7 +316,7 @@ class Simulator:
         self, states: list[AgentState], statistics: dict[str, Any], simulator: dict[str, Any]
     ) -> Checkpoint:
         return Checkpoint(
-            self.run_id, self.config, self.scenario, self.network, states, statistics, simulator
+            self.config.run_id, self.config, self.scenario, self.network, states, statistics, simulator
         )
 
 

@@ -56,7 +56,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "scenario": c.scenario.to_dict(),
         "population_size": c.config.population_size,
         "total_episodes": c.statistics["total_episodes"],
-        "config": _plain(c.config),
+        "config": _plain(c.config.nameless),
         "network": {
             "num_features": c.network.num_features,
             "action_nvec": list(c.network.action_nvec),
