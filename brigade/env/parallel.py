@@ -265,7 +265,7 @@ class BrigadeParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):  # type: i
             from brigade.env.render.window import Window
 
             self._window = Window(str(self))
-        self._window.show(picture(snapshot), self.metadata["render_fps"])
+        self._window.show(snapshot, self.metadata["render_fps"])
         return None
 
     def close(self) -> None:

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from brigade.env.render.picture import picture
+from brigade.env.render.snapshot import Snapshot
+
 __all__ = ["Window"]
 
 
@@ -22,7 +25,7 @@ class _Backend(Protocol):
 
 
 class Window:
-    """A window that shows one image after the other, no faster than asked.
+    """A window that shows one moment after the other, no faster than asked.
 
     Parameters
     ----------
@@ -37,13 +40,17 @@ class Window:
 
     def __init__(self, title: str) -> None:
         self._backend = _open(title)
-        self._shown = 0.0
+        self._shown: Snapshot | None = None
+        self._when = 0.0
 
-    def show(self, image: NDArray[np.uint8], fps: float) -> None:
-        """Show an image ``[height, width, 3]``, at most ``fps`` of them in a second."""
-        time.sleep(max(0.0, self._shown + 1 / fps - time.monotonic()))
+    def show(self, snapshot: Snapshot, fps: float) -> None:
+        """Show a snapshot, at most ``fps`` of them in a second; one that is shown costs nothing."""
+        if snapshot == self._shown:
+            return
+        image = picture(snapshot)
+        time.sleep(max(0.0, self._when + 1 / fps - time.monotonic()))
         self._backend.show(image)
-        self._shown = time.monotonic()
+        self._shown, self._when = snapshot, time.monotonic()
 
     def close(self) -> None:
         """Close the window."""
