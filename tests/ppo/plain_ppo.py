@@ -1,0 +1,219 @@
+"""PPO for one agent, as plainly as it can be written: loops, autograd, torch.optim.Adam.
+
+The independent computation that the stacked update is compared with. Everything but the order of
+the minibatches is written anew here, in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical
+
+from brigade import seeds
+from brigade.config import PPOConfig
+from brigade.policy.network import Network
+from brigade.ppo.agents import AgentState
+from brigade.ppo.update import Rollout, minibatch_order, num_batches
+
+LAYERS = (("hidden1", 0), ("hidden2", 2), ("heads", 4))
+
+
+def turned(tensor: Tensor) -> Tensor:
+    """A copy between our layout of weights and torch's, which is transposed; biases stay."""
+    return tensor.mT.clone() if tensor.ndim == 2 else tensor.clone()
+
+
+def plain_gae(rewards, values, discounts, lengths, bootstraps, gae_lambda) -> np.ndarray:
+    """Generalised advantage estimation by its recursion, fragment after fragment."""
+    advantages: list[float] = []
+    start = 0
+    for length, bootstrap in zip(lengths, bootstraps, strict=True):
+        following_value, following = float(bootstrap), 0.0
+        fragment = []
+        for t in reversed(range(start, start + int(length))):
+            delta = float(rewards[t]) + float(discounts[t]) * following_value - float(values[t])
+            following = delta + float(discounts[t]) * gae_lambda * following
+            fragment.append(following)
+            following_value = float(values[t])
+        advantages += reversed(fragment)
+        start += int(length)
+    return np.array(advantages)
+
+
+def plain_loss(
+    outputs: Tensor,
+    nvec: tuple[int, ...],
+    actions: Tensor,
+    behaviour_log_probs: Tensor,
+    advantages: Tensor,
+    targets: Tensor,
+    config: PPOConfig,
+) -> tuple[Tensor, dict[str, float]]:
+    """PPO's loss over one batch ``[B]``, from the papers' formulas, and what is reported of it."""
+    parts = [Categorical(logits=part) for part in outputs[:, :-1].split(list(nvec), -1)]
+    log_probs = torch.stack([p.log_prob(actions[:, i]) for i, p in enumerate(parts)]).sum(0)
+    entropy = torch.stack([part.entropy() for part in parts]).sum(0)
+    ratio = torch.exp(log_probs - behaviour_log_probs)
+    normalised = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
+    clipped = torch.clamp(ratio, 1 - config.clip, 1 + config.clip)
+    objective = torch.min(ratio * normalised, clipped * normalised)
+    value_loss = 0.5 * ((outputs[:, -1] - targets) ** 2).mean()
+    loss = -objective.mean() + config.value_coef * value_loss - config.entropy_coef * entropy.mean()
+    said = {
+        "policy_loss": -objective.mean(),
+        "value_loss": value_loss,
+        "entropy": entropy.mean(),
+        "kl": (ratio - 1 - torch.log(ratio)).mean(),
+        "clip_fraction": ((ratio - 1).abs() > config.clip).double().mean(),
+    }
+    return loss, {name: float(value.detach()) for name, value in said.items()}
+
+
+@dataclass
+class PlainAgent:
+    """One agent and its learner."""
+
+    network: Network
+    state: AgentState
+    config: PPOConfig
+    agent: int
+    seed: int
+    norms: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        n, h = self.network, self.network.hidden_size
+        self.model = nn.Sequential(
+            nn.Linear(n.num_features, h, dtype=torch.float64),
+            nn.ReLU(),
+            nn.Linear(h, h, dtype=torch.float64),
+            nn.ReLU(),
+            nn.Linear(h, n.num_logits + 1, dtype=torch.float64),
+        )
+        self.adam = torch.optim.Adam(self.model.parameters(), lr=1.0, eps=1e-8)
+        tensors = {
+            name: n.state_dict(torch.from_numpy(getattr(self.state, name).astype(np.float64)))
+            for name in ("parameters", "first_moment", "second_moment")
+        }
+        for name, index in LAYERS:
+            layer = self.model[index]
+            with torch.no_grad():
+                layer.weight.copy_(tensors["parameters"][f"{name}.weight"].T)
+                layer.bias.copy_(tensors["parameters"][f"{name}.bias"])
+            for parameter, full in ((layer.weight, "weight"), (layer.bias, "bias")):
+                moments = [tensors[m][f"{name}.{full}"] for m in ("first_moment", "second_moment")]
+                self.adam.state[parameter] = {
+                    "step": torch.tensor(float(self.state.steps)),
+                    "exp_avg": turned(moments[0]),
+                    "exp_avg_sq": turned(moments[1]),
+                }
+        self.weight, self.sum, self.sum_squares = (float(x) for x in self.state.statistics)
+        self.version = self.state.version
+
+    def row(self, what: str = "parameters") -> np.ndarray:
+        """The parameters, or one of Adam's moments, in the network's order."""
+        found = {}
+        for name, index in LAYERS:
+            for kind, tensor in self.model[index].named_parameters():
+                source = tensor.detach()
+                if what != "parameters":
+                    source = self.adam.state[tensor][what]
+                found[f"{name}.{kind}"] = turned(source).reshape(-1)
+        return torch.cat([found[name] for name in self.network.shapes]).numpy()
+
+    def moments(self) -> tuple[float, float]:
+        if self.weight == 0:
+            return 0.0, 1.0
+        mean = self.sum / self.weight
+        return mean, max(1e-2, np.sqrt(max(0.0, self.sum_squares / self.weight - mean**2)))
+
+    def update(self, rollout: Rollout, rate: float | None = None) -> dict[str, float]:
+        """Learn from a rollout; the mean of what the batches reported."""
+        config = self.config
+        self.version += 1
+        if not len(rollout):
+            return {}
+        mean, deviation = self.moments()
+        following = torch.from_numpy(rollout.bootstrap_observations).double()
+        with torch.no_grad():
+            values = iter((self.model(following)[:, -1] * deviation + mean).tolist())
+        bootstraps = [0.0 if ended else next(values) for ended in rollout.terminated]
+        advantages = plain_gae(
+            rollout.rewards,
+            rollout.values,
+            rollout.discounts,
+            rollout.lengths,
+            bootstraps,
+            config.gae_lambda,
+        )
+        returns = advantages + rollout.values
+        a = config.normaliser_rate
+        self.weight = (1 - a) * self.weight + a
+        self.sum = (1 - a) * self.sum + a * returns.mean()
+        self.sum_squares = (1 - a) * self.sum_squares + a * (returns**2).mean()
+        new_mean, new_deviation = self.moments()
+        with torch.no_grad():
+            self.model[4].weight[-1] *= deviation / new_deviation
+            bias = self.model[4].bias
+            bias[-1] = (bias[-1] * deviation + mean - new_mean) / new_deviation
+        targets = torch.from_numpy((returns - new_mean) / new_deviation)
+        batches = num_batches(len(rollout), config)
+        order = minibatch_order(
+            len(rollout),
+            batches,
+            config.batch_size,
+            seeds.generator(self.seed, seeds.Purpose.MINIBATCHES, self.agent, self.version - 1),
+        )
+        said: list[dict[str, float]] = []
+        for group in self.adam.param_groups:
+            group["lr"] = config.learning_rate if rate is None else rate
+        for index in order:
+            self.adam.zero_grad()
+            loss, statistics = plain_loss(
+                self.model(torch.from_numpy(rollout.observations[index]).double()),
+                self.network.action_nvec,
+                torch.from_numpy(rollout.actions[index].astype(np.int64)),
+                torch.from_numpy(rollout.log_probs[index]).double(),
+                torch.from_numpy(advantages[index]),
+                targets[torch.from_numpy(index)],
+                config,
+            )
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.max_grad_norm)
+            self.norms.append(float(norm))
+            self.adam.step()
+            said.append(statistics | {"grad_norm": float(norm)})
+        return {name: float(np.mean([s[name] for s in said])) for name in said[0]}
+
+
+def random_rollout(
+    network: Network, transitions: int, seed: int, *, scale: float = 1.0, shift: float = 0.0
+) -> Rollout:
+    """Ragged fragments of all three endings, with behaviour log-probabilities near uniform."""
+    rng = np.random.default_rng(seed)
+    lengths: list[int] = []
+    while sum(lengths) < transitions:
+        lengths.append(min(int(rng.integers(1, 12)), transitions - sum(lengths)))
+    terminated = rng.random(len(lengths)) < 0.4
+    nvec = network.action_nvec
+    uniform = -float(np.log(nvec).sum())
+
+    def floats(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    return Rollout(
+        observations=rng.random((transitions, network.num_features), dtype=np.float32),
+        actions=rng.integers(0, nvec, (transitions, len(nvec))).astype(np.uint8),
+        log_probs=(uniform + 0.3 * floats(transitions)).astype(np.float32),
+        values=scale * floats(transitions),
+        rewards=(scale * floats(transitions) + shift).astype(np.float32),
+        discounts=np.where(rng.random(transitions) < 0.3, 1.0, 0.97).astype(np.float32),
+        lengths=np.array(lengths, np.int32),
+        terminated=terminated,
+        bootstrap_observations=rng.random(
+            (int((~terminated).sum()), network.num_features), dtype=np.float32
+        ),
+    )

@@ -1,0 +1,163 @@
+"""The written-out gradient of PPO's loss against autograd of the plain formula."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plain_ppo import plain_loss
+from torch.distributions import Categorical
+
+from brigade.config import PPOConfig
+from brigade.policy.distribution import offsets
+from brigade.ppo.loss import (
+    STATISTICS,
+    Batch,
+    Coefficients,
+    loss_gradient,
+    normalise_advantages,
+)
+
+NVEC = (5, 2, 3)
+
+
+class Case:
+    """K agents' batches of B transitions, float64; ratios are spread on both sides of 1."""
+
+    def __init__(self, agents, size, seed, nvec=NVEC, spread=0.5):
+        generator = torch.Generator().manual_seed(seed)
+
+        def normal(*shape):
+            return torch.randn(agents, size, *shape, generator=generator, dtype=torch.float64)
+
+        self.nvec = nvec
+        self.outputs = normal(sum(nvec) + 1)
+        rng = np.random.default_rng(seed)
+        self.actions = torch.from_numpy(rng.integers(0, nvec, (agents, size, len(nvec))))
+        parts = self.outputs[..., :-1].split(list(nvec), -1)
+        now = sum(Categorical(logits=p).log_prob(self.actions[..., i]) for i, p in enumerate(parts))
+        self.batch = Batch(
+            columns=self.actions + torch.tensor(offsets(nvec)),
+            log_probs=now + spread * normal(),
+            advantages=10 * normal() + 3,
+            targets=normal(),
+        )
+        self.ratio = torch.exp(now - self.batch.log_probs)
+
+    def expected(self, agent, config):
+        outputs = self.outputs[agent].clone().requires_grad_()
+        b = self.batch
+        loss, said = plain_loss(
+            outputs,
+            self.nvec,
+            self.actions[agent],
+            b.log_probs[agent],
+            b.advantages[agent],
+            b.targets[agent],
+            config,
+        )
+        loss.backward()
+        return outputs.grad, said
+
+
+def coefficients(config: PPOConfig) -> Coefficients:
+    return Coefficients(config.clip, config.value_coef, config.entropy_coef)
+
+
+@settings(max_examples=60)
+@given(
+    agents=st.integers(1, 4),
+    size=st.integers(2, 40),
+    seed=st.integers(0, 2**31),
+    nvec=st.lists(st.integers(1, 6), min_size=1, max_size=4).map(tuple),
+    clip=st.sampled_from([0.05, 0.2, 1.5]),
+    value_coef=st.sampled_from([0.0, 0.5, 2.0]),
+    entropy_coef=st.sampled_from([0.0, 0.01, 1.0]),
+)
+def test_gradient_and_statistics_are_those_of_the_plain_formula(
+    agents, size, seed, nvec, clip, value_coef, entropy_coef
+):
+    config = PPOConfig(clip=clip, value_coef=value_coef, entropy_coef=entropy_coef)
+    case = Case(agents, size, seed, nvec)
+    gradient, statistics = loss_gradient(case.outputs, case.batch, coefficients(config), nvec)
+    for k in range(agents):
+        expected, said = case.expected(k, config)
+        torch.testing.assert_close(gradient[k], expected, rtol=1e-8, atol=1e-11)
+        found = dict(zip(STATISTICS, statistics[k].tolist(), strict=True))
+        assert found == pytest.approx(said, rel=1e-6, abs=1e-9)
+
+
+def test_the_ratio_counts_only_where_clipping_lets_it():
+    config = PPOConfig(value_coef=0.0, entropy_coef=0.0)
+    case = Case(1, 400, 0)
+    gradient, _ = loss_gradient(case.outputs, case.batch, coefficients(config), NVEC)
+    advantages, ratio = normalise_advantages(case.batch.advantages)[0], case.ratio[0]
+    moved = gradient[0, :, :-1].abs().sum(-1) > 0
+    for good, high in ((True, True), (True, False), (False, True), (False, False)):
+        beyond = ratio > 1.2 if high else ratio < 0.8
+        here = beyond & ((advantages > 0) == good)
+        assert here.sum() > 10, "the case covers this region"
+        stopped = good == high  # it has moved enough already
+        assert (moved[here] != stopped).all()
+    assert moved[(ratio > 0.8) & (ratio < 1.2)].all()
+
+
+def test_float32_is_close_to_the_plain_formula_too():
+    config = PPOConfig()
+    case = Case(3, 256, 1, (10, 2, 2))
+    batch = Batch(
+        case.batch.columns,
+        case.batch.log_probs.float(),
+        case.batch.advantages.float(),
+        case.batch.targets.float(),
+    )
+    gradient, _ = loss_gradient(case.outputs.float(), batch, coefficients(config), case.nvec)
+    assert gradient.dtype == torch.float32
+    for k in range(3):
+        expected, _ = case.expected(k, config)
+        torch.testing.assert_close(gradient[k], expected.float(), rtol=1e-3, atol=1e-6)
+
+
+def test_agents_do_not_see_each_others_batches():
+    config = PPOConfig()
+    case = Case(3, 32, 2)
+    before = loss_gradient(case.outputs, case.batch, coefficients(config), NVEC)
+    for tensor in (case.outputs, case.batch.advantages, case.batch.targets, case.batch.log_probs):
+        tensor[1] = float("nan")
+    after = loss_gradient(case.outputs, case.batch, coefficients(config), NVEC)
+    for k in (0, 2):
+        assert torch.equal(before[0][k], after[0][k])
+        assert torch.equal(before[1][k], after[1][k])
+
+
+@given(seed=st.integers(0, 2**31), scale=st.sampled_from([1e-3, 1.0, 1e4]))
+def test_advantages_are_normalised_per_agent_and_batch(seed, scale):
+    generator = torch.Generator().manual_seed(seed)
+    given_ = scale * torch.randn(3, 64, generator=generator) + torch.tensor([[0.0], [5.0], [-9.0]])
+    found = normalise_advantages(given_).double()
+    for k in range(3):
+        wide = given_[k].double()
+        expected = (wide - wide.mean()) / wide.std(correction=0)
+        torch.testing.assert_close(found[k], expected, rtol=1e-2, atol=1e-2)
+        assert found[k].mean().abs() < 1e-2
+        assert (found[k].square().mean() - 1).abs() < 1e-2
+
+
+def test_equal_advantages_are_no_reason_to_move():
+    assert not normalise_advantages(torch.full((2, 8), 4.0)).any()
+
+
+def test_at_ratio_one_the_policy_gradient_is_the_plain_one():
+    # On-policy, PPO's gradient is that of -A log π.
+    case = Case(2, 50, 3, spread=0.0)
+    config = PPOConfig(value_coef=0.0, entropy_coef=0.0)
+    gradient, statistics = loss_gradient(case.outputs, case.batch, coefficients(config), NVEC)
+    outputs = case.outputs.clone().requires_grad_()
+    parts = outputs[..., :-1].split(list(NVEC), -1)
+    now = sum(Categorical(logits=p).log_prob(case.actions[..., i]) for i, p in enumerate(parts))
+    normalised = normalise_advantages(case.batch.advantages)
+    (-(normalised * now).mean(1)).sum().backward()
+    torch.testing.assert_close(gradient, outputs.grad, rtol=1e-8, atol=1e-11)
+    kl, clip_fraction = (statistics[:, STATISTICS.index(n)] for n in ("kl", "clip_fraction"))
+    assert kl.abs().max() < 1e-12
+    assert not clip_fraction.any()
