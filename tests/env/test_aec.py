@@ -93,7 +93,7 @@ def test_attributes(factory):
     env = factory(render_mode="ansi", max_cycles=7)
     assert env.possible_agents == ["agent_0", "agent_1", "agent_2", "agent_3"]
     assert env.render_mode == "ansi"
-    assert env.max_cycles == 7
+    assert env.unwrapped.max_cycles == 7
     assert env.metadata["is_parallelizable"]
     assert env.unwrapped.observation_spaces["agent_1"] is env.observation_space("agent_1")
     assert env.unwrapped.action_spaces["agent_1"] is env.action_space("agent_1")

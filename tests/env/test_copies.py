@@ -23,7 +23,7 @@ def clone(request):
 
 
 def row(rng, env):
-    return rng.integers(0, [env.scenario.num_houses, 2, 2])
+    return rng.integers(0, [env.unwrapped.scenario.num_houses, 2, 2])
 
 
 def advance(env, rng, steps):

@@ -126,10 +126,16 @@ class Canvas:
         outline: Colour | None = None,
         width: float = 0.0,
     ) -> None:
-        """Draw a rectangle with round corners."""
+        """Draw a rectangle with round corners; a tiny one without corners and outline."""
+        left, top = map(round, _scaled(left_top))  # whole numbers: Pillow 10 trips over others
+        right, bottom = map(round, _scaled(right_bottom))
+        largest = min(right - left, bottom - top) // 2 - 2
+        if largest < 1:
+            self._draw.rectangle([(left, top), (right, bottom)], fill=(*fill, alpha))
+            return
         self._draw.rounded_rectangle(
-            [_scaled(left_top), _scaled(right_bottom)],
-            radius=radius * OVERSAMPLING,
+            [(left, top), (right, bottom)],
+            radius=min(round(radius * OVERSAMPLING), largest),
             fill=(*fill, alpha),
             outline=None if outline is None else (*outline, 255),
             width=0 if outline is None else _pixels(width),
