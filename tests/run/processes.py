@@ -1,0 +1,131 @@
+"""Real brigade processes for tests: started, waited for with a deadline, and never left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+DEADLINE_SECONDS = 60.0
+
+# A run of a second or two: small networks, short rollouts.
+SMALL = [
+    *("--scenario", "default", "--hidden-size", "32", "--batch-size", "64"),
+    *("--update-interval", "8", "--num-games", "16", "--population-size", "4"),
+    *("--num-episodes", "150", "--seed", "7"),
+]
+ENDLESS = [*SMALL[:-4], "--num-episodes", "1000000", "--seed", "7"]
+
+
+class Process:
+    """One ``brigade ...`` command, its output going to a file."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.arguments = arguments
+        self._path = folder / f"output-{time.monotonic_ns()}.txt"
+        with self._path.open("wb") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "brigade", *arguments],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=os.environ | {"COLUMNS": "120"},
+            )
+
+    @property
+    def output(self) -> str:
+        """All that it has printed."""
+        return self._path.read_text(errors="replace")
+
+    def end(self, deadline: float = DEADLINE_SECONDS) -> int:
+        """Wait for its end; return its exit code."""
+        try:
+            return self.popen.wait(deadline)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.arguments} goes on: {self.output}") from None
+
+    def prints(self, text: str) -> None:
+        """Wait until it has printed ``text``."""
+        wait_for(lambda: text in self.output or self.popen.poll() is not None, lambda: self.output)
+        assert text in self.output, self.output
+
+
+@contextmanager
+def brigade(folder: Path, *arguments: str) -> Iterator[Process]:
+    """Start a command; kill whatever is left of it at the end."""
+    process = Process(folder, *arguments)
+    try:
+        yield process
+    finally:
+        for pid in [process.popen.pid, *descendants(process.popen.pid)]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        process.popen.wait(10)
+
+
+def run(folder: Path, *arguments: str) -> str:
+    """Run a command to its end, which must be a good one; return what it printed."""
+    with brigade(folder, *arguments) as process:
+        code = process.end()
+        assert code == 0, process.output
+        return process.output
+
+
+def wait_for(condition: Callable[[], bool], describe: Callable[[], str] = str) -> None:
+    """Wait until the condition holds, with a deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain: {describe()}"
+        time.sleep(0.02)
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes that descend from ``pid`` now."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if fields[0] != "Z":
+                parents[int(entry.name)] = int(fields[1])
+    found, frontier = [], [pid]
+    while frontier:
+        frontier = [child for child, parent in parents.items() if parent in frontier]
+        found += frontier
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (one that has ended and is not waited for does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def free_base_port(count: int = 8) -> int:
+    """A port after which ``count`` ports in a row are free."""
+    for base in range(20000 + os.getpid() % 20000, 60000, count):
+        sockets = [socket.socket() for _ in range(count)]
+        try:
+            for offset, each in enumerate(sockets):
+                each.bind(("127.0.0.1", base + offset))
+            return base
+        except OSError:
+            continue
+        finally:
+            for each in sockets:
+                each.close()
+    raise AssertionError("no free ports")

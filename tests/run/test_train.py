@@ -1,0 +1,189 @@
+"""``brigade train`` as people run it: real processes, sockets and files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from .processes import (
+    ENDLESS,
+    SMALL,
+    Process,
+    alive,
+    brigade,
+    descendants,
+    free_base_port,
+    run,
+    wait_for,
+)
+
+RUNS = Path("experiments/marl/checkpoints")
+
+
+def load(folder: Path, name: str) -> dict[str, object]:
+    return torch.load(folder / RUNS / name / "final_checkpoint.pt", weights_only=True)
+
+
+def final_bytes(folder: Path, name: str) -> bytes:
+    return (folder / RUNS / name / "final_checkpoint.pt").read_bytes()
+
+
+def children_by_command(process: Process) -> dict[str, int]:
+    """Process ids of a training's simulator and learner."""
+    found = {}
+    for pid in descendants(process.popen.pid):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        for command in ("sim", "learn"):
+            if command in words[:5]:
+                found[command] = pid
+    return found
+
+
+def test_a_run_leaves_its_checkpoints_metrics_and_config(tmp_path: Path) -> None:
+    output = run(tmp_path, "train", *SMALL, "--run-name", "whole", "--checkpoint-interval", "50")
+    folder = tmp_path / RUNS / "whole"
+    saved = load(tmp_path, "whole")
+    assert {"scenario_name", "population_size", "total_episodes", "policies", "statistics"} <= set(
+        saved
+    )
+    assert saved["scenario_name"] == "default"
+    assert saved["population_size"] == 4
+    assert int(saved["total_episodes"]) >= 150  # type: ignore[call-overload]
+    assert len(list(folder.glob("checkpoint_*.pt"))) >= 2
+    assert list(folder.glob("events.out.tfevents.*"))
+    assert json.loads((folder / "config.json").read_text())["seed"] == 7
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["update"] for row in rows] == list(range(len(rows)))
+    assert saved["versions"] == dict.fromkeys(range(4), len(rows))
+    wanted = {"policy_loss", "value_loss", "entropy", "kl", "clip_fraction", "explained_variance"}
+    assert wanted <= set(rows[-1]["learning"])
+    assert {"play", "transport", "wait"} == set(rows[-1]["time_share"])
+    assert "final checkpoint: " in output
+    assert "mean return" in output
+
+
+@pytest.mark.parametrize("sync", ["lockstep", "overlap"])
+def test_the_same_seed_gives_the_same_checkpoint_bit_for_bit(tmp_path: Path, sync: str) -> None:
+    flags = [*SMALL, "--sync", sync, "--device", "cpu"]
+    run(tmp_path, "train", *flags, "--run-name", "first")
+    run(tmp_path, "train", *flags, "--run-name", "second")
+    assert final_bytes(tmp_path, "first") == final_bytes(tmp_path, "second")
+    other_seed = [*flags, "--seed", "8"]
+    run(tmp_path, "train", *other_seed, "--run-name", "third")
+    assert final_bytes(tmp_path, "first") != final_bytes(tmp_path, "third")
+
+
+@pytest.mark.parametrize(("sync", "lag"), [("lockstep", 0), ("overlap", 1)])
+def test_the_learners_count_the_lag_that_the_schedule_promises(
+    tmp_path: Path, sync: str, lag: int
+) -> None:
+    run(tmp_path, "train", *SMALL, "--sync", sync, "--run-name", "lag")
+    lines = (tmp_path / RUNS / "lag" / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) > 3
+    assert rows[0]["agents"]["lag"] == [0] * 4  # the first policies have only themselves
+    for row in rows[1:]:
+        assert row["agents"]["lag"] == [lag] * 4 == row["lag"]
+
+
+def test_async_runs_to_its_end(tmp_path: Path) -> None:
+    output = run(tmp_path, "train", *SMALL, "--sync", "async", "--run-name", "free")
+    assert "final checkpoint" in output
+
+
+def test_learners_started_by_hand_do_what_train_does(tmp_path: Path) -> None:
+    run(tmp_path, "train", *SMALL, "--run-name", "train", "--num-learners", "2")
+    port = free_base_port()
+    address = f"tcp://127.0.0.1:{port}"
+    attach = ["learn", "--connect", address, "--device", "cpu", "--threads", "1"]
+    with (
+        brigade(tmp_path, *attach, "--agents", "any:3", "--name", "early") as early,
+        brigade(tmp_path, "sim", *SMALL, "--bind", address, "--run-name", "hand") as sim,
+    ):
+        sim.prints("early learns agents 0-2")
+        sim.prints("waiting for a learner of agent 3")
+        with brigade(tmp_path, *attach, "--agents", "0,3", "--name", "greedy") as greedy:
+            assert greedy.end() == 2
+            line = "brigade learn: --agents 0,3: agent 0 already taken by early"
+            assert greedy.output.strip() == line
+        with brigade(tmp_path, *attach, "--agents", "auto", "--name", "late") as late:
+            assert sim.end() == 0, sim.output
+            assert late.end() == 0, late.output
+            assert early.end() == 0, early.output
+    assert final_bytes(tmp_path, "train") == final_bytes(tmp_path, "hand")
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_in_order(tmp_path: Path, which: signal.Signals) -> None:
+    flags = [*ENDLESS, "--hidden-size", "256", "--log-interval", "20"]
+    with brigade(tmp_path, "train", *flags, "--run-name", "cut") as process:
+        process.prints("episodes/s")
+        children = descendants(process.popen.pid)
+        assert len(children) == 2
+        process.popen.send_signal(which)
+        started = time.monotonic()
+        assert process.end() == 128 + which
+        assert time.monotonic() - started < 5
+        assert not [pid for pid in children if alive(pid)]
+    assert sum(load(tmp_path, "cut")["versions"].values()) > 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("victim", ["sim", "learn"])
+def test_a_child_that_dies_ends_the_training(tmp_path: Path, victim: str) -> None:
+    with brigade(tmp_path, "train", *ENDLESS, "--log-interval", "20") as process:
+        process.prints("episodes/s")
+        children = descendants(process.popen.pid)
+
+        os.kill(children_by_command(process)[victim], signal.SIGKILL)
+        assert process.end() == 1
+        assert f"brigade {victim}" in process.output.splitlines()[-1]
+        assert not [pid for pid in children if alive(pid)]
+
+
+def test_children_end_when_the_launcher_is_killed(tmp_path: Path) -> None:
+    with brigade(tmp_path, "train", *ENDLESS, "--log-interval", "20") as process:
+        process.prints("episodes/s")
+        children = descendants(process.popen.pid)
+        process.popen.kill()
+        process.end()
+        wait_for(lambda: not [pid for pid in children if alive(pid)])
+
+
+def test_a_run_that_exists_is_not_overwritten(tmp_path: Path) -> None:
+    kept = tmp_path / RUNS / "mine"
+    kept.mkdir(parents=True)
+    (kept / "config.json").write_text("precious")
+    for command in ("train", "sim"):
+        address = f"ipc://{tmp_path}/control"
+        with brigade(tmp_path, command, *SMALL, "--run-name", "mine", "--bind", address) as process:
+            assert process.end() == 2
+            assert "mine exists: choose another --run-name" in process.output
+            assert len(process.output.splitlines()) == 1
+    assert (kept / "config.json").read_text() == "precious"
+    assert sorted(path.name for path in kept.iterdir()) == ["config.json"]
+
+
+def test_a_busy_port_is_named_and_nothing_is_started(tmp_path: Path) -> None:
+    address = f"tcp://127.0.0.1:{free_base_port()}"
+    with brigade(tmp_path, "sim", *SMALL, "--bind", address, "--run-name", "one") as first:
+        first.prints("learners attach with")
+        with brigade(tmp_path, "sim", *SMALL, "--bind", address, "--run-name", "two") as second:
+            assert second.end() == 2
+            expected = f"brigade sim: {address} is in use: choose another --bind"
+            assert second.output.strip() == expected
+    assert not (tmp_path / RUNS / "two").exists()
+
+
+def test_team_spirit_changes_what_is_learned_from_but_not_what_is_played(tmp_path: Path) -> None:
+    run(tmp_path, "train", *SMALL, "--run-name", "own")
+    run(tmp_path, "train", *SMALL, "--run-name", "team", "--team-spirit", "1")
+    own, team = load(tmp_path, "own"), load(tmp_path, "team")
+    assert own["statistics"]["total_episodes"] > 0  # type: ignore[index]
+    first = own["policies"][0]["heads.weight"], team["policies"][0]["heads.weight"]  # type: ignore[index]
+    assert not torch.equal(*first)

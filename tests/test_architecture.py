@@ -1,0 +1,108 @@
+"""The table of docs/architecture.md, held against the code's own imports."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "brigade"
+
+PURE = {"config", "seeds", "agent_numbers"}
+ALLOWED: dict[str, set[str]] = {
+    "env": {"_core"},
+    "agents": {"_core", "env"},
+    "optimum": {"_core", "env"},
+    "play": {"_core", "env", "agents"},
+    "config": set(),
+    "seeds": set(),
+    "agent_numbers": set(),
+    "policy": set(),
+    "ppo": PURE | {"policy"},
+    "wire": set(),
+    "store": PURE | {"_core", "env", "policy", "ppo"},
+    "sim": PURE | {"_core", "env", "policy", "ppo", "wire", "store"},
+    "learn": PURE | {"policy", "ppo", "wire"},
+    "run": PURE
+    | {"_core", "env", "agents", "optimum", "play", "policy", "ppo", "wire", "store", "sim"}
+    | {"learn"},
+    "cli": PURE,
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            # `from brigade import seeds` is an import of brigade.seeds.
+            names = {f"brigade.{alias.name}" for alias in node.names}
+            found |= names if module == "brigade" else {module}
+    return found
+
+
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE) + [
+    PACKAGE / f"{name}.py" for name in ("config", "seeds", "agent_numbers", "cli")
+]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_only_downwards(path: Path) -> None:
+    here = room(path)
+    ours = {name.split(".")[1] for name in imports(path) if name.startswith("brigade.")}
+    assert ours - {here, "__version__"} <= ALLOWED[here]
+
+
+@pytest.mark.parametrize("library", ["zmq"])
+def test_one_file_knows_zeromq(library: str) -> None:
+    users = [
+        p for p in PACKAGE.rglob("*.py") if any(i.split(".")[0] == library for i in imports(p))
+    ]
+    assert [path.name for path in users] == ["transport.py"]
+
+
+def test_nothing_unpickles_or_evaluates() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func)
+                banned = {
+                    "eval",
+                    "exec",
+                    "pickle.load",
+                    "pickle.loads",
+                    "recv_pyobj",
+                    "marshal.loads",
+                }
+                assert name.rpartition(".")[2] not in {"recv_pyobj"}, path
+                assert name not in banned, f"{path}: {name}"
+                if name == "torch.load":
+                    flags = {k.arg: ast.unparse(k.value) for k in node.keywords}
+                    assert flags.get("weights_only") == "True", path
+                if name == "np.load":
+                    assert not any(k.arg == "allow_pickle" for k in node.keywords), path
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import brigade; brigade.parallel_env; brigade.BatchedEnv; brigade.load_scenario",
+        "import brigade.optimum",
+        "import brigade.play",
+        "import brigade.run.train",
+    ],
+)
+def test_the_environment_and_the_launcher_load_neither_torch_nor_zmq(statement: str) -> None:
+    code = f"{statement}\nimport sys; print(*sorted({{'torch', 'zmq'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
