@@ -118,8 +118,10 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        unknown = message.removeprefix("unrecognized arguments: ").split()[0]
-        if message.startswith("unrecognized") and unknown.startswith("-"):
+        unknown, _, _ = message.removeprefix("unrecognized arguments: ").partition(" ")
+        if message.startswith("unrecognized") and not unknown.startswith("-"):
+            message = f"{unknown!r} is one argument too many"
+        elif message.startswith("unrecognized"):
             known = [option for action in self._actions for option in action.option_strings]
             near = difflib.get_close_matches(unknown.split("=")[0], known, 1)
             message = f"unknown flag {unknown}" + (f"; did you mean {near[0]}?" if near else "")

@@ -7,6 +7,7 @@ files, ``config.json`` and the welcome that a learner gets are all read through 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
@@ -48,6 +49,12 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         float, Meta(gt=0, le=1, description="share of a new rollout in the value statistics")
     ] = 0.1
     anneal: Annotated[bool, Meta(description="let the learning rate fall linearly to 0")] = False
+
+    def __post_init__(self) -> None:
+        for field in msgspec.structs.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"{flag(field.name)} {value} is not a finite number")
 
     @property
     def rollout_transitions(self) -> int:
@@ -106,6 +113,7 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = 1000
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.population_size < self.num_agents_per_game:
             raise ConfigError(
                 "Population size must be >= num_agents_per_game: "

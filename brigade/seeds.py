@@ -24,7 +24,7 @@ class Purpose(IntEnum):
 
 def sequence(seed: int, purpose: Purpose, *indices: int) -> np.random.SeedSequence:
     """Derive the seed sequence of a purpose."""
-    return np.random.SeedSequence([seed, int(purpose), *indices])
+    return np.random.SeedSequence(seed, spawn_key=(int(purpose), *indices))
 
 
 def generator(seed: int, purpose: Purpose, *indices: int) -> np.random.Generator:

@@ -32,8 +32,8 @@ def read_experience(
     """
     if not isinstance(header, Experience) or header.run != run:
         raise BadMessage(f"{type(header).__name__} is not experience of run {run}")
-    transitions = len(arrays["rewards"]) if "rewards" in arrays else 0
-    fragments = len(arrays["lengths"]) if "lengths" in arrays else 0
+    transitions = arrays["rewards"].size if "rewards" in arrays else 0
+    fragments = arrays["lengths"].size if "lengths" in arrays else 0
     column, ending = (transitions,), (fragments,)
     require(
         arrays,

@@ -235,6 +235,8 @@ class Learner:
                 raise LearnerRefused(header.reason)
             log.warning("the simulator: %s", header.reason)
             self._joined = None
+            self._published.clear()
+            self._sockets.detach()
             self._last_hello = float("-inf")
         elif isinstance(header, messages.Stop):
             raise RunOver(header.reason, failed=header.failed)

@@ -61,8 +61,10 @@ def sample(logits: Tensor, nvec: Sequence[int], uniforms: Tensor) -> tuple[Tenso
     log_probs = log_softmax(logits, nvec)
     choices = []
     for i, part in enumerate(torch.split(log_probs, list(nvec), dim=-1)):
-        # The last sum is left out of the count, so that rounding cannot lead past the end.
-        below = part.exp().cumsum(-1)[..., :-1] <= uniforms[..., i : i + 1]
+        # Measured against the sum as it was rounded, a uniform below 1 stays below the whole, and
+        # no choice of probability 0 is ever drawn.
+        sums = part.exp().cumsum(-1)
+        below = sums[..., :-1] <= uniforms[..., i : i + 1] * sums[..., -1:]
         choices.append(below.sum(-1))
     actions = torch.stack(choices, dim=-1)
     columns = actions + torch.tensor(offsets(nvec), device=actions.device)

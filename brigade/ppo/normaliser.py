@@ -62,5 +62,6 @@ def rescale_value_head(
     """
     (old_mean, old_deviation), (mean, deviation) = old, new
     weight, bias = parameters["heads.weight"][:, :, -1], parameters["heads.bias"][:, -1]
-    weight.mul_((old_deviation / deviation).unsqueeze(1))
-    bias.mul_(old_deviation).add_(old_mean - mean).div_(deviation)
+    ratio = old_deviation / deviation
+    weight.mul_(ratio.unsqueeze(1))
+    bias.mul_(ratio).add_((old_mean - mean) / deviation)

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from brigade import seeds
 from brigade._core import ARCHETYPES, Heuristics, Scenario
-from brigade.config import ConfigError
+from brigade.config import ConfigError, PositiveInt
 from brigade.env.batched import BatchedEnv
 from brigade.env.scenarios import load_scenario
 from brigade.optimum import DISCOUNTED_OPTIMUM, reference_values
@@ -42,7 +42,7 @@ class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         str | None, Meta(description="another scenario than the checkpoint's; default for teams")
     ] = None
     num_agents_per_game: Annotated[
-        int | None, Meta(description="seats in a game; the checkpoint's, or 4")
+        PositiveInt | None, Meta(description="seats in a game; the checkpoint's, or 4")
     ] = None
     max_nights: Annotated[int, Meta(ge=1, description="games are cut after so many nights")] = 1000
     greedy: Annotated[

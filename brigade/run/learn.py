@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from brigade.config import PositiveInt
 from brigade.run.process import (
     available_cores,
     follow_parent,
@@ -34,7 +35,7 @@ class LearnConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         str | None, Meta(description="what the simulator calls this learner; host and process")
     ] = None
     threads: Annotated[
-        int | None, Meta(description="CPU threads of the learner; all cores but one")
+        PositiveInt | None, Meta(description="CPU threads of the learner; all cores but one")
     ] = None
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from brigade.config import ConfigError
+from brigade.config import ConfigError, PositiveInt
 
 
 class PlayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +52,7 @@ class OptimumConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = "discounted"
     discount: Annotated[float, Meta(ge=0, lt=1, description="from night to night")] = 0.99
     max_nights: Annotated[
-        int | None, Meta(description="games are cut after so many nights; never")
+        PositiveInt | None, Meta(description="games are cut after so many nights; never")
     ] = None
 
 

@@ -18,7 +18,7 @@ from typing import IO, Annotated
 from msgspec import Meta
 
 from brigade.agent_numbers import ranges
-from brigade.config import ConfigError, RunConfig, flag
+from brigade.config import ConfigError, PositiveInt, RunConfig, flag
 from brigade.run.process import PARENT_VARIABLE, available_cores, pick_device, quiet_threads
 from brigade.run.settle import run_config, settle
 from brigade.wire.endpoints import Endpoint
@@ -41,7 +41,8 @@ class TrainConfig(RunConfig, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str | None, Meta(description="address for more learners; a private one if not given")
     ] = None
     threads: Annotated[
-        int | None, Meta(description="CPU threads of each learner; a fair share of the cores")
+        PositiveInt | None,
+        Meta(description="CPU threads of each learner; a fair share of the cores"),
     ] = None
 
 

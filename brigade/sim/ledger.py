@@ -62,7 +62,10 @@ class Ledger:
             entry = self._open.pop(0)
             learned = [entry.learned[agent] for agent in sorted(entry.learned)]
             names = sorted({name for metrics in learned for name in metrics})
-            per_agent = {name: [metrics[name] for metrics in learned] for name in names}
-            means = {name: float(np.mean(values)) for name, values in per_agent.items()}
+            per_agent = {name: [metrics.get(name) for metrics in learned] for name in names}
+            means = {
+                name: float(np.mean([value for value in values if value is not None]))
+                for name, values in per_agent.items()
+            }
             rows.append(entry.row | {"learning": means, "agents": per_agent})
         return rows

@@ -43,6 +43,7 @@ class Roster:
         self.population_size = population_size
         self.patience = patience
         self.leases: dict[bytes, Lease] = {}
+        self._next_slot = 0
 
     def join(self, peer: bytes, name: str, device: str, wanted: str, now: float) -> Lease:
         """Grant ``wanted`` (``"0-3,6"``, ``"auto"``: all that are free, ``"any:4"``) to a learner.
@@ -53,9 +54,10 @@ class Roster:
             The agents do not exist or are taken.
         """
         agents = self._choose(wanted)
-        used = {lease.slot for lease in self.leases.values()}
-        slot = next(slot for slot in range(len(used) + 1) if slot not in used)
-        lease = Lease(peer, name, device, agents, slot, now)
+        lease = Lease(peer, name, device, agents, self._next_slot, now)
+        # A slot is never given out twice: a learner that was silent for too long may come back to
+        # its old one, and must not get what is another's.
+        self._next_slot += 1
         self.leases[peer] = lease
         return lease
 

@@ -316,7 +316,13 @@ class Simulator:
         self, states: list[AgentState], statistics: dict[str, Any], simulator: dict[str, Any]
     ) -> Checkpoint:
         return Checkpoint(
-            self.config.run_id, self.config, self.scenario, self.network, states, statistics, simulator
+            self.config.run_id,
+            self.config,
+            self.scenario,
+            self.network,
+            states,
+            statistics,
+            simulator,
         )
 
 

@@ -6,6 +6,7 @@ base ``ipc://PATH``: PATH, ``PATH-weights``, ``PATH-experience-i``.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ class Endpoint:
             return cls("tcp", host, port)
         ipc = re.fullmatch(r"ipc://(.+)", address)
         if ipc:
-            if len(ipc.group(1)) > 80:
+            if len(ipc.group(1).encode()) > 80:
                 raise AddressError(f"{address!r}: the path of an ipc address has at most 80 bytes")
             return cls("ipc", ipc.group(1))
         raise AddressError(f"{address!r} is not an address such as tcp://HOST:5750 or ipc://PATH")
@@ -91,5 +92,9 @@ class Endpoint:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        local = self.place in ("localhost", "[::1]") or self.place.startswith("127.")
-        return self.scheme == "ipc" or local
+        if self.scheme == "ipc" or self.place == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.place.strip("[]")).is_loopback
+        except ValueError:  # a name, which may lead anywhere
+            return False

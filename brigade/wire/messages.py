@@ -26,6 +26,7 @@ DTYPES = {name: np.dtype(name) for name in ("<f4", "<f8", "<i4", "<i8", "|u1", "
 MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAYS = 1 << 14
 MAX_DIMENSIONS = 4
+MAX_LENGTH = 2**31 - 1  # of a dimension
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -175,7 +176,7 @@ def encode(header: Header, arrays: Arrays | None = None) -> list[Frame]:
         dtype = whole.dtype.newbyteorder("<").str
         if dtype not in DTYPES:
             raise BadMessage(f"array {name!r} has dtype {array.dtype}, not one of {list(DTYPES)}")
-        specs.append([name, dtype, list(whole.shape)])
+        specs.append([name, dtype, list(array.shape)])
         frames.append(whole.astype(dtype, copy=False).reshape(-1).view(np.uint8).data)
     body = msgspec.to_builtins(header) | {"arrays": specs}
     packed: bytes = msgpack.packb(body)
@@ -223,8 +224,8 @@ def _read(entry: _Spec, frame: Frame) -> Array:
     dtype = DTYPES.get(entry.dtype)
     if dtype is None:
         raise BadMessage(f"array {entry.name!r} has dtype {entry.dtype!r}, not on the list")
-    if len(entry.shape) > MAX_DIMENSIONS:
-        raise BadMessage(f"array {entry.name!r} has {len(entry.shape)} dimensions")
+    if len(entry.shape) > MAX_DIMENSIONS or max(entry.shape, default=0) > MAX_LENGTH:
+        raise BadMessage(f"array {entry.name!r} has shape {entry.shape}, out of bounds")
     size = len(memoryview(frame).cast("B")) if len(frame) else 0
     if prod(entry.shape) * dtype.itemsize != size:
         raise BadMessage(f"array {entry.name!r}: {size} bytes for {entry.dtype}{entry.shape}")

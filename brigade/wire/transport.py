@@ -19,6 +19,8 @@ from brigade.wire.endpoints import Endpoint
 from brigade.wire.messages import MAX_HEADER_BYTES, Frame
 
 CONTROL_FRAME_BYTES = MAX_HEADER_BYTES
+# A rollout's observations are the largest frame that a learner gets.
+LEARNER_FRAME_BYTES = 1 << 32
 LINGER_MS = 1000
 # Messages are large and counted by the schedule; these bounds are never what limits a run.
 HIGH_WATER_MARK = 1 << 14
@@ -150,18 +152,24 @@ class LearnerSockets:
         socket.setsockopt(zmq.LINGER, LINGER_MS)
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
         socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
+        socket.setsockopt(zmq.MAXMSGSIZE, LEARNER_FRAME_BYTES)
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
         socket.connect(address)
         return socket
 
-    def attach(self, weights_suffix: str, experience_suffix: str) -> None:
-        """Connect the data sockets where a welcome says (replacing those of an earlier one)."""
+    def detach(self) -> None:
+        """Close the data sockets, if there are any."""
+        if self._experience is not None:
+            self._poller.unregister(self._experience)
         for socket in (self._weights, self._experience):
             if socket is not None:
                 socket.close(linger=0)
-        if self._experience is not None:
-            self._poller.unregister(self._experience)
+        self._weights = self._experience = None
+
+    def attach(self, weights_suffix: str, experience_suffix: str) -> None:
+        """Connect the data sockets where a welcome says (replacing those of an earlier one)."""
+        self.detach()
         self._weights = self._connect(zmq.PUB, self.endpoint.at(weights_suffix))
         self._experience = self._connect(zmq.PULL, self.endpoint.at(experience_suffix))
         self._poller.register(self._experience, zmq.POLLIN)
