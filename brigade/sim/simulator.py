@@ -36,6 +36,7 @@ PATIENCE_SECONDS = 15.0
 LAST_WORDS_SECONDS = 3.0
 # Longest stretch of playing without a look at the sockets.
 YIELD_SECONDS = 0.005
+REPORT_SECONDS = 0.5
 
 
 class RunFailed(RuntimeError):
@@ -82,7 +83,8 @@ class Simulator:
         self._ledger = Ledger()
         self._events = events
         self._rollout = 0
-        self._began = float("nan")
+        self._began = float("nan")  # when the first game did
+        self._reported = 0.0
         self._noted: _Noted | None = None
         self._next_checkpoint = config.checkpoint_interval
         self._awake = asyncio.Event()
@@ -212,6 +214,8 @@ class Simulator:
             if time.perf_counter() - slept > YIELD_SECONDS:
                 await asyncio.sleep(0)
                 slept = time.perf_counter()
+                if slept - self._reported > REPORT_SECONDS:
+                    self._report()
         self._ledger.times.play += time.perf_counter() - started
         self._ledger.open(self._row(here, played), self.desk.learning())
 
@@ -243,7 +247,8 @@ class Simulator:
         self._ledger.times.transport += time.perf_counter() - started
 
     def _report(self) -> None:
-        seconds = time.perf_counter() - self._began
+        self._reported = time.perf_counter()
+        seconds = self._reported - self._began
         self._events.progress(Progress(self.statistics, self.share, seconds))
 
     async def _finish(self) -> None:
