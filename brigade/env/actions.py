@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from brigade._core import Scenario
 
 ActionForm = Literal["multi", "discrete"]
-Mask = NDArray[np.int8] | tuple[NDArray[np.int8], ...]
 ACTION_FORMS: tuple[ActionForm, ...] = ("multi", "discrete")
 
 
@@ -84,24 +83,20 @@ def reach(scenario: Scenario, num_agents: int) -> NDArray[np.int8] | None:
     return within
 
 
-def action_masks(scenario: Scenario, num_agents: int, form: ActionForm) -> list[Mask] | None:
-    """Give each seat's mask as Gymnasium's ``space.sample(mask)`` takes it, or None for no limits.
+def action_masks(
+    scenario: Scenario, num_agents: int, form: ActionForm
+) -> list[NDArray[np.int8]] | None:
+    """Give each seat's mask, or None where there are no limits.
 
     Returns
     -------
     list or None
-        For each seat, ``discrete``: int8 ``[4 N]``; ``multi``: a tuple of int8 ``[N]``, ``[2]``
-        and ``[2]``.
+        For each seat int8, 1 where allowed. ``discrete``: ``[4 N]``. ``multi``: ``[N + 4]``, the
+        houses, then the two modes, then the two signals.
     """
     within = reach(scenario, num_agents)
     if within is None:
         return None
     if form == "discrete":
         return [np.repeat(row, 4) for row in within]
-    free = np.ones(2, dtype=np.int8)
-    return [(row.copy(), free.copy(), free.copy()) for row in within]
-
-
-def copy_mask(mask: Mask) -> Mask:
-    """Give a mask that shares no array with ``mask``."""
-    return tuple(part.copy() for part in mask) if isinstance(mask, tuple) else mask.copy()
+    return [np.append(row, np.ones(4, dtype=np.int8)) for row in within]

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv  # type: ignore[import-untyped]
 
 from brigade._core import Scenario, observation_bounds
-from brigade.env.actions import ACTION_FORMS, ActionForm, action_masks, copy_mask, decode, encode
+from brigade.env.actions import ACTION_FORMS, ActionForm, action_masks, decode, encode
 from brigade.env.game import Game
 from brigade.env.gather import Gatherer
 from brigade.env.scenarios import load_scenario
+from brigade.env.spaces import MaskableMultiDiscrete
 from brigade.env.state import StateView
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class BrigadeParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):  # type: i
             agent: spaces.Box(low, high, dtype=np.float32) for agent in self.possible_agents
         }
         self.action_spaces: dict[str, spaces.Space[Any]] = {
-            agent: spaces.MultiDiscrete([houses, 2, 2])
+            agent: MaskableMultiDiscrete([houses, 2, 2])
             if actions == "multi"
             else spaces.Discrete(4 * houses)
             for agent in self.possible_agents
@@ -226,7 +227,7 @@ class BrigadeParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):  # type: i
         infos: Infos = {agent: {"night": night, "phase": phase} for agent in self.possible_agents}
         if self._masks is not None:
             for info, mask in zip(infos.values(), self._masks, strict=True):
-                info["action_mask"] = copy_mask(mask)
+                info["action_mask"] = mask.copy()
         return infos
 
     def state(self) -> NDArray[np.float32]:

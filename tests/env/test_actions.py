@@ -1,7 +1,10 @@
 """The two forms of an action, and reach."""
 
+import pickle
+
 import numpy as np
 import pytest
+from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,5 +75,20 @@ def test_masks_have_the_form_of_the_space(form):
             action = env.action_space(agent).sample(mask)
             house = int(action) // 4 if form == "discrete" else int(action[0])
             assert allowed[seat, house]
-    parts = masks[0] if form == "multi" else [masks[0]]
-    assert all(part.dtype == np.int8 for part in parts)
+            assert env.action_space(agent).contains(action)
+        assert mask.dtype == np.int8
+        assert mask.shape == ((14,) if form == "multi" else (40,))
+
+
+def test_the_space_is_a_multidiscrete_like_any_other():
+    space = brigade.parallel_env().action_space("agent_0")
+    plain = spaces.MultiDiscrete([10, 2, 2])
+    assert space == plain == pickle.loads(pickle.dumps(space))
+    assert repr(space) == repr(plain)
+    space.seed(3)
+    plain.seed(3)
+    tuple_mask = (np.eye(10, dtype=np.int8)[4], np.ones(2, np.int8), np.ones(2, np.int8))
+    for _ in range(20):
+        assert np.array_equal(space.sample(), plain.sample())
+        assert np.array_equal(space.sample(tuple_mask), plain.sample(tuple_mask))
+        assert np.array_equal(space.sample(np.concatenate(tuple_mask)), plain.sample(tuple_mask))

@@ -106,7 +106,7 @@ def test_writing_into_what_was_returned_changes_nothing(env):
     for agent in observations:
         observations[agent].fill(7)
         if "action_mask" in infos[agent]:
-            infos[agent]["action_mask"][0].fill(7)
+            infos[agent]["action_mask"].fill(7)
         infos[agent].clear()
     one.state().fill(7)
     assert np.array_equal(one.state(), two.state())
