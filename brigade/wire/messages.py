@@ -32,12 +32,18 @@ Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 Frame = bytes | memoryview
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
+# What strangers call things is printed, so it has no control characters.
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[ -~]+$")]
+Reason = Annotated[str, Meta(max_length=1000, pattern=r"^[ -~]*$")]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 
 
 class BadMessage(ValueError):
     """What was received is not a message of this protocol; the sentence says why."""
+
+    def __init__(self, why: str) -> None:
+        # It may quote a stranger's bytes, of which a log wants no more than a taste.
+        super().__init__(why if len(why) <= 300 else f"{why[:297]}...")
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
@@ -52,7 +58,7 @@ class Hello(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=s
     name: Name
     agents: Name
     device: Name
-    run: str = ""
+    run: Annotated[str, Meta(max_length=200)] = ""
 
 
 class Granted(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -138,7 +144,7 @@ class Goodbye(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     """A learner leaves (control); its agents are free."""
 
     run: Name
-    reason: str = ""
+    reason: Reason = ""
 
 
 class Stop(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):

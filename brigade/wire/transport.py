@@ -51,6 +51,7 @@ class SimulatorSockets:
         self._context = zmq.asyncio.Context()
         self._experience: dict[int, tuple[zmq.asyncio.Socket, asyncio.Task[None]]] = {}
         self._queues: dict[int, asyncio.Queue[Sequence[Frame]]] = {}
+        self._paths: list[Path] = []
         try:
             self._control = self._bind(zmq.ROUTER, endpoint.control, CONTROL_FRAME_BYTES)
             self._control.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -60,6 +61,7 @@ class SimulatorSockets:
             self._weights.setsockopt(zmq.SUBSCRIBE, b"")
         except TransportError:
             self._context.destroy(linger=0)
+            self._remove_files()
             raise
 
     def _bind(self, kind: int, address: str, frame_bytes: int) -> zmq.asyncio.Socket:
@@ -78,6 +80,8 @@ class SimulatorSockets:
             if error.errno == zmq.EADDRINUSE:
                 raise TransportError(f"{address} is in use: choose another --bind") from None
             raise TransportError(f"cannot bind {address}: {error.strerror}") from None
+        if address.startswith("ipc://"):
+            self._paths.append(Path(address.removeprefix("ipc://")))
         return socket
 
     async def receive_control(self) -> tuple[bytes, list[Frame]]:
@@ -133,6 +137,12 @@ class SimulatorSockets:
         self._control.close()
         self._weights.close(linger=0)
         self._context.term()
+        self._remove_files()
+
+    def _remove_files(self) -> None:
+        """Remove the files of ``ipc`` sockets, which ZeroMQ leaves behind."""
+        for path in self._paths:
+            path.unlink(missing_ok=True)
 
 
 class LearnerSockets:
