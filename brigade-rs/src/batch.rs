@@ -8,7 +8,6 @@ use crate::bytes::{read_game, write_game, Header, Reader, Writer};
 use crate::error::{Invalid, Result};
 use crate::observe::Observer;
 use crate::pool::{run, Pool};
-use crate::rng::Pcg64;
 use crate::rules::{Rules, ACTION};
 use crate::scenario::Scenario;
 use crate::shard::{Look, Play, Shard, Sizes, Start, Step};
@@ -224,7 +223,7 @@ impl Batch {
         for shard in &mut shards {
             for game in 0..shard.len() {
                 read_game(&mut shard.games, game, rules, &mut reader)?;
-                if shard.game(game).done {
+                if shard.game(game).head.done {
                     return Err(Invalid::new("the state has a game that is over"));
                 }
                 for total in shard.returns_mut(game) {
@@ -252,9 +251,4 @@ impl Batch {
             ..*self
         })
     }
-}
-
-/// The random stream of a seed, at its start.
-pub(crate) fn streams(seeds: &[u64]) -> Vec<Pcg64> {
-    seeds.iter().map(|&seed| Pcg64::new(seed)).collect()
 }

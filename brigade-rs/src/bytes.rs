@@ -109,31 +109,18 @@ impl Header {
 /// Writes game `index`.
 pub fn write_game(games: &Games, index: usize, to: &mut Writer) {
     let game = games.game(index);
-    let (state, increment) = game.rng.parts();
+    let (state, increment) = game.head.rng.parts();
     to.put(state.to_le_bytes());
     to.put(increment.to_le_bytes());
-    to.put(game.night.to_le_bytes());
+    to.put(game.head.night.to_le_bytes());
     to.put(game.houses);
     for progress in game.progress {
         to.put(progress.to_le_bytes());
     }
-    for position in game.positions {
-        to.put(position.to_le_bytes());
+    for seat in game.seats {
+        to.put(seat.house.to_le_bytes());
+        to.put([seat.mode, seat.signal, seat.round1]);
     }
-    for bits in [game.modes, game.signals, game.round1] {
-        to.put(bits);
-    }
-}
-
-fn read_bits(bits: &mut [u8], from: &mut Reader<'_>, what: &str) -> Result<()> {
-    for bit in bits {
-        let [value] = from.take()?;
-        if value > 1 {
-            return Err(Invalid::new(format!("the state has a {what} of {value}")));
-        }
-        *bit = value;
-    }
-    Ok(())
 }
 
 /// Reads game `index`, checking that the rules can lead there.
@@ -146,9 +133,9 @@ pub fn read_game(
     let game = games.game_mut(index);
     let state = u128::from_le_bytes(from.take()?);
     let increment = u128::from_le_bytes(from.take()?);
-    *game.rng = Pcg64::from_parts(state, increment)
+    game.head.rng = Pcg64::from_parts(state, increment)
         .ok_or_else(|| Invalid::new("the state has an impossible random stream"))?;
-    *game.night = u32::from_le_bytes(from.take()?);
+    game.head.night = u32::from_le_bytes(from.take()?);
     for house in game.houses.iter_mut() {
         [*house] = from.take()?;
         if *house > RUINED {
@@ -163,21 +150,18 @@ pub fn read_game(
             return Err(Invalid::new(format!("the state has a fire progress of {progress}")));
         }
     }
-    for position in game.positions.iter_mut() {
-        *position = u32::from_le_bytes(from.take()?);
-        if *position as usize >= rules.num_houses {
-            return Err(Invalid::new(format!(
-                "the state has a seat at house {position} of {}",
-                rules.num_houses
-            )));
+    for seat in game.seats.iter_mut() {
+        seat.house = u32::from_le_bytes(from.take()?);
+        [seat.mode, seat.signal, seat.round1] = from.take()?;
+        let most_round1 = u8::from(rules.two_phase);
+        let fits = (seat.house as usize) < rules.num_houses
+            && seat.mode <= 1
+            && seat.signal <= 1
+            && seat.round1 <= most_round1;
+        if !fits {
+            return Err(Invalid::new(format!("the state has an impossible {seat:?}")));
         }
     }
-    read_bits(game.modes, from, "mode")?;
-    read_bits(game.signals, from, "signal")?;
-    read_bits(game.round1, from, "round-1 signal")?;
-    if !rules.two_phase && game.round1.contains(&1) {
-        return Err(Invalid::new("the state has round-1 signals, and its game has none"));
-    }
-    *game.done = rules.is_over(*game.night, game.houses);
+    game.head.done = rules.is_over(game.head.night, game.houses);
     Ok(())
 }

@@ -27,7 +27,7 @@ impl Engine {
     /// A new game of this seed, ready for its first night.
     pub fn new(scenario: Scenario, num_agents: usize, seed: u64) -> Result<Self> {
         let rules = Rules::new(&scenario, num_agents)?;
-        let games = Games::new(vec![Pcg64::new(seed)], rules.num_houses, num_agents)?;
+        let games = Games::new(&[seed], rules.num_houses, num_agents)?;
         let scratch = rules.scratch();
         let mut engine = Self { scenario, rules, games, scratch };
         engine.reset(None);
@@ -53,7 +53,7 @@ impl Engine {
     pub fn reset(&mut self, seed: Option<u64>) {
         let mut game = self.games.game_mut(0);
         if let Some(seed) = seed {
-            *game.rng = Pcg64::new(seed);
+            game.head.rng = Pcg64::new(seed);
         }
         self.rules.reset(&mut game);
     }
@@ -68,17 +68,17 @@ impl Engine {
         round1_signals: Option<&[i32]>,
         rewards: &mut [f32],
     ) -> Result<bool> {
-        if self.game().done {
+        if self.game().head.done {
             return Err(Invalid::new("the game is over: reset() starts the next one"));
         }
         self.rules.check_actions(actions)?;
         self.rules.check_round1(round1_signals)?;
         let mut game = self.games.game_mut(0);
-        for (kept, &signal) in game.round1.iter_mut().zip(round1_signals.into_iter().flatten()) {
-            *kept = signal as u8;
+        for (seat, &signal) in game.seats.iter_mut().zip(round1_signals.into_iter().flatten()) {
+            seat.round1 = signal as u8;
         }
         self.rules.play(&mut game, actions, &mut self.scratch, rewards);
-        Ok(*game.done)
+        Ok(game.head.done)
     }
 
     fn header(&self) -> Header {

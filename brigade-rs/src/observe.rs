@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::parameter::Domain;
 use crate::rules::Rules;
 use crate::scenario::Scenario;
-use crate::state::Game;
+use crate::state::{zeros, Game};
 
 /// A number `x` without natural limits is shown as `x / (|x| + SCALE)`.
 const SCALE: f64 = 100.0;
@@ -116,12 +116,12 @@ pub struct Observer {
     place: Vec<f32>,
 }
 
-/// The part of a night's observations that all seats share; kept so that observing allocates
-/// nothing.
+/// The observations of one game, kept so that observing allocates nothing: every seat's row has
+/// what never changes (who it is, the parameters), the first also what is the same for all.
 #[derive(Clone, Debug)]
-pub struct Shared {
-    /// Everything before the parameters, with `owned`, `home` and `seat` left 0.
-    row: Vec<f32>,
+pub struct Rows {
+    /// (seats, features)
+    rows: Vec<f32>,
     /// Seats that worked, by house. (houses)
     workers: Vec<u32>,
 }
@@ -175,34 +175,46 @@ impl Observer {
         self.num_agents * self.layout.num_features()
     }
 
-    /// Room for one game at a time.
-    pub fn shared(&self) -> Shared {
-        Shared { row: vec![0.0; self.layout.parameters.start], workers: vec![0; self.place.len()] }
+    /// Room for one game at a time, or a refusal where memory does not suffice.
+    pub fn rows(&self) -> Result<Rows> {
+        let at = &self.layout;
+        let mut rows: Vec<f32> = zeros(self.num_agents, at.num_features())?;
+        let blocks = self.parameters.chunks_exact(at.parameters.len());
+        let seats = rows.chunks_exact_mut(at.num_features()).zip(blocks).zip(&self.homes);
+        for (seat, ((row, block), &home)) in seats.enumerate() {
+            for owned in row[at.owned.clone()].iter_mut().skip(seat).step_by(self.num_agents) {
+                *owned = 1.0;
+            }
+            row[at.home.start + home as usize] = 1.0;
+            row[at.seat.start + seat] = 1.0;
+            row[at.parameters.clone()].copy_from_slice(block);
+        }
+        Ok(Rows { rows, workers: vec![0; self.place.len()] })
     }
 
     /// Writes what every seat sees now. `signalling`: the next step is a signal step.
     /// (seats, features)
     #[inline]
-    pub fn write(&self, game: Game<'_>, signalling: bool, shared: &mut Shared, out: &mut [f32]) {
-        self.see(game, signalling, shared);
+    pub fn write(&self, game: Game<'_>, signalling: bool, kept: &mut Rows, out: &mut [f32]) {
         let at = &self.layout;
-        let (features, common) = (at.num_features(), at.parameters.start);
-        let blocks = self.parameters.chunks_exact(features - common);
-        for ((seat, row), block) in out.chunks_exact_mut(features).enumerate().zip(blocks) {
-            row[..common].copy_from_slice(&shared.row);
-            row[common..].copy_from_slice(block);
-            for owned in row[at.owned.clone()].iter_mut().skip(seat).step_by(self.num_agents) {
-                *owned = 1.0;
-            }
-            row[at.home.start + self.homes[seat] as usize] = 1.0;
-            row[at.seat.start + seat] = 1.0;
+        let Rows { rows, workers } = kept;
+        self.see(game, signalling, &mut rows[..at.num_features()], workers);
+        // Pieces of a few hundred bytes, each written once and in order: longer copies, or going
+        // back to a row, cost twice as much where the array is larger than the caches.
+        let (houses, own) = (0..at.workers.end, at.owned.start..at.seat.end);
+        let (seats, parameters) = (at.positions.start..at.night.end, at.parameters.clone());
+        let features = at.num_features();
+        for (out, row) in out.chunks_exact_mut(features).zip(rows.chunks_exact(features)) {
+            out[houses.clone()].copy_from_slice(&rows[houses.clone()]);
+            out[own.clone()].copy_from_slice(&row[own.clone()]);
+            out[seats.clone()].copy_from_slice(&rows[seats.clone()]);
+            out[parameters.clone()].copy_from_slice(&row[parameters.clone()]);
         }
     }
 
-    /// Fills the shared part.
-    fn see(&self, game: Game<'_>, signalling: bool, shared: &mut Shared) {
+    /// Fills in what changes, which is the same for all seats.
+    fn see(&self, game: Game<'_>, signalling: bool, row: &mut [f32], workers: &mut [u32]) {
         let at = &self.layout;
-        let Shared { row, workers } = shared;
         for (hot, &house) in row[at.houses.clone()].chunks_exact_mut(3).zip(game.houses) {
             hot.copy_from_slice(
                 &[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]][house as usize],
@@ -210,28 +222,24 @@ impl Observer {
         }
         row[at.fire_progress.clone()].copy_from_slice(game.progress);
         workers.fill(0);
-        for (&house, &mode) in game.positions.iter().zip(game.modes) {
-            workers[house as usize] += u32::from(mode);
+        let blocks = &mut row[at.positions.start..at.round1_signals.end];
+        let (places, blocks) = blocks.split_at_mut(game.seats.len());
+        let (signals, blocks) = blocks.split_at_mut(game.seats.len());
+        let (modes, round1) = blocks.split_at_mut(game.seats.len());
+        for (index, seat) in game.seats.iter().enumerate() {
+            workers[seat.house as usize] += u32::from(seat.mode);
+            places[index] = self.place[seat.house as usize];
+            signals[index] = f32::from(seat.signal);
+            modes[index] = f32::from(seat.mode);
+            round1[index] = f32::from(seat.round1);
         }
         for (share, &w) in row[at.workers.clone()].iter_mut().zip(workers.iter()) {
             *share = self.share[w as usize];
         }
-        for (place, &house) in row[at.positions.clone()].iter_mut().zip(game.positions) {
-            *place = self.place[house as usize];
-        }
-        for (block, bits) in [
-            (&at.signals, game.signals),
-            (&at.last_modes, game.modes),
-            (&at.round1_signals, game.round1),
-        ] {
-            for (entry, &bit) in row[block.clone()].iter_mut().zip(bits) {
-                *entry = f32::from(bit);
-            }
-        }
         row[at.phase.start] = f32::from(u8::from(signalling));
-        let night = game.night as f32;
+        let night = game.head.night as f32;
         row[at.night.start] = night / (night + SCALE as f32);
         let least = self.min_nights.max(1);
-        row[at.night.start + 1] = game.night.min(self.min_nights) as f32 / least as f32;
+        row[at.night.start + 1] = game.head.night.min(self.min_nights) as f32 / least as f32;
     }
 }

@@ -3,10 +3,10 @@
 //! Every sum is made in 32-bit floats in the order of the rules: work, houses in index order,
 //! team, action shaping, welfare.
 
-use crate::parameter::TeamWelfareKind;
+use crate::parameter::{PerSeat, TeamWelfareKind};
 use crate::rules::distance;
 use crate::scenario::Scenario;
-use crate::state::{BURNING, RUINED, SAFE};
+use crate::state::{Seat, BURNING, RUINED, SAFE};
 
 /// How many houses are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,9 +19,22 @@ impl Counts {
     /// Counts.
     #[inline]
     pub fn of(houses: &[u8]) -> Self {
-        let ruined: u32 = houses.iter().map(|&h| u32::from(h == RUINED)).sum();
-        let safe: u32 = houses.iter().map(|&h| u32::from(h == SAFE)).sum();
-        Self { of: [safe, houses.len() as u32 - safe - ruined, ruined] }
+        // A burning house is the lowest bit of its byte, a ruined one the next: a word of eight
+        // houses is counted by adding its bytes.
+        const LOWEST: u64 = 0x0101_0101_0101_0101;
+        let added = |bits: u64| ((bits & LOWEST).wrapping_mul(LOWEST) >> 56) as u32;
+        let (words, rest) = houses.as_chunks::<8>();
+        let (mut burning, mut ruined) = (0, 0);
+        for word in words {
+            let word = u64::from_le_bytes(*word);
+            burning += added(word);
+            ruined += added(word >> 1);
+        }
+        for &house in rest {
+            burning += u32::from(house & BURNING);
+            ruined += u32::from(house >> 1);
+        }
+        Self { of: [houses.len() as u32 - burning - ruined, burning, ruined] }
     }
 
     fn safe(self) -> u32 {
@@ -49,14 +62,14 @@ pub struct Night<'a> {
     pub before: &'a [u8],
     /// The houses at its end. (houses)
     pub after: &'a [u8],
-    /// Those of `after`.
-    pub counts: Counts,
+    /// Those of `before`, and of `after`.
+    pub counts: (Counts, Counts),
+    /// Houses that were saved or are ruined, in index order.
+    pub paying: &'a [u32],
     /// Seats that worked, by house. (houses)
     pub workers: &'a [u32],
     /// (seats)
-    pub positions: &'a [u32],
-    /// (seats)
-    pub modes: &'a [u8],
+    pub seats: &'a [Seat],
     /// (seats)
     pub homes: &'a [u32],
     /// Whether the game ends with it.
@@ -74,6 +87,8 @@ pub struct Rewards {
     saved: Stake,
     /// What a ruined house brings, as negative numbers. (seats)
     ruined: Stake,
+    /// (houses)
+    owners: Vec<u32>,
     team_safe: f32,
     team_ruined: f32,
     team_progress: f32,
@@ -87,14 +102,22 @@ pub struct Rewards {
 struct Stake {
     own: Vec<f32>,
     other: Vec<f32>,
+    moves_others: bool,
+}
+
+impl Stake {
+    fn new(num_agents: usize, sign: f64, own: &PerSeat, other: &PerSeat) -> Self {
+        let seats = |values: &PerSeat| -> Vec<f32> {
+            (0..num_agents).map(|seat| (sign * values.of(seat)) as f32).collect()
+        };
+        let (own, other) = (seats(own), seats(other));
+        Self { moves_others: other.iter().any(|&x| x != 0.0), own, other }
+    }
 }
 
 impl Rewards {
     /// Compiles the terms; the scenario's lists fit the team.
     pub fn new(scenario: &Scenario, num_agents: usize) -> Self {
-        let seats = |number: &dyn Fn(usize) -> f64| -> Vec<f32> {
-            (0..num_agents).map(|seat| number(seat) as f32).collect()
-        };
         let welfare = scenario.team_welfare_kind == TeamWelfareKind::ClosedForm;
         let shapes = [scenario.action_shaping_alpha, scenario.action_shaping_beta];
         Self {
@@ -102,14 +125,19 @@ impl Rewards {
             work_cost: scenario.cost_to_work_one_night as f32,
             distance_cost: scenario.distance_cost_alpha as f32,
             rest: scenario.reward_rest as f32,
-            saved: Stake {
-                own: seats(&|seat| scenario.reward_own_house_survives.of(seat)),
-                other: seats(&|seat| scenario.reward_other_house_survives.of(seat)),
-            },
-            ruined: Stake {
-                own: seats(&|seat| -scenario.penalty_own_house_burns.of(seat)),
-                other: seats(&|seat| -scenario.penalty_other_house_burns.of(seat)),
-            },
+            saved: Stake::new(
+                num_agents,
+                1.0,
+                &scenario.reward_own_house_survives,
+                &scenario.reward_other_house_survives,
+            ),
+            ruined: Stake::new(
+                num_agents,
+                -1.0,
+                &scenario.penalty_own_house_burns,
+                &scenario.penalty_other_house_burns,
+            ),
+            owners: (0..scenario.num_houses).map(|house| house % num_agents as u32).collect(),
             team_safe: scenario.team_reward_house_survives as f32,
             team_ruined: scenario.team_penalty_house_burns as f32,
             team_progress: scenario.progress_shaping_coef as f32,
@@ -127,8 +155,8 @@ impl Rewards {
     pub fn pay(&self, night: &Night<'_>, rewards: &mut [f32]) {
         self.pay_work(night, rewards);
         self.pay_houses(night, rewards);
-        let before = Counts::of(night.before);
-        let team = self.team(before, night.counts);
+        let (then, now) = night.counts;
+        let team = self.team(then, now);
         for reward in rewards.iter_mut() {
             *reward += team;
         }
@@ -136,8 +164,8 @@ impl Rewards {
             self.shape_actions(night, rewards);
         }
         if let Some((lambda, gamma)) = self.welfare {
-            let now = if night.done { 0.0 } else { self.potential(night.counts) };
-            let welfare = lambda * (gamma * now - self.potential(before));
+            let after = if night.done { 0.0 } else { self.potential(now) };
+            let welfare = lambda * (gamma * after - self.potential(then));
             for reward in rewards.iter_mut() {
                 *reward += welfare;
             }
@@ -145,34 +173,26 @@ impl Rewards {
     }
 
     fn pay_work(&self, night: &Night<'_>, rewards: &mut [f32]) {
-        let seats = night.modes.iter().zip(night.positions).zip(night.homes);
-        for (reward, ((&mode, &house), &home)) in rewards.iter_mut().zip(seats) {
-            let steps = distance(home, house, night.after.len()) as f32;
+        for ((reward, seat), &home) in rewards.iter_mut().zip(night.seats).zip(night.homes) {
+            let steps = distance(home, seat.house, night.after.len()) as f32;
             let cost = self.work_cost + self.distance_cost * steps;
-            *reward = if mode == 1 { -cost } else { self.rest };
+            *reward = if seat.mode == 1 { -cost } else { self.rest };
         }
     }
 
     fn pay_houses(&self, night: &Night<'_>, rewards: &mut [f32]) {
-        let num_agents = rewards.len();
-        let mut owner = 0;
-        for (&before, &after) in night.before.iter().zip(night.after) {
-            let stake = match (before, after) {
-                (_, RUINED) => Some(&self.ruined),
-                (BURNING, SAFE) => Some(&self.saved),
-                _ => None,
-            };
-            if let Some(stake) = stake {
-                let owned = rewards[owner] + stake.own[owner];
+        for &house in night.paying {
+            let house = house as usize;
+            let stake = if night.after[house] == RUINED { &self.ruined } else { &self.saved };
+            let owner = self.owners[house] as usize;
+            let owned = rewards[owner] + stake.own[owner];
+            // Adding zeros would change nothing but take time.
+            if stake.moves_others {
                 for (reward, other) in rewards.iter_mut().zip(&stake.other) {
                     *reward += other;
                 }
-                rewards[owner] = owned;
             }
-            owner += 1;
-            if owner == num_agents {
-                owner = 0;
-            }
+            rewards[owner] = owned;
         }
     }
 
@@ -184,10 +204,9 @@ impl Rewards {
     }
 
     fn shape_actions(&self, night: &Night<'_>, rewards: &mut [f32]) {
-        let seats = night.modes.iter().zip(night.positions);
-        for (reward, (&mode, &house)) in rewards.iter_mut().zip(seats) {
-            let house = house as usize;
-            if mode == 1 && night.after[house] == SAFE {
+        for (reward, seat) in rewards.iter_mut().zip(night.seats) {
+            let house = seat.house as usize;
+            if seat.mode == 1 && night.after[house] == SAFE {
                 *reward += match night.before[house] {
                     BURNING => self.shape_saved / night.workers[house] as f32,
                     _ => self.shape_safe,

@@ -1,8 +1,7 @@
 //! The games of a batch that one thread plays, and the arrays they are written to.
 
-use crate::batch::streams;
 use crate::error::{Invalid, Result};
-use crate::observe::{Observer, Shared};
+use crate::observe::{Observer, Rows};
 use crate::pool::Split;
 use crate::rng::Pcg64;
 use crate::rules::{Rules, Scratch, ACTION};
@@ -149,7 +148,7 @@ pub struct Shard {
     returns: Vec<f64>,
     num_agents: usize,
     scratch: Scratch,
-    shared: Shared,
+    rows: Rows,
 }
 
 impl Shard {
@@ -158,11 +157,11 @@ impl Shard {
         let rules = &play.rules;
         let num_agents = rules.num_agents;
         let mut shard = Self {
-            games: Games::new(streams(seeds), rules.num_houses, num_agents)?,
+            games: Games::new(seeds, rules.num_houses, num_agents)?,
             returns: zeros(seeds.len(), num_agents)?,
             num_agents,
             scratch: rules.scratch(),
-            shared: play.observer.shared(),
+            rows: play.observer.rows()?,
         };
         for game in 0..shard.len() {
             rules.reset(&mut shard.games.game_mut(game));
@@ -201,14 +200,14 @@ impl Shard {
         for (index, row) in rows.enumerate() {
             let mut game = self.games.game_mut(index);
             if let Start::Seeds(seeds) = look.start {
-                *game.rng = Pcg64::new(seeds[index]);
+                game.head.rng = Pcg64::new(seeds[index]);
             }
             if !matches!(look.start, Start::No) {
                 play.rules.reset(&mut game);
                 self.returns_mut(index).fill(0.0);
             }
             let game = self.games.game(index);
-            play.observer.write(game, signalling, &mut self.shared, row);
+            play.observer.write(game, signalling, &mut self.rows, row);
         }
     }
 
@@ -222,12 +221,12 @@ impl Shard {
         let actions = step.actions.chunks_exact(self.num_agents * ACTION);
         for (index, (row, actions)) in rows.zip(actions).enumerate() {
             let game = self.games.game_mut(index);
-            for (kept, action) in game.round1.iter_mut().zip(actions.chunks_exact(ACTION)) {
-                *kept = action[2] as u8;
+            for (seat, action) in game.seats.iter_mut().zip(actions.chunks_exact(ACTION)) {
+                seat.round1 = action[2] as u8;
             }
-            step.lengths[index] = *game.night as i32;
+            step.lengths[index] = i32::try_from(game.head.night).unwrap_or(i32::MAX);
             let game = self.games.game(index);
-            play.observer.write(game, false, &mut self.shared, row);
+            play.observer.write(game, false, &mut self.rows, row);
         }
     }
 
@@ -248,21 +247,21 @@ impl Shard {
                 *total += f64::from(reward);
                 *told = *total;
             }
-            let terminated = *game.done;
-            let truncated = !terminated && *game.night >= *max_cycles;
-            step.lengths[index] = i32::try_from(*game.night).unwrap_or(i32::MAX);
+            let (terminated, night) = (game.head.done, game.head.night);
+            let truncated = !terminated && night >= *max_cycles;
+            step.lengths[index] = i32::try_from(night).unwrap_or(i32::MAX);
             step.terminated[index] = terminated;
             step.truncated[index] = truncated;
             if terminated || truncated {
                 let last = &mut step.final_observations[index * size..(index + 1) * size];
                 // As in every observation after a night, a two-phase game's next step is a signal.
                 let ended = self.games.game(index);
-                observer.write(ended, rules.two_phase, &mut self.shared, last);
+                observer.write(ended, rules.two_phase, &mut self.rows, last);
                 rules.reset(&mut self.games.game_mut(index));
                 total.fill(0.0);
             }
             let game = self.games.game(index);
-            observer.write(game, rules.two_phase, &mut self.shared, row);
+            observer.write(game, rules.two_phase, &mut self.rows, row);
         }
     }
 }

@@ -80,7 +80,7 @@ proptest! {
         let mut engines: Vec<Engine> = seeds(&setup, games).iter().map(new).collect();
         let mut returns = vec![vec![0.0; setup.seats]; games];
         let observer = batch.observer().clone();
-        let (mut row, mut shared) = (vec![0.0; observer.size()], observer.shared());
+        let (mut row, mut rows) = (vec![0.0; observer.size()], observer.rows().unwrap());
         let mut rng = Pcg64::new(setup.seed);
         let two_phase = setup.scenario.two_phase();
         for _ in 0..30 {
@@ -105,7 +105,7 @@ proptest! {
                 for (total, &reward) in returns[b].iter_mut().zip(&rewards) {
                     *total += f64::from(reward);
                 }
-                let night = engine.game().night;
+                let night = engine.game().head.night;
                 let truncated = !done && night >= max_cycles;
                 prop_assert_eq!(&arrays.rewards[seats.clone()], &rewards);
                 prop_assert_eq!(&arrays.returns[seats], &returns[b]);
@@ -114,12 +114,12 @@ proptest! {
                 prop_assert_eq!(arrays.truncated[b], truncated);
                 let entries = b * observer.size()..(b + 1) * observer.size();
                 if done || truncated {
-                    observer.write(engine.game(), two_phase, &mut shared, &mut row);
+                    observer.write(engine.game(), two_phase, &mut rows, &mut row);
                     prop_assert_eq!(&arrays.finals[entries.clone()], &row);
                     engine.reset(None);
                     returns[b].fill(0.0);
                 }
-                observer.write(engine.game(), two_phase, &mut shared, &mut row);
+                observer.write(engine.game(), two_phase, &mut rows, &mut row);
                 prop_assert_eq!(&arrays.observations[entries], &row);
             }
         }

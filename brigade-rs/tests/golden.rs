@@ -44,11 +44,11 @@ fn all_recorded_games_are_played_exactly() {
             let done = engine.step(&actions, signals.as_deref(), &mut rewards).expect(&at);
             let game = engine.game();
             assert_eq!(houses(&engine), numbers(&step["houses"]), "{at}");
-            assert_eq!(Some(u64::from(game.night)), step["night"].as_u64(), "{at}");
+            assert_eq!(Some(u64::from(game.head.night)), step["night"].as_u64(), "{at}");
             assert_eq!(Some(done), step["done"].as_bool(), "{at}");
-            let positions: Vec<i32> = game.positions.iter().map(|&house| house as i32).collect();
+            let positions: Vec<i32> = game.seats.iter().map(|seat| seat.house as i32).collect();
             assert_eq!(positions, numbers(&step["positions"]), "{at}");
-            let told: Vec<i32> = game.signals.iter().map(|&signal| i32::from(signal)).collect();
+            let told: Vec<i32> = game.seats.iter().map(|seat| i32::from(seat.signal)).collect();
             assert_eq!(told, numbers(&step["signals"]), "{at}");
             for (reward, wanted) in rewards.iter().zip(step["rewards"].as_array().unwrap()) {
                 let wanted = wanted.as_f64().unwrap();

@@ -43,10 +43,10 @@ proptest! {
         prop_assert!(engine.game().houses.iter().all(|&house| house != RUINED));
         for _ in 0..40 {
             let before = engine.game().houses.to_vec();
-            let night = engine.game().night;
+            let night = engine.game().head.night;
             let (actions, rewards, done) = play(&mut engine, &mut rng, &setup);
             let game = engine.game();
-            prop_assert_eq!(game.night, night + 1);
+            prop_assert_eq!(game.head.night, night + 1);
             prop_assert!(rewards.iter().all(|reward| reward.is_finite()));
             for (house, (&was, &now)) in before.iter().zip(game.houses).enumerate() {
                 prop_assert!(now <= RUINED);
@@ -58,20 +58,20 @@ proptest! {
             }
             let ended = [SAFE, RUINED].iter().any(|&all| game.houses.iter().all(|&h| h == all));
             prop_assert_eq!(done, ended && night >= min_nights);
-            prop_assert_eq!(done, game.done);
+            prop_assert_eq!(done, game.head.done);
             for (seat, action) in actions.chunks(3).enumerate() {
                 let home = engine.rules().homes[seat];
                 let reached = !adjacent || distance(home, action[0] as u32, houses) <= 1;
                 let house = if reached { action[0] as u32 } else { home };
-                prop_assert_eq!(game.positions[seat], house);
-                prop_assert_eq!(i32::from(game.modes[seat]), action[1]);
-                prop_assert_eq!(i32::from(game.signals[seat]), action[2]);
+                prop_assert_eq!(game.seats[seat].house, house);
+                prop_assert_eq!(i32::from(game.seats[seat].mode), action[1]);
+                prop_assert_eq!(i32::from(game.seats[seat].signal), action[2]);
             }
             if done {
                 let mut rewards = rewards;
                 prop_assert!(engine.step(&actions, None, &mut rewards).is_err());
                 engine.reset(None);
-                prop_assert_eq!(engine.game().night, 0);
+                prop_assert_eq!(engine.game().head.night, 0);
             }
         }
     }
@@ -106,10 +106,10 @@ proptest! {
         let mut copy = Engine::new(setup.scenario.clone(), setup.seats, 0).unwrap();
         copy.restore(&engine.to_bytes()).unwrap();
         prop_assert!(copy == engine);
-        prop_assert_eq!(copy.game().done, engine.game().done);
+        prop_assert_eq!(copy.game().head.done, engine.game().head.done);
         let mut rngs = (rng.clone(), rng);
         for _ in 0..20 {
-            if engine.game().done {
+            if engine.game().head.done {
                 engine.reset(None);
                 copy.reset(None);
             }
@@ -143,7 +143,7 @@ proptest! {
         prop_assert!(!shortens);
         let mut rng = Pcg64::new(5);
         for _ in 0..5 {
-            if engine.game().done {
+            if engine.game().head.done {
                 engine.reset(None);
             }
             let rewards = play(&mut engine, &mut rng, &setup).1;

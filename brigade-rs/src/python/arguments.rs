@@ -15,7 +15,9 @@ pub fn refuse<T>(sentence: String) -> PyResult<T> {
 
 /// A whole number in `[low, high]`; truth values and floats are none.
 pub fn whole(name: &str, object: &Bound<'_, PyAny>, low: i128, high: i128) -> PyResult<i128> {
-    let number = if is_bool(object) { None } else { object.extract::<i128>().ok() };
+    // As Python's own integer first: NumPy 1's unsigned scalars cannot be taken apart by shifts.
+    let index = if is_bool(object) { None } else { object.call_method0("__index__").ok() };
+    let number = index.and_then(|index| index.extract::<i128>().ok());
     match number.filter(|number| (low..=high).contains(number)) {
         Some(number) => Ok(number),
         None => refuse(format!(

@@ -191,7 +191,7 @@ impl PyBatch {
     /// Nights played in each running game; int32 [B], a copy.
     #[getter]
     fn nights<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
-        PyArray1::from_iter(py, self.batch.games().map(|game| game.night as i32))
+        PyArray1::from_iter(py, self.batch.games().map(|game| game.head.night as i32))
     }
 
     /// 1 where the next step is a signal step; int8 [B], a copy.

@@ -87,48 +87,47 @@ impl PyEngine {
     /// Nights played since the reset.
     #[getter]
     fn night(&self) -> u32 {
-        self.engine.game().night
+        self.engine.game().head.night
     }
 
     /// Whether the game is over.
     #[getter]
     fn done(&self) -> bool {
-        self.engine.game().done
+        self.engine.game().head.done
     }
 
     /// State of each house: 0 safe, 1 burning, 2 ruined; int8 [N].
     #[getter]
     fn houses<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i8>> {
-        bits(py, self.engine.game().houses)
+        small(py, self.engine.game().houses.iter().copied())
     }
 
     /// House of each seat last night; int32 [A].
     #[getter]
     fn positions<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
-        PyArray1::from_iter(py, self.engine.game().positions.iter().map(|&house| house as i32))
+        PyArray1::from_iter(py, self.engine.game().seats.iter().map(|seat| seat.house as i32))
     }
 
     /// Signal of each seat last night; int8 [A].
     #[getter]
     fn signals<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i8>> {
-        bits(py, self.engine.game().signals)
+        small(py, self.engine.game().seats.iter().map(|seat| seat.signal))
     }
 
     /// House, mode and signal of each seat last night; int32 [A, 3].
     #[getter]
     fn last_actions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i32>>> {
-        let game = self.engine.game();
-        let seats = game.positions.iter().zip(game.modes).zip(game.signals);
-        let actions = seats.flat_map(|((&house, &mode), &signal)| {
-            [house as i32, i32::from(mode), i32::from(signal)]
-        });
-        PyArray1::from_iter(py, actions).reshape([game.modes.len(), ACTION])
+        let seats = self.engine.game().seats;
+        let actions = seats
+            .iter()
+            .flat_map(|seat| [seat.house as i32, i32::from(seat.mode), i32::from(seat.signal)]);
+        PyArray1::from_iter(py, actions).reshape([seats.len(), ACTION])
     }
 
     /// Round-1 signal of each seat, 0 where there are none; int8 [A].
     #[getter]
     fn round1_signals<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i8>> {
-        bits(py, self.engine.game().round1)
+        small(py, self.engine.game().seats.iter().map(|seat| seat.round1))
     }
 
     /// Progress against each house's fire, in [0, 1); float32 [N].
@@ -147,9 +146,9 @@ impl PyEngine {
         Ok(format!(
             "<Engine of {} for {} agents, night {}{}>",
             scenario.to_string_lossy(),
-            game.modes.len(),
-            game.night,
-            if game.done { ", over" } else { "" }
+            game.seats.len(),
+            game.head.night,
+            if game.head.done { ", over" } else { "" }
         ))
     }
 
@@ -175,6 +174,6 @@ impl PyEngine {
     }
 }
 
-fn bits<'py>(py: Python<'py>, values: &[u8]) -> Bound<'py, PyArray1<i8>> {
-    PyArray1::from_iter(py, values.iter().map(|&value| value as i8))
+fn small(py: Python<'_>, values: impl Iterator<Item = u8>) -> Bound<'_, PyArray1<i8>> {
+    PyArray1::from_iter(py, values.map(|value| value as i8))
 }
