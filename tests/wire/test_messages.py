@@ -34,7 +34,9 @@ from brigade.wire.messages import (
     require,
 )
 
-NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+PRINTABLE = st.characters(codec="ascii", min_codepoint=32, max_codepoint=126)
+NAMES = st.text(PRINTABLE, min_size=1, max_size=20)
+REASONS = st.text(PRINTABLE, max_size=30)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
 COUNTS = st.integers(0, 2**62)
 FLOATS = st.floats(allow_nan=False)
@@ -47,7 +49,7 @@ CONFIGS = st.dictionaries(
     TEXT, st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | FLOATS | TEXT
 )
 BY_TYPE = {
-    Hello: st.builds(Hello, name=NAMES, agents=NAMES, device=NAMES, run=TEXT),
+    Hello: st.builds(Hello, name=NAMES, agents=NAMES, device=NAMES, run=REASONS),
     Welcome: st.builds(
         Welcome,
         run=NAMES,
@@ -59,7 +61,7 @@ BY_TYPE = {
         action_nvec=st.lists(COUNTS, max_size=5),
         agents=st.lists(st.builds(Granted, COUNTS, COUNTS, COUNTS, st.booleans()), max_size=5),
     ),
-    Refusal: st.builds(Refusal, reason=TEXT, final=st.booleans()),
+    Refusal: st.builds(Refusal, reason=REASONS, final=st.booleans()),
     Weights: st.builds(
         Weights,
         run=NAMES,
@@ -73,8 +75,8 @@ BY_TYPE = {
         Experience, run=NAMES, agent=COUNTS, sequence=COUNTS, progress=st.floats(0, 1)
     ),
     Heartbeat: st.builds(Heartbeat, run=NAMES),
-    Goodbye: st.builds(Goodbye, run=NAMES, reason=TEXT),
-    Stop: st.builds(Stop, run=NAMES, reason=TEXT, failed=st.booleans()),
+    Goodbye: st.builds(Goodbye, run=NAMES, reason=REASONS),
+    Stop: st.builds(Stop, run=NAMES, reason=REASONS, failed=st.booleans()),
 }
 HEADERS = st.one_of(BY_TYPE.values())
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=MAX_DIMENSIONS, min_side=0, max_side=4)
@@ -208,6 +210,11 @@ REFUSED = {
     "a missing field": [header(run=None)],
     "a field of another type": [header(run=1)],
     "an empty name": [header(run="")],
+    "a name of two lines": [header(run="r\nr")],
+    "a name that ends with a new line": [header(run="r\n")],
+    "a name that speaks to the terminal": [header(run="\x1b[2J")],
+    "a long name": [header(run="r" * 201)],
+    "a reason of two lines": [header(type="goodbye", reason="so\nthere")],
     "an extension type": [header(run=msgpack.ExtType(4, b"x"))],
     "a time": [header(run=msgpack.Timestamp(1))],
     "a negative count": [header(type="acknowledge", agent=-1, version=0)],

@@ -1,0 +1,104 @@
+"""Matchmaking: fair, random where it may be, and nobody at two places at once."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brigade.sim.matchmaking import Matchmaker
+
+KINDS = ["round_robin", "random"]
+
+
+def matchmaker(population, seats, kind, seed=0) -> Matchmaker:
+    return Matchmaker(population, seats, kind, np.random.default_rng(seed))
+
+
+@given(
+    seats=st.integers(1, 6),
+    more=st.integers(0, 9),
+    games=st.integers(1, 40),
+    kind=st.sampled_from(KINDS),
+    seed=st.integers(0, 2**31),
+)
+def test_a_match_seats_different_agents_and_every_game_is_counted(seats, more, games, kind, seed):
+    population = seats + more
+    maker = matchmaker(population, seats, kind, seed)
+    counted = np.zeros(population, np.int64)
+    for _ in range(games):
+        match = maker.match()
+        assert (match.shape, match.dtype) == ((seats,), np.int64)
+        assert len(set(match.tolist())) == seats
+        assert ((match >= 0) & (match < population)).all()
+        counted[match] += 1
+    assert np.array_equal(maker.games, counted)
+
+
+@given(
+    seats=st.integers(1, 6),
+    more=st.integers(0, 9),
+    games=st.integers(1, 60),
+    seed=st.integers(0, 2**31),
+)
+def test_round_robin_seats_those_with_the_fewest_games(seats, more, games, seed):
+    maker = matchmaker(seats + more, seats, "round_robin", seed)
+    for _ in range(games):
+        before = maker.games.copy()
+        match = maker.match()
+        waiting = np.setdiff1d(np.arange(seats + more), match)
+        if len(waiting):
+            assert before[match].max() <= before[waiting].min()
+        assert maker.games.max() - maker.games.min() <= 1
+
+
+def test_round_robin_catches_up_with_an_agent_that_fell_behind():
+    maker = matchmaker(5, 2, "round_robin")
+    maker.games[:] = [10, 10, 3, 10, 10]
+    for _ in range(7):
+        assert 2 in maker.match()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ties_are_broken_and_seats_dealt_at_random(kind):
+    # The first match of many runs: every agent in every seat equally often.
+    population, seats, runs = 6, 3, 3000
+    rng = np.random.default_rng(1)
+    counts = np.zeros((seats, population))
+    for _ in range(runs):
+        match = Matchmaker(population, seats, kind, rng).match()
+        counts[np.arange(seats), match] += 1
+    p = 1 / population
+    assert (np.abs(counts / runs - p) < 5 * np.sqrt(p * (1 - p) / runs)).all()
+
+
+def test_round_robin_mixes_who_meets_whom():
+    maker = matchmaker(6, 2, "round_robin")
+    met = np.zeros((6, 6))
+    for _ in range(3000):
+        a, b = maker.match()
+        met[a, b] += 1
+    pairs = (met + met.T)[np.triu_indices(6, 1)]
+    assert pairs.min() > 0.7 * pairs.mean()
+    assert pairs.max() < 1.3 * pairs.mean()
+
+
+def test_random_matches_do_not_depend_on_the_games_before():
+    maker = matchmaker(4, 1, "random")
+    maker.games[:] = [10**6, 0, 0, 0]
+    first = [int(maker.match()[0]) for _ in range(400)]
+    assert 60 < first.count(0) < 140
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_matches_follow_from_the_generator(kind):
+    def matches(seed):
+        maker = matchmaker(8, 4, kind, seed)
+        return [maker.match().tolist() for _ in range(20)]
+
+    assert matches(3) == matches(3)
+    assert matches(3) != matches(4)
+
+
+def test_more_seats_than_agents_are_refused():
+    with pytest.raises(ValueError, match="5 seats for 4 agents"):
+        matchmaker(4, 5, "random")
