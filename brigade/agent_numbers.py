@@ -26,6 +26,22 @@ def parse_agents(text: str) -> tuple[int, ...]:
     return tuple(sorted(agents))
 
 
+def parse_wanted(text: str) -> int | tuple[int, ...] | None:
+    """Read what a learner asks for: ``"any:4"`` is 4, ``"0-3,6"`` the numbers, ``"auto"`` None.
+
+    Raises
+    ------
+    ValueError
+        It is none of these.
+    """
+    some = re.fullmatch(r"any:(\d{1,6})", text)
+    if some and int(some.group(1)) == 0:
+        raise ValueError(f"--agents {text!r} asks for no agent")
+    if some:
+        return int(some.group(1))
+    return None if text == "auto" else parse_agents(text)
+
+
 def ranges(agents: Iterable[int]) -> str:
     """Write agent numbers so that :func:`parse_agents` reads them: ``0-3,6``."""
     parts: list[str] = []

@@ -9,7 +9,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from brigade.config import PositiveInt
+from brigade.agent_numbers import parse_wanted
+from brigade.config import ConfigError, PositiveInt
 from brigade.run.process import (
     available_cores,
     follow_parent,
@@ -20,6 +21,7 @@ from brigade.run.process import (
 )
 from brigade.wire.endpoints import Endpoint
 
+Label = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[ -~]+\Z")]
 DEFAULT_CONNECT = "tcp://127.0.0.1:5750"
 
 
@@ -32,7 +34,7 @@ class LearnConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = "auto"
     device: Annotated[str, Meta(description="auto, cpu, cuda or cuda:N")] = "auto"
     name: Annotated[
-        str | None, Meta(description="what the simulator calls this learner; host and process")
+        Label | None, Meta(description="what the simulator calls this learner; host and process")
     ] = None
     threads: Annotated[
         PositiveInt | None, Meta(description="CPU threads of the learner; all cores but one")
@@ -55,6 +57,10 @@ def run_learn(config: LearnConfig) -> int:
     """
     log_to_stderr()
     endpoint = Endpoint.parse(config.connect)
+    try:
+        parse_wanted(config.agents)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     device = pick_device(config.device)
     use_threads(config.threads or max(1, available_cores() - 1))
 
@@ -65,7 +71,7 @@ def run_learn(config: LearnConfig) -> int:
     from brigade.learn.learner import Learner, RunOver
     from brigade.wire.transport import LearnerSockets
 
-    name = config.name or f"{socket.gethostname()}-{os.getpid()}"
+    name = config.name or f"{ascii(socket.gethostname())[1:-1]}-{os.getpid()}"
     sockets = LearnerSockets(endpoint)
     learner = Learner(
         sockets, name, config.agents, torch.device(device), lambda line: print(line, flush=True)

@@ -60,8 +60,8 @@ class Repository:
         for agent, version in versions.items():
             state = self._states[agent][version]
             if self.acting.get(agent) != version:
-                self.parameters[agent].copy_(torch.from_numpy(state.parameters))
-                moments = normaliser.moments(torch.from_numpy(state.statistics)[None])
+                self.parameters.numpy()[agent] = state.parameters
+                moments = normaliser.moments(torch.tensor(state.statistics)[None])
                 self.mean[agent], self.deviation[agent] = moments[0][0], moments[1][0]
                 self.acting[agent] = version
             self._states[agent] = {v: s for v, s in self._states[agent].items() if v >= version}

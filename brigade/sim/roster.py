@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from brigade.agent_numbers import format_agents, parse_agents
+from brigade.agent_numbers import format_agents, parse_wanted
 
 
 @dataclass
@@ -89,34 +88,25 @@ class Roster:
         taken = {agent for lease in self.leases.values() for agent in lease.agents}
         return [agent for agent in range(self.population_size) if agent not in taken]
 
-    def _choose(self, wanted: str) -> tuple[int, ...]:
-        free = self.free
-        some = re.fullmatch(r"any:(\d{1,9})", wanted)
-        if wanted == "auto" or some:
-            count = int(some.group(1)) if some else max(1, len(free))
-            if count < 1:
-                raise Refused(f"--agents {wanted} asks for no agent")
-            if count > self.population_size:
-                raise Refused(
-                    f"--agents {wanted}: the population has {self.population_size} agents"
-                )
-            if count > len(free):
-                raise Refused(
-                    f"--agents {wanted}: {len(free)} of {self.population_size} agents are free"
-                )
-            return tuple(free[:count])
+    def _choose(self, text: str) -> tuple[int, ...]:
+        free, size = self.free, self.population_size
         try:
-            agents = parse_agents(wanted)
+            wanted = parse_wanted(text)
         except ValueError as error:
             raise Refused(str(error)) from None
-        if agents[-1] >= self.population_size:
-            raise Refused(
-                f"--agents {wanted}: the population has agents 0-{self.population_size - 1}"
-            )
-        taken = sorted(set(agents) - set(free))
+        if not isinstance(wanted, tuple):
+            count = wanted or max(1, len(free))
+            if count > size:
+                raise Refused(f"--agents {text}: the population has {size} agents")
+            if count > len(free):
+                raise Refused(f"--agents {text}: {len(free)} of {size} agents are free")
+            return tuple(free[:count])
+        if wanted[-1] >= size:
+            raise Refused(f"--agents {text}: the population has agents 0-{size - 1}")
+        taken = sorted(set(wanted) - set(free))
         if taken:
             names = sorted({x.name for x in self.leases.values() if set(x.agents) & set(taken)})
             raise Refused(
-                f"--agents {wanted}: {format_agents(taken)} already taken by {', '.join(names)}"
+                f"--agents {text}: {format_agents(taken)} already taken by {', '.join(names)}"
             )
-        return agents
+        return wanted

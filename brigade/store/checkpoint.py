@@ -63,18 +63,18 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             "hidden_size": c.network.hidden_size,
         },
         "policies": {
-            agent: c.network.state_dict(torch.from_numpy(state.parameters))
+            agent: c.network.state_dict(torch.tensor(state.parameters))
             for agent, state in enumerate(c.agents)
         },
         "optimizers": {
             agent: {
-                "first_moment": torch.from_numpy(state.first_moment),
-                "second_moment": torch.from_numpy(state.second_moment),
+                "first_moment": torch.tensor(state.first_moment),
+                "second_moment": torch.tensor(state.second_moment),
                 "steps": state.steps,
             }
             for agent, state in enumerate(c.agents)
         },
-        "normalizers": {a: torch.from_numpy(s.statistics) for a, s in enumerate(c.agents)},
+        "normalizers": {a: torch.tensor(s.statistics) for a, s in enumerate(c.agents)},
         "versions": {a: s.version for a, s in enumerate(c.agents)},
         "statistics": c.statistics,
         "simulator": {name: _storable(value) for name, value in c.simulator.items()},

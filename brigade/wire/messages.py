@@ -33,8 +33,8 @@ Arrays = Mapping[str, Array]
 Frame = bytes | memoryview
 
 # What strangers call things is printed, so it has no control characters.
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[ -~]+$")]
-Reason = Annotated[str, Meta(max_length=1000, pattern=r"^[ -~]*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[ -~]+\Z")]
+Reason = Annotated[str, Meta(max_length=1000, pattern=r"^[ -~]*\Z")]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 
 
