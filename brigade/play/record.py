@@ -7,6 +7,7 @@ played, and a fault is a ValueError that names it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,8 +121,9 @@ class GameRecord:
         return GameRecord(scenario, seed, actions, promises)
 
     @staticmethod
-    def load(path: Path) -> GameRecord:
+    def load(path: str | os.PathLike[str]) -> GameRecord:
         """Read a record's file."""
+        path = Path(path)
         try:
             with path.open("rb") as file:
                 data = file.read(_MAX_BYTES + 1)

@@ -107,7 +107,7 @@ def replay(
     console = console or Console()
     target = _check_target(record)
     _check_fps(fps)
-    game_record = GameRecord.load(Path(path))
+    game_record = GameRecord.load(path)
     if target is None:
         return _watch(console, fps, lambda: _Replay(game_record), [])
     snapshots = [Snapshot.of_game(game) for game in game_record.games()]
