@@ -1,0 +1,490 @@
+"""The learner's loop, step by step: with sockets and a clock that the test holds in its hands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from brigade.config import RunConfig
+from brigade.learn import learner as learner_module
+from brigade.learn.learner import Learner, LearnerRefused, RunOver
+from brigade.policy.network import Network
+from brigade.ppo.agents import AgentStack, AgentState, initial_state
+from brigade.ppo.update import Updater
+from brigade.sim.rollout import RolloutBuffer
+from brigade.wire import messages
+from brigade.wire.messages import Frame, Granted, Header
+
+NETWORK = Network(num_features=5, action_nvec=(3, 2, 2), hidden_size=8)
+CONFIG = RunConfig(
+    hidden_size=8, batch_size=8, num_epochs=2, update_interval=4, seed=11, num_agents_per_game=2
+)
+RUN = "a-run"
+CPU = torch.device("cpu")
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    perf_counter = monotonic
+
+
+@dataclass
+class Sockets:
+    """Stands for ``LearnerSockets``: what a simulator would send, and what it would get."""
+
+    control: list[list[Frame]] = field(default_factory=list)
+    experience: list[list[Frame]] = field(default_factory=list)
+    attached: tuple[str, str] | None = None
+    said: list[Header] = field(default_factory=list)
+    published: list[tuple[messages.Weights, AgentState]] = field(default_factory=list)
+
+    def attach(self, weights: str, experience: str) -> None:
+        self.attached = weights, experience
+
+    def detach(self) -> None:
+        self.attached = None
+
+    def send_control(self, frames: list[Frame]) -> None:
+        self.said.append(messages.decode(frames)[0])
+
+    def publish(self, frames: list[Frame]) -> None:
+        assert self.attached is not None, "published without sockets"
+        header, arrays = messages.decode([bytes(frame) for frame in frames])
+        assert isinstance(header, messages.Weights)
+        state = AgentState(header.version, header.steps, **arrays)  # type: ignore[arg-type]
+        self.published.append((header, state))
+
+    def receive(self, timeout: float) -> tuple[list[list[Frame]], list[list[Frame]]]:
+        control, self.control = self.control, []
+        experience, self.experience = self.experience, []
+        return control, experience
+
+    def take(self, what: str) -> list[Any]:
+        taken = getattr(self, what)
+        setattr(self, what, [])
+        return taken
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(learner_module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def sockets() -> Sockets:
+    return Sockets()
+
+
+@pytest.fixture
+def learner(clock: Clock, sockets: Sockets) -> Learner:
+    return Learner(sockets, "tester", "3,5", CPU)  # type: ignore[arg-type]
+
+
+def welcome(agents=(3, 5), states: dict[int, AgentState] | None = None, **changes) -> list[Frame]:
+    states = states or {}
+    granted = [
+        Granted(a, states[a].version, states[a].steps, True)
+        if a in states
+        else Granted(a, 0, 0, False)
+        for a in agents
+    ]
+    header = messages.Welcome(
+        run=RUN,
+        slot=4,
+        weights="-weights",
+        experience="-experience-4",
+        config=msgspec.to_builtins(CONFIG),
+        num_features=NETWORK.num_features,
+        action_nvec=list(NETWORK.action_nvec),
+        agents=granted,
+    )
+    arrays = {f"{a}/{n}": x for a, s in states.items() for n, x in s.arrays().items()}
+    return as_bytes(messages.encode(msgspec.structs.replace(header, **changes), arrays))
+
+
+def as_bytes(frames: list[Frame]) -> list[Frame]:
+    return [bytes(frame) for frame in frames]
+
+
+def message(header: Header) -> list[Frame]:
+    return as_bytes(messages.encode(header))
+
+
+def experience(agent: int, sequence: int, version: int | None = None, run=RUN) -> list[Frame]:
+    """A rollout of 16 transitions, which follows from agent and sequence."""
+    rng = np.random.default_rng([agent, sequence])
+    buffer = RolloutBuffer(16, 1, NETWORK.num_features, NETWORK.action_nvec)
+    agents = np.array([agent])
+    for step in range(16):
+        columns = {name: rng.random(1, dtype=np.float32) for name in ("values", "rewards")}
+        columns |= {
+            "observations": rng.random((1, 5), dtype=np.float32),
+            "actions": rng.integers(0, NETWORK.action_nvec, (1, 3)),
+            "log_probs": np.full(1, -np.log(12), np.float32),
+            "discounts": np.full(1, 0.99, np.float32),
+        }
+        buffer.record(**columns)
+        if step == 7:
+            yes, no = np.array([True]), np.array([False])
+            buffer.end(np.array([0]), agents, yes, no, rng.random((1, 5), dtype=np.float32))
+    buffer.cut(agents, rng.random((1, 5), dtype=np.float32))
+    header = messages.Experience(run=run, agent=agent, sequence=sequence, progress=0.5)
+    acted = sequence if version is None else version
+    return as_bytes(messages.encode(header, buffer.arrays(agent, acted)))
+
+
+def assert_same(one: AgentState, other: AgentState) -> None:
+    assert (one.version, one.steps) == (other.version, other.steps)
+    for name, array in one.arrays().items():
+        assert np.array_equal(array, other.arrays()[name]), name
+
+
+def join(learner: Learner, sockets: Sockets, **kinds) -> None:
+    sockets.control.append(welcome(**kinds))
+    learner.step(0)
+
+
+# ---- joining -----------------------------------------------------------------------------
+
+
+def test_it_says_hello_until_it_is_answered(learner, sockets, clock):
+    for _ in range(3):
+        learner.step(0)
+        clock.now += 1
+    [hello] = sockets.take("said")
+    assert (hello.name, hello.agents, hello.device) == ("tester", "3,5", "cpu")
+    clock.now += 5
+    learner.step(0)
+    assert sockets.take("said") == [hello]
+    assert learner.agents == []
+
+
+def test_a_welcome_is_followed_to_where_it_says(learner, sockets):
+    join(learner, sockets)
+    assert learner.agents == [3, 5]
+    assert learner.versions == [0, 0]
+    assert sockets.attached == ("-weights", "-experience-4")
+
+
+def test_untrained_agents_follow_from_the_runs_seed(learner, sockets):
+    join(learner, sockets)
+    assert [header.agent for header, _ in sockets.published] == [3, 5]
+    for header, state in sockets.published:
+        assert (header.run, header.version, header.metrics) == (RUN, 0, {})
+        assert_same(state, initial_state(NETWORK, 11, header.agent))
+
+
+def test_agents_with_a_past_go_on_from_it(learner, sockets):
+    past = replace(initial_state(NETWORK, 9, 5), version=7, steps=28)
+    join(learner, sockets, states={5: past})
+    assert learner.versions == [0, 7]
+    assert_same(sockets.published[1][1], past)
+
+
+def test_a_second_welcome_changes_nothing(learner, sockets):
+    join(learner, sockets)
+    sockets.take("published")
+    join(learner, sockets, agents=(1,))
+    assert learner.agents == [3, 5]
+    assert sockets.take("published") == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"agents": []},
+        {"agents": [Granted(3, 0, 0, False), Granted(3, 0, 0, False)]},
+        {"agents": [Granted(3, 4, 0, True)]},  # its arrays are not there
+        {"action_nvec": []},
+        {"action_nvec": [3, 0, 2]},
+        {"num_features": 0},
+        {"config": {}},
+        {"config": {"seed": 1, "no_such_setting": 1}},
+        {"config": {"seed": 1, "hidden_size": -1}},
+        {"weights": "no such place"},
+        {"experience": "/etc/passwd"},
+    ],
+    ids=[
+        "no agents",
+        "an agent twice",
+        "a state without arrays",
+        "no actions",
+        "no choice",
+        "no features",
+        "no seed",
+        "an unknown setting",
+        "a wrong setting",
+        "no place for weights",
+        "a place of another's",
+    ],
+)
+def test_a_welcome_that_does_not_fit_is_dropped_and_counted(clock, changes):
+    class Strict(Sockets):
+        def attach(self, weights: str, experience: str) -> None:
+            from brigade.wire.endpoints import Endpoint
+
+            for suffix in (weights, experience):
+                Endpoint.parse("ipc:///tmp/x").at(suffix)
+            super().attach(weights, experience)
+
+    sockets = Strict()
+    learner = Learner(sockets, "tester", "3,5", CPU)  # type: ignore[arg-type]
+    sockets.control.append(as_bytes(welcome()))
+    header = msgspec.structs.replace(messages.decode(sockets.control.pop())[0], **changes)
+    sockets.control.append(message(header))
+    learner.step(0)
+    assert learner.bad_messages == 1
+    assert learner.agents == []
+    assert sockets.published == []
+    join(learner, sockets)
+    assert learner.agents == [3, 5], "it waits for a better one"
+
+
+# ---- publishing --------------------------------------------------------------------------
+
+
+def test_weights_are_published_until_they_are_acknowledged(learner, sockets, clock):
+    join(learner, sockets)
+    sockets.take("published")
+    sockets.control.append(message(messages.Acknowledge(run=RUN, agent=3, version=0)))
+    learner.step(0)
+    sent = []
+    for tick in range(100):
+        clock.now += 0.1
+        learner.step(0)
+        for header, _ in sockets.take("published"):
+            assert header.agent == 5, "3 has arrived"
+            sent.append(tick)
+    gaps = np.diff(sent)
+    assert len(sent) >= 5
+    assert (np.diff(gaps) >= 0).all(), "less and less often"
+    sockets.control.append(message(messages.Acknowledge(run=RUN, agent=5, version=0)))
+    learner.step(0)
+    clock.now += 100
+    learner.step(0)
+    assert sockets.published == []
+
+
+def test_an_acknowledgement_of_an_older_version_does_not_count(learner, sockets, clock):
+    join(learner, sockets, agents=(3,))
+    sockets.experience.append(experience(3, 0))
+    assert learner.step(0)
+    sockets.take("published")
+    sockets.control.append(message(messages.Acknowledge(run=RUN, agent=3, version=0)))
+    learner.step(0)
+    clock.now += 1
+    learner.step(0)
+    assert [header.version for header, _ in sockets.published] == [1]
+
+
+def test_there_is_a_heartbeat_every_second_or_so(learner, sockets, clock):
+    join(learner, sockets)
+    sockets.take("said")
+    for _ in range(100):
+        clock.now += 0.1
+        learner.step(0)
+    beats = sockets.take("said")
+    assert all(beat == messages.Heartbeat(run=RUN) for beat in beats)
+    assert 5 <= len(beats) <= 12
+
+
+# ---- learning ----------------------------------------------------------------------------
+
+
+def test_it_learns_when_every_agents_next_rollout_is_here(learner, sockets):
+    join(learner, sockets)
+    sockets.take("published")
+    sockets.experience += [experience(3, 1), experience(3, 0), experience(3, 0)]
+    assert not learner.step(0)
+    sockets.experience.append(experience(5, 0))
+    assert learner.step(0)
+    assert learner.versions == [1, 1]
+    sockets.experience.append(experience(5, 1))
+    assert learner.step(0)
+    assert [(h.agent, h.version) for h, _ in sockets.published] == [(3, 1), (5, 1), (3, 2), (5, 2)]
+    assert learner.bad_messages == 0
+
+
+def test_it_publishes_what_the_update_makes_of_the_rollouts(learner, sockets):
+    join(learner, sockets)
+    sockets.take("published")
+    by_hand = Updater(
+        AgentStack(NETWORK, [3, 5], [initial_state(NETWORK, 11, a) for a in (3, 5)], CPU),
+        CONFIG,
+        11,
+    )
+    from brigade.learn.experience import read_experience
+
+    for sequence in range(3):
+        frames = [experience(agent, sequence) for agent in (3, 5)]
+        sockets.experience += frames
+        assert learner.step(0)
+        by_hand.update(
+            [read_experience(*messages.decode(f), RUN, NETWORK)[1].rollout for f in frames],
+            progress=0.5,
+        )
+        for (header, state), expected in zip(
+            sockets.take("published"), by_hand.stack.states(), strict=True
+        ):
+            assert_same(state, expected)
+            assert header.steps == state.steps == 4 * (sequence + 1)
+            assert header.metrics["transitions"] == 16
+            assert header.metrics["lag"] == 0
+            assert all(np.isfinite(value) for value in header.metrics.values())
+
+
+def test_two_learners_make_of_their_agents_what_one_would(clock):
+    found: dict[tuple[int, ...], dict[int, AgentState]] = {}
+    for group in ((3, 5), (3,), (5,)):
+        sockets = Sockets()
+        learner = Learner(sockets, "tester", "any", CPU)  # type: ignore[arg-type]
+        join(learner, sockets, agents=group)
+        for sequence in range(2):
+            sockets.experience += [experience(agent, sequence) for agent in group]
+            assert learner.step(0)
+        found[group] = {header.agent: state for header, state in sockets.published}
+    for agent in (3, 5):
+        one, other = found[3, 5][agent], found[agent,][agent]
+        for name, array in one.arrays().items():
+            np.testing.assert_allclose(array, other.arrays()[name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_learner_that_takes_over_goes_on_as_the_one_before_would_have(clock):
+    one, two = Sockets(), Sockets()
+    first = Learner(one, "first", "3", CPU)  # type: ignore[arg-type]
+    join(first, one, agents=(3,))
+    for sequence in range(2):
+        one.experience.append(experience(3, sequence))
+        assert first.step(0)
+    second = Learner(two, "second", "3", CPU)  # type: ignore[arg-type]
+    join(second, two, agents=(3,), states={3: one.published[-1][1]})
+    for learner, sockets in ((first, one), (second, two)):
+        sockets.experience.append(experience(3, 2))
+        assert learner.step(0)
+    assert_same(one.published[-1][1], two.published[-1][1])
+
+
+def test_the_lag_is_how_many_versions_older_the_acting_policy_was(learner, sockets):
+    join(learner, sockets)
+    for sequence, version in ((0, 0), (1, 0), (2, 1)):
+        sockets.take("published")
+        sockets.experience += [experience(3, sequence, version), experience(5, sequence)]
+        assert learner.step(0)
+        lags = {header.agent: header.metrics["lag"] for header, _ in sockets.published}
+        assert lags == {3: sequence - version, 5: 0}
+
+
+# ---- what goes wrong ---------------------------------------------------------------------
+
+
+def test_bad_messages_are_counted_and_dropped(learner, sockets):
+    join(learner, sockets)
+    bad = [
+        [b"noise"],
+        [],
+        message(messages.Heartbeat(run=RUN)),
+        experience(3, 0, run="another-run"),
+        experience(4, 0),
+        experience(3, 1000),
+        [*experience(3, 0)[:-1], b""],
+    ]
+    sockets.experience += bad
+    sockets.control += [[b"noise"], message(messages.Hello(name="x", agents="0", device="cpu"))]
+    assert not learner.step(0)
+    assert learner.bad_messages == len(bad) + 2
+    sockets.experience += [experience(3, 0), experience(5, 0)]
+    assert learner.step(0)
+
+
+def test_a_refusal_is_final_before_the_welcome(learner, sockets):
+    refusal = messages.Refusal(reason="agent 3 already taken by another")
+    sockets.control.append(message(refusal))
+    with pytest.raises(LearnerRefused, match="agent 3 already taken by another"):
+        learner.run()
+
+
+def test_a_lease_that_ran_out_is_asked_for_again(learner, sockets, clock):
+    join(learner, sockets)
+    sockets.take("said")
+    sockets.control.append(message(messages.Refusal(reason="your lease has run out", final=False)))
+    learner.step(0)
+    assert sockets.attached is None, "the data sockets may be another's by now"
+    clock.now += 0.1
+    learner.step(0)
+    assert isinstance(sockets.take("said")[-1], messages.Hello)
+    sockets.take("published")
+    past = replace(initial_state(NETWORK, 9, 3), version=2, steps=8)
+    join(learner, sockets, agents=(3,), states={3: past})
+    assert (learner.agents, learner.versions) == ([3], [2])
+    assert [header.version for header, _ in sockets.published] == [2]
+
+
+def test_a_lease_that_runs_out_during_an_update_is_asked_for_again(
+    learner, sockets, clock, monkeypatch
+):
+    join(learner, sockets)
+    sockets.take("published")
+    monkeypatch.setattr(learner_module, "HEARTBEAT_SECONDS", -1.0)  # it looks after each batch
+    sockets.experience += [experience(3, 0), experience(5, 0)]
+    refusal = message(messages.Refusal(reason="your lease has run out", final=False))
+    receive = sockets.receive
+
+    def refuse_during_the_update(timeout):
+        control, rollouts = receive(timeout)
+        if not rollouts and sockets.attached:
+            control = [*control, refusal]
+        return control, rollouts
+
+    monkeypatch.setattr(sockets, "receive", refuse_during_the_update)
+    learner.step(0)
+    clock.now += 0.1
+    learner.step(0)
+    assert sockets.published == [], "the agents are another's"
+    assert isinstance(sockets.said[-1], messages.Hello)
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_it_leaves_when_the_run_is_over(learner, sockets, failed):
+    join(learner, sockets)
+    sockets.take("said")
+    sockets.control.append(message(messages.Stop(run=RUN, reason="that was it", failed=failed)))
+    if failed:
+        with pytest.raises(RunOver, match="that was it"):
+            learner.run()
+    else:
+        assert learner.run() == "that was it"
+    assert isinstance(sockets.said[-1], messages.Goodbye)
+
+
+def test_it_stays_in_touch_during_a_long_update_and_hears_the_end(
+    learner, sockets, clock, monkeypatch
+):
+    join(learner, sockets)
+    sockets.take("said")
+    sockets.experience += [experience(3, 0), experience(5, 0)]
+    receive, calls = sockets.receive, 0
+
+    def stop_in_the_third_batch(timeout):
+        nonlocal calls
+        calls += 1
+        clock.now += 2  # each batch takes long
+        if calls == 3:
+            sockets.control.append(message(messages.Stop(run=RUN, reason="enough")))
+        return receive(timeout)
+
+    monkeypatch.setattr(sockets, "receive", stop_in_the_third_batch)
+    assert learner.run() == "enough"
+    assert sum(isinstance(said, messages.Heartbeat) for said in sockets.said) >= 2
+    assert learner.versions == [0, 0], "a broken-off update is no version"
