@@ -154,6 +154,7 @@ class Learner:
         metrics = joined.updater.update(
             [part.rollout for part in received],
             progress=min(part.progress for part in received),
+            refresh=any(lags),
             between_batches=self._between_batches,
         )
         seconds = time.perf_counter() - started

@@ -28,7 +28,7 @@ class Batch:
     """One minibatch for each of K agents."""
 
     columns: Tensor  # int64 [K, B, C]: action components as columns of the logits
-    log_probs: Tensor  # [K, B]: of the actions, under the behaviour policy
+    log_probs: Tensor  # [K, B]: of the actions, under the policy to stay close to
     advantages: Tensor  # [K, B]
     targets: Tensor  # [K, B]: value targets in normalised units
 
@@ -64,7 +64,7 @@ def loss_gradient(
         ``[K, B, L + 1]``.
     statistics
         ``[K, 5]``: the batch means named in :data:`STATISTICS`. ``kl`` estimates the divergence
-        of the current policy from the behaviour policy by ``ratio - 1 - log ratio``.
+        of the current policy from the one before the update by ``ratio - 1 - log ratio``.
     """
     size = outputs.shape[1]
     log_probs = log_softmax(outputs[..., :-1], nvec)

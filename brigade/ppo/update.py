@@ -16,7 +16,7 @@ from torch import Tensor
 
 from brigade import seeds
 from brigade.config import PPOConfig
-from brigade.policy.distribution import offsets
+from brigade.policy.distribution import log_prob, log_softmax, offsets
 from brigade.policy.network import Activations, Gradients, backward, forward
 from brigade.ppo import normaliser
 from brigade.ppo.agents import AgentStack
@@ -30,7 +30,7 @@ class Rollout:
 
     observations: NDArray[np.float32]  # [n, F]
     actions: NDArray[np.integer]  # [n, C]
-    log_probs: NDArray[np.float32]  # [n], under the behaviour policy
+    log_probs: NDArray[np.float32]  # [n], under the policy that acted
     values: NDArray[np.float32]  # [n], the behaviour policy's, in the game's units
     rewards: NDArray[np.float32]  # [n]
     discounts: NDArray[np.float32]  # [n]
@@ -80,6 +80,8 @@ class Updater:
         self,
         rollouts: Sequence[Rollout],
         progress: float = 0.0,
+        *,
+        refresh: bool = False,
         between_batches: Callable[[], None] = lambda: None,
     ) -> list[dict[str, float]]:
         """Learn from one rollout of each agent and raise its version by one.
@@ -90,6 +92,11 @@ class Updater:
             One for each row of the stack; an empty one leaves that agent's network as it is.
         progress
             Share of the run done, in [0, 1], for schedules.
+        refresh
+            Measure the policy's change, and the advantages, from the agents as they are now rather
+            than from the older versions that acted. With a lag of one, that learns as fast as with
+            none, where clipping around the policy that acted leaves most of each batch without a
+            gradient (Hilton et al. 2022, "Batch size-invariance for policy optimization").
         between_batches
             Called after each gradient batch, to keep a heart beating.
 
@@ -100,7 +107,7 @@ class Updater:
             ``grad_norm``, ``explained_variance``, ``transitions``, ``batches``.
         """
         stack, config = self.stack, self.config
-        data, explained = self._prepare(rollouts)
+        data, explained = self._prepare(rollouts, refresh)
         counts = [num_batches(len(rollout), config) for rollout in rollouts]
         order = self._order(rollouts, counts).to(stack.device)
         rate = config.learning_rate * (1.0 - progress if config.anneal else 1.0)
@@ -128,36 +135,55 @@ class Updater:
             for row in range(len(rollouts))
         ]
 
-    def _prepare(self, rollouts: Sequence[Rollout]) -> tuple[_Data, list[float]]:
+    def _prepare(self, rollouts: Sequence[Rollout], refresh: bool) -> tuple[_Data, list[float]]:
         """Compute advantages and targets, move the normalisers, and stack all on the device."""
-        stack, config = self.stack, self.config
+        stack, config, device = self.stack, self.config, self.stack.device
         old = normaliser.moments(stack.statistics)
+        observations = _stack([r.observations for r in rollouts], device)
+        columns = _stack([r.actions.astype(np.int64) for r in rollouts], device) + self._offsets
+        if refresh:
+            log_probs, outputs = self._look_again(observations, columns)
+            mean, deviation = (moment.numpy() for moment in old)
+            values = [
+                row[: len(r)] * deviation[k] + mean[k]
+                for k, (row, r) in enumerate(zip(outputs.cpu().numpy(), rollouts, strict=True))
+            ]
+        else:
+            log_probs = _stack([r.log_probs for r in rollouts], device)
+            values = [r.values for r in rollouts]
         bootstraps = self._bootstrap_values(rollouts, old)
         advantages = [
-            gae(r.rewards, r.values, r.discounts, r.lengths, b, config.gae_lambda)
-            for r, b in zip(rollouts, bootstraps, strict=True)
+            gae(r.rewards, v, r.discounts, r.lengths, b, config.gae_lambda)
+            for r, v, b in zip(rollouts, values, bootstraps, strict=True)
         ]
-        returns = [a + r.values for a, r in zip(advantages, rollouts, strict=True)]
-        explained = [
-            _explained_variance(rollout.values, target)
-            for rollout, target in zip(rollouts, returns, strict=True)
-        ]
+        returns = [a + v for a, v in zip(advantages, values, strict=True)]
+        explained = [_explained_variance(v, r) for v, r in zip(values, returns, strict=True)]
         stack.statistics = normaliser.update(
             stack.statistics, [torch.from_numpy(r) for r in returns], config.normaliser_rate
         )
         new = normaliser.moments(stack.statistics)
-        normaliser.rescale_value_head(stack.views, _to(old, stack.device), _to(new, stack.device))
+        normaliser.rescale_value_head(stack.views, _to(old, device), _to(new, device))
         mean, deviation = (moment.numpy() for moment in new)
         targets = [(r - mean[k]) / deviation[k] for k, r in enumerate(returns)]
-        device = stack.device
         data = _Data(
-            observations=_stack([r.observations for r in rollouts], device),
-            columns=_stack([r.actions.astype(np.int64) for r in rollouts], device) + self._offsets,
-            log_probs=_stack([r.log_probs for r in rollouts], device),
-            advantages=_stack(advantages, device),
-            targets=_stack(targets, device),
+            observations, columns, log_probs, _stack(advantages, device), _stack(targets, device)
         )
         return data, explained
+
+    def _look_again(self, observations: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and normalised values under the current policies, ``[K, n]`` each."""
+        buffers, size = self._activations, self.config.batch_size
+        log_probs = torch.empty(observations.shape[:2], device=observations.device)
+        values = torch.empty_like(log_probs)
+        for start in range(0, observations.shape[1], size):
+            here = slice(start, min(start + size, observations.shape[1]))
+            rows = here.stop - start
+            buffers.observations[:, :rows] = observations[:, here]
+            forward(self.stack.views, buffers)
+            logits = log_softmax(buffers.logits[:, :rows], self.stack.network.action_nvec)
+            log_probs[:, here] = log_prob(logits, columns[:, here])
+            values[:, here] = buffers.values[:, :rows]
+        return log_probs, values
 
     def _bootstrap_values(
         self, rollouts: Sequence[Rollout], moments: tuple[Tensor, Tensor]
