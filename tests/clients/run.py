@@ -23,6 +23,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 WORK = ROOT / "target" / "clients"
+ELSEWHERE = WORK / "elsewhere"
 TOOLS = ["pillow", "rich", "pytest", "pytest-timeout", "hypothesis"]
 SUITE = ["tests/env", "tests/agents", "tests/play"]
 
@@ -65,18 +66,22 @@ def run_tests(name: str, client: dict[str, Any], venv: Path) -> int:
     example = "pettingzoo" if name == "lowest" else name
     python = str(venv / "bin" / "python")
     options = ["--noconftest", "-q", "-o", "cache_dir=" + str(WORK / "pytest")]
-    # pytest is started from elsewhere, so that the installed brigade is tested.
+    # pytest is started from an empty folder, so that what is installed is tested.
     pytest = [python, "-m", "pytest", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml")]
     examples = str(HERE / "test_examples.py")
     worst = subprocess.run(
-        [*pytest, *options, examples, "-k", f"[{example}]"], cwd=WORK, check=False
+        [*pytest, *options, examples, "-k", f"[{example}]"], cwd=ELSEWHERE, check=False
     )
     codes = [worst.returncode]
     libraries = [str(HERE / "test_libraries.py"), "-o", "filterwarnings=default"]
-    codes.append(subprocess.run([*pytest, *options, *libraries], cwd=WORK, check=False).returncode)
+    codes.append(
+        subprocess.run([*pytest, *options, *libraries], cwd=ELSEWHERE, check=False).returncode
+    )
     if client.get("suite"):
         suite = [str(ROOT / folder) for folder in SUITE]
-        codes.append(subprocess.run([*pytest, *options, *suite], cwd=WORK, check=False).returncode)
+        codes.append(
+            subprocess.run([*pytest, *options, *suite], cwd=ELSEWHERE, check=False).returncode
+        )
     return next((code for code in codes if code != 0), 0)
 
 
@@ -102,11 +107,11 @@ def main() -> None:
     unknown = [name for name in options.clients if name not in clients]
     if unknown:
         parser.error(f"no client {unknown[0]!r}: there are {', '.join(clients)}")
-    WORK.mkdir(parents=True, exist_ok=True)
+    ELSEWHERE.mkdir(parents=True, exist_ok=True)
     wheel = build_wheel()
     rows = []
     for name in options.clients or clients:
-        venv = WORK / name
+        venv = WORK / "venvs" / name
         start = time.monotonic()
         print(f"\n== {name}: {' '.join(clients[name]['packages'])}", flush=True)
         try:
