@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ RECORDS = (".gif", ".mp4", ".json")
 
 def play(
     scenario: str | os.PathLike[str] | Scenario = "default",
-    team: str = "hero,hero,liar,random",
+    team: str | Sequence[Agent] = "hero,hero,liar,random",
     seed: int | None = None,
     record: str | os.PathLike[str] | None = None,
     max_cycles: int = 100,
@@ -43,7 +43,7 @@ def play(
     scenario
         A name, a scenario file or a :class:`brigade.Scenario`.
     team
-        See :func:`brigade.parse_team`.
+        What :func:`brigade.parse_team` reads, or an agent for each seat, trained ones too.
     seed
         Decides the game and what the agents draw. Without one it is drawn, and said.
     record
@@ -65,7 +65,7 @@ def play(
     _check_fps(fps)
     value = fresh_seed() if seed is None else check_seed(seed)
     settings = load_scenario(scenario)
-    agents = parse_team(team, settings)
+    agents = parse_team(team, settings) if isinstance(team, str) else list(team)
     names = [agent.name for agent in agents]
     if path is None:
         game_record = _watch(

@@ -39,6 +39,13 @@ def test_in_a_terminal_every_night_is_shown(width, commitment):
         assert f"night {night}" in shown(out)
 
 
+def test_a_team_may_be_given_as_agents():
+    scenario = brigade.load_scenario("hard")
+    team = brigade.parse_team("hero,liar", scenario)
+    by_name = play(scenario, "hero,liar", seed=3, max_cycles=5, console=console())
+    assert play(scenario, team, seed=3, max_cycles=5, console=console()) == by_name
+
+
 def test_large_games_are_shown_too():
     out = console(140, terminal=True)
     scenario = brigade.load_scenario("hard", num_houses=40)
