@@ -468,7 +468,8 @@ class Heuristics:
 
     What a seat does depends on its observation, its parameters and the agents' own random
     stream. Seats are known by the observation's ``seat`` block, so rows may stand in any order
-    for the kinds without parameters.
+    for the kinds without parameters. In the signal step of a two-phase night they draw as in any
+    other, and draw anew in the step that counts.
 
     Parameters
     ----------

@@ -80,8 +80,9 @@ pub struct GameMut<'a> {
 
 /// An array of zeros, or a refusal where memory does not suffice.
 pub(crate) fn zeros<T: Clone + Default>(rows: usize, columns: usize) -> Result<Vec<T>> {
-    let too_large =
-        || Invalid::new(format!("not enough memory for {rows} games of {columns} entries"));
+    let too_large = || {
+        Invalid::new(format!("not enough memory for an array of {rows} times {columns} entries"))
+    };
     let length = rows.checked_mul(columns).ok_or_else(too_large)?;
     let mut array = Vec::new();
     array.try_reserve_exact(length).map_err(|_| too_large())?;
