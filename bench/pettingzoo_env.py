@@ -3,7 +3,7 @@
     python bench/pettingzoo_env.py [--nights 40000] [--repeats 7]
 
 Actions are drawn before the clock starts, games that end are reset on the clock, and the figure is
-the median of the repeats. The last rows tell where the time of a step goes.
+the median of the repeats. The last row is the compiled part of a step alone.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ def main() -> None:
         ("env (AEC), default, 4 agents", aec_stepper(brigade.env(), n // 8)),
         ("compiled step alone, 4 agents", core_stepper(n)),
     ]
-    print(f"Python {platform.python_version()}, NumPy {np.__version__}, medians of {options.repeats}")
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}"
+    print(f"{versions}, medians of {options.repeats}")
     for name, run in rows:
         rate, spread = median_rate(run, options.repeats)
         print(f"{name:<36} {rate:>10,.0f} nights/s   {1e6 / rate:6.2f} us   spread {spread:.0f}%")
