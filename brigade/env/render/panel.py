@@ -73,8 +73,10 @@ def _says(canvas: Canvas, snapshot: Snapshot, seat: int, x: float, y: float, siz
         bubbles.append((snapshot.promises[seat], snapshot.kept(seat)))
     if snapshot.acted and not snapshot.promised_now:
         bubbles.append((snapshot.signals[seat], snapshot.honest(seat)))
+    if len(bubbles) == 2:
+        x, size = x + 3, 0.7 * size
     for index, (says_work, truth) in enumerate(bubbles):
-        at = x + (index - (len(bubbles) - 1) / 2) * 1.45 * size
+        at = x + (index - (len(bubbles) - 1) / 2) * 1.3 * size
         draw_bubble(canvas, (at, y), size, says_work, truth)
 
 
