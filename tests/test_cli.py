@@ -1,0 +1,336 @@
+"""The command line: whatever a person gets wrong is one clear line, and nothing has happened."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from brigade import __version__, cli
+from brigade.run.learn import LearnConfig
+from brigade.run.train import TrainConfig
+
+COMMANDS = ("train", "sim", "learn", "evaluate")
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run in an empty folder, and take back what a command does to its process."""
+    monkeypatch.chdir(tmp_path)
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    loggers = list(logging.getLogger().handlers)
+    threads = torch.get_num_threads()
+    yield
+    for each, handler in handlers.items():
+        signal.signal(each, handler)
+    logging.getLogger().handlers[:] = loggers
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run a command in this process; its line on stderr."""
+    before = files(Path.cwd())
+    try:
+        code = cli.main(words)
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    assert code == 2
+    assert out == ""
+    assert err.endswith("\n")
+    [line] = err.splitlines()
+    assert line.startswith("brigade")
+    assert len(line) < 600
+    assert files(Path.cwd()) == before, "nothing was written"
+    return line
+
+
+def write(name: str, text: str) -> str:
+    Path(name).write_text(text)
+    return name
+
+
+RUN_MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "a flag misspelt": (("--populaton-size", "3"), ("--populaton-size", "--population-size")),
+    "an unknown flag": (("--frobnicate",), ("--frobnicate",)),
+    "a flag cut short": (("--popul", "9"), ("--popul",)),
+    "a flag without a value": (("--gamma",), ("--gamma", "expected one argument")),
+    "no flag": (("default",), ("default",)),
+    "an empty word": (("",), ("''",)),
+    "not a number": (("--population-size", "eight"), ("--population-size", "eight")),
+    "a fraction": (("--num-games", "1.5"), ("--num-games", "1.5")),
+    "out of range": (("--gamma", "1.5"), ("--gamma", "1.5", "1.0")),
+    "not finite": (("--learning-rate", "inf"), ("--learning-rate", "inf")),
+    "no choice": (("--sync", "never"), ("--sync", "never", "lockstep")),
+    "no matchmaking": (("--matchmaking", "x"), ("--matchmaking", "round_robin")),
+    "a small population": (
+        ("--population-size", "3"),
+        ("Population size must be >= num_agents_per_game", "3", "4"),
+    ),
+    "an unknown scenario": (("--scenario", "chain_reacton"), ("chain_reacton", "chain_reaction")),
+    "a missing scenario file": (("--scenario", "no/such.toml"), ("no/such.toml",)),
+    "seats that do not exist": (("--num-agents-per-game", "0"), ("--num-agents-per-game", "0")),
+    "a negative seed": (("--seed", "-1"), ("--seed", "-1")),
+    "a run name that is a path": (("--run-name", "../x"), ("--run-name", "../x")),
+    "an address": (("--bind", "localhost:5750"), ("localhost:5750", "tcp://HOST:5750")),
+    "a port": (("--bind", "tcp://127.0.0.1:99999"), ("99999", "port")),
+    "no threads": (("--threads", "0"), ("--threads", "0")),
+    "negative threads": (("--threads", "-1"), ("--threads", "-1")),
+    "a missing config": (("--config", "missing.toml"), ("--config", "missing.toml")),
+}
+
+
+@pytest.mark.parametrize("mistake", RUN_MISTAKES.values(), ids=RUN_MISTAKES.keys())
+@pytest.mark.parametrize("command", ["train", "sim"])
+def test_a_wrong_setting_of_a_run_is_one_line(capsys, command, mistake):
+    words, says = mistake
+    line = refused(capsys, command, *words)
+    assert line.startswith(f"brigade {command}: ")
+    for part in says:
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--num-learners", "0"), ("--num-learners", "0")),
+        (("--num-learners", "9"), ("--num-learners 9", "--population-size 8")),
+        (("--device", "tpu"), ("--device", "tpu", "cuda:N")),
+        (("--device", "cuda:x"), ("--device", "cuda:x")),
+        (("--device", "cuda:"), ("--device", "cuda:")),
+        (("--device", "cuda:99"), ("--device cuda:99", "GPU")),
+        (("--device", ""), ("--device",)),
+    ],
+)
+def test_a_wrong_setting_of_the_learners_is_one_line(capsys, words, says):
+    line = refused(capsys, "train", *words)
+    for part in says:
+        assert part in line
+
+
+@pytest.mark.parametrize("command", ["train", "sim"])
+def test_a_run_that_exists_is_not_written_over(capsys, command, tmp_path):
+    folder = tmp_path / "runs" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "final_checkpoint.pt").write_bytes(b"precious")
+    words = ["--run-name", "mine", "--checkpoint-dir", "runs"]
+    if command == "sim":
+        words += ["--bind", f"ipc://{tmp_path}/s"[:80]]
+    assert "choose another --run-name" in refused(capsys, command, *words)
+    assert (folder / "final_checkpoint.pt").read_bytes() == b"precious"
+
+
+def test_a_port_in_use_is_one_line(capsys):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        assert f"{address} is in use" in refused(capsys, "sim", "--bind", address)
+
+
+def test_an_address_open_to_other_machines_is_one_line(capsys):
+    assert "tcp://0.0.0.0:5750" in refused(capsys, "sim", "--bind", "tcp://0.0.0.0:5750")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("x.toml", "gamma = ", "x.toml"),
+        ("x.toml", "gamma = 2.0", "--gamma 2.0"),
+        ("x.toml", "gama = 0.5", "'gama' is not a setting"),
+        ("x.toml", "[gamma]\nx = 1", "--gamma"),
+        ("x.toml", 'population_size = "many"', "--population-size 'many'"),
+        ("x.json", "{", "x.json"),
+        ("x.json", "[1]", "a table of settings"),
+        ("x.json", '{"seed": -1}', "--seed -1"),
+        ("x.json", '{"population_size": 2}', "Population size must be"),
+        ("x.json", "[" * 100_000, "x.json"),
+    ],
+)
+def test_a_wrong_config_file_is_one_line(capsys, name, text, says):
+    assert says in refused(capsys, "train", "--config", write(name, text))
+
+
+def test_a_config_that_is_not_text_is_one_line(capsys):
+    Path("x.toml").write_bytes(b"\xff\xfe\x00")
+    assert "x.toml" in refused(capsys, "sim", "--config", "x.toml")
+    assert "--config" in refused(capsys, "sim", "--config", ".")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--conect", "x"), ("--conect", "--connect")),
+        (("--connect", "10.0.0.5"), ("10.0.0.5", "tcp://HOST:5750")),
+        (("--connect", "tcp://127.0.0.1:0"), ("port",)),
+        (("--agents", "x"), ("--agents", "x")),
+        (("--agents", ""), ("--agents",)),
+        (("--agents", "3-1"), ("--agents", "3-1")),
+        (("--agents", "any:0"), ("--agents", "any:0")),
+        (("--agents", "any:-1"), ("--agents", "any:-1")),
+        (("--device", "tpu"), ("--device", "tpu")),
+        (("--device", "cuda:99"), ("cuda:99",)),
+        (("--name", ""), ("--name",)),
+        (("--name", "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}"), ("--name",)),
+        (("--threads", "0"), ("--threads", "0")),
+        (("--threads", "-1"), ("--threads", "-1")),
+        (("hello",), ("hello",)),
+    ],
+)
+@pytest.mark.timeout(20)
+def test_a_wrong_setting_of_a_learner_is_one_line(capsys, words, says):
+    line = refused(capsys, "learn", *words)
+    for part in says:
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), ("what",)),
+        (("missing.pt",), ("missing.pt", "no such file")),
+        ((".",), ("folder",)),
+        (("text.pt",), ("text.pt", "not a readable checkpoint")),
+        (("archetype:nobody",), ("nobody", "firefighter")),
+        (("archetype:",), ("archetype",)),
+        (("archetype:hero,hero,hero",), ("3", "4")),
+        (("random", "--scenario", "hrd"), ("hrd", "hard")),
+        (("random", "--episodes", "1"), ("--episodes", "1")),
+        (("random", "--num-agents-per-game", "0"), ("--num-agents-per-game", "0")),
+        (("random", "--num-agents-per-game", "-1"), ("--num-agents-per-game", "-1")),
+        (("random", "--max-nights", "0"), ("--max-nights", "0")),
+        (("random", "--threads", "0"), ("--threads", "0")),
+        (("random", "--seed", "-1"), ("--seed", "-1")),
+        (("random", "--gredy"), ("--gredy", "--greedy")),
+        (("random", "spread"), ("spread",)),
+    ],
+)
+def test_a_wrong_evaluation_is_one_line(capsys, words, says):
+    write("text.pt", "this is no checkpoint\n")
+    line = refused(capsys, "evaluate", *words)
+    for part in says:
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("trian",), ("'trian' is not a command", "train")),
+        (("fly",), ("'fly' is not a command", "train, sim, learn, evaluate")),
+        (("",), ("''",)),
+        (("--verbose",), ("--verbose",)),
+    ],
+)
+def test_a_wrong_command_is_one_line(capsys, words, says):
+    line = refused(capsys, *words)
+    for part in says:
+        assert part in line
+
+
+# ---- what is right -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
+def test_the_overview_names_every_command(capsys, words):
+    assert cli.main(words) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {command} " in out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_what_each_flag_is_for(capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--help"])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert "--threads" in out
+    if command == "train":
+        for flag in ("--scenario", "--population-size", "--sync", "--num-learners", "--config"):
+            assert flag in out
+        assert "[0.99]" in out, "defaults are told"
+
+
+def test_the_version_is_told(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"brigade {__version__}\n"
+
+
+def test_flags_win_over_the_config_file(tmp_path):
+    path = write("x.toml", "gamma = 0.5\npopulation_size = 12\nanneal = true\nseed = 1\n")
+    words = ["--config", path, "--gamma", "0.25", "--no-anneal"]
+    config = cli.read("train", TrainConfig, words)
+    assert (config.gamma, config.population_size, config.anneal) == (0.25, 12, False)
+    assert config.seed == 1
+    again = write("x.json", '{"gamma": 0.75, "num_learners": 2}')
+    config = cli.read("train", TrainConfig, ["--config", again])
+    assert (config.gamma, config.num_learners) == (0.75, 2)
+
+
+@pytest.mark.parametrize("words", [["--seed=5", "--anneal"], ["--seed", "5", "--anneal"]])
+def test_flags_are_read_either_way(words):
+    config = cli.read("train", TrainConfig, words)
+    assert (config.seed, config.anneal) == (5, True)
+
+
+def test_a_learners_flags_are_read():
+    words = ["--connect", "tcp://h:1", "--agents", "0-3", "--device", "cpu", "--threads", "3"]
+    config = cli.read("learn", LearnConfig, words)
+    assert config == LearnConfig(connect="tcp://h:1", agents="0-3", device="cpu", threads=3)
+
+
+# ---- the real thing ----------------------------------------------------------------------
+
+
+def process(main: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *main.split(), *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | {"PYTHONWARNINGS": "error"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("main", "words", "says"),
+    [
+        ("-m brigade", ("train", "--scenario", "nowhere"), "nowhere"),
+        ("-m brigade", ("learn", "--agents", "x"), "--agents 'x'"),
+    ],
+)
+def test_a_process_says_its_line_and_exits_with_2(tmp_path, main, words, says):
+    done = process(main, *words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    [line] = done.stderr.splitlines()
+    assert says in line
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "name", "word"),
+    [(cli.main_sim, "sim", "--scenari"), (cli.main_learn, "learn", "--agent")],
+)
+def test_commands_of_their_own_are_the_same(
+    capsys, monkeypatch, entry: Callable[[], int], name, word
+):
+    monkeypatch.setattr(sys, "argv", [f"brigade-{name}", word, "x"])
+    with pytest.raises(SystemExit) as stop:
+        entry()
+    assert stop.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"brigade {name}: unknown flag {word}; did you mean {word}")

@@ -1,0 +1,205 @@
+"""The config: the guide's defaults, ranges that are kept, and errors that name the setting."""
+
+import json
+import math
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brigade.config import ConfigError, PPOConfig, RunConfig, convert, flag
+
+GUIDE = {
+    "scenario": "trivial_cooperation",
+    "population_size": 8,
+    "num_games": 64,
+    "num_agents_per_game": 4,
+    "num_episodes": 10000,
+    "hidden_size": 512,
+    "learning_rate": 3e-4,
+    "batch_size": 256,
+    "num_epochs": 4,
+    "update_interval": 100,
+    "matchmaking": "round_robin",
+    "seed": None,
+    "run_name": None,
+    "log_interval": 100,
+    "checkpoint_interval": 1000,
+    "gamma": 0.99,
+    "clip": 0.2,
+    "value_coef": 0.5,
+    "entropy_coef": 0.01,
+    "max_grad_norm": 0.5,
+    "sync": "overlap",
+}
+
+
+def refusal(**values) -> str:
+    with pytest.raises(ConfigError) as refused:
+        convert(RunConfig, values)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def plain(config: RunConfig) -> dict:
+    return {name: getattr(config, name) for name in config.__struct_fields__}
+
+
+def test_the_defaults_are_the_guides():
+    config = RunConfig()
+    assert {name: getattr(config, name) for name in GUIDE} == GUIDE
+
+
+def test_a_default_update_uses_6400_fresh_transitions():
+    assert PPOConfig().rollout_transitions == 6400
+    assert RunConfig().steps_per_rollout == 200  # of 64 games with 4 seats, for 8 agents
+
+
+@given(
+    interval=st.integers(1, 300),
+    batch=st.integers(2, 600),
+    epochs=st.integers(1, 20),
+    population=st.integers(1, 70),
+    games=st.integers(1, 300),
+    seats=st.integers(1, 9),
+)
+def test_a_rollout_gives_each_agent_its_transitions_on_average(
+    interval, batch, epochs, population, games, seats
+):
+    config = RunConfig(
+        update_interval=interval,
+        batch_size=batch,
+        num_epochs=epochs,
+        population_size=max(population, seats),
+        num_games=games,
+        num_agents_per_game=seats,
+    )
+    wanted = config.rollout_transitions * config.population_size
+    assert config.rollout_transitions == max(1, interval * batch // epochs)
+    steps = config.steps_per_rollout
+    assert (steps - 1) * games * seats < wanted <= steps * games * seats
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("population_size", 0),
+        ("num_games", 0),
+        ("num_agents_per_game", 0),
+        ("num_episodes", 0),
+        ("num_transitions", 0),
+        ("hidden_size", 0),
+        ("learning_rate", 0.0),
+        ("learning_rate", math.inf),
+        ("learning_rate", math.nan),
+        ("batch_size", 1),
+        ("num_epochs", 0),
+        ("update_interval", 0),
+        ("gamma", -0.1),
+        ("gamma", 1.1),
+        ("gamma", math.nan),
+        ("gae_lambda", 1.5),
+        ("clip", 0.0),
+        ("clip", math.inf),
+        ("value_coef", -1.0),
+        ("value_coef", math.inf),
+        ("entropy_coef", -0.5),
+        ("entropy_coef", math.inf),
+        ("max_grad_norm", 0.0),
+        ("normaliser_rate", 0.0),
+        ("normaliser_rate", 1.5),
+        ("max_lag", 0),
+        ("max_nights", 0),
+        ("team_spirit", 1.5),
+        ("seed", -1),
+        ("seed", 2**63),
+        ("seed", 1.5),
+        ("log_interval", 0),
+        ("checkpoint_interval", -5),
+        ("population_size", "eight"),
+        ("population_size", 8.5),
+        ("population_size", None),
+        ("population_size", True),
+        ("population_size", [8]),
+        ("anneal", "maybe"),
+        ("sync", "never"),
+        ("matchmaking", "fair"),
+        ("on_learner_loss", "cry"),
+        ("scenario", 5),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_its_setting(name, value):
+    sentence = refusal(**{name: value})
+    assert flag(name) in sentence
+    assert str(value) in sentence
+
+
+@pytest.mark.parametrize("name", ["a/b", "", " ", "..", ".", "a b", "x\n", "../up", "/abs", "~"])
+def test_a_run_name_is_one_folder(name):
+    sentence = refusal(run_name=name)
+    assert "--run-name" in sentence
+
+
+@pytest.mark.parametrize("name", ["easy_pop8_20260101-120000", "a.b", "lr=1e-3,seed+1", "Zoë"])
+def test_usual_run_names_are_taken(name):
+    assert convert(RunConfig, {"run_name": name}).run_name == name
+
+
+def test_a_population_too_small_for_a_game_is_refused_in_the_guides_words():
+    sentence = refusal(population_size=3)
+    assert sentence.startswith("Population size must be >= num_agents_per_game")
+    assert "3" in sentence
+    assert convert(RunConfig, {"population_size": 3, "num_agents_per_game": 3}).population_size == 3
+
+
+def test_an_unknown_setting_is_named():
+    assert "populaton_size" in refusal(populaton_size=3)
+
+
+def test_text_from_the_command_line_is_read_as_the_fields_type():
+    config = convert(
+        RunConfig,
+        {"population_size": "12", "gamma": "0.5", "anneal": "true", "seed": "7", "clip": "1e-1"},
+    )
+    assert (config.population_size, config.gamma, config.anneal) == (12, 0.5, True)
+    assert (config.seed, config.clip) == (7, 0.1)
+
+
+@given(
+    seed=st.none() | st.integers(0, 2**63 - 1),
+    gamma=st.floats(0, 1),
+    spirit=st.floats(0, 1),
+    sync=st.sampled_from(["lockstep", "overlap", "async"]),
+)
+def test_a_config_goes_through_json_and_messages_and_back(seed, gamma, spirit, sync):
+    config = RunConfig(seed=seed, gamma=gamma, team_spirit=spirit, sync=sync)
+    assert convert(RunConfig, json.loads(json.dumps(plain(config)))) == config
+    assert convert(RunConfig, msgspec.to_builtins(config)) == config
+
+
+def test_a_config_does_not_change():
+    with pytest.raises(AttributeError):
+        RunConfig().gamma = 0.5
+
+
+def test_a_runs_id_follows_from_what_decides_its_result():
+    run = RunConfig(seed=3)
+    elsewhere = RunConfig(seed=3, run_name="x", checkpoint_dir="/somewhere/else")
+    assert run.run_id == elsewhere.run_id == RunConfig(seed=3).run_id
+    others = [
+        RunConfig(seed=4),
+        RunConfig(seed=3, gamma=0.98),
+        RunConfig(seed=3, scenario="hard"),
+        RunConfig(seed=3, num_games=65),
+    ]
+    assert len({run.run_id, *(other.run_id for other in others)}) == 5
+
+
+def test_a_flag_is_the_fields_name():
+    assert flag("num_agents_per_game") == "--num-agents-per-game"
+
+
+def test_every_setting_has_a_sentence_for_help():
+    for field in msgspec.structs.fields(RunConfig):
+        assert "description" in repr(field.type), field.name
