@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find brigade-rs -name '*.rs' -o -name Cargo.toml -o -name '*.json' 2>/dev/null) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-rust test-python lint format bench clean
+.PHONY: help setup train test test-rust test-python test-clients lint format bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -27,7 +27,8 @@ $(VENV)/.built: $(VENV)/.tools $(RUST)
 	@touch $@
 
 train: setup ## Train a population of 8 on the default scenario (one to two minutes on 2 cores)
-	@$(BIN)/brigade train --scenario default --population-size 8 $(ARGS)
+	@$(BIN)/brigade train --scenario default --population-size 8 --hidden-size 128 \
+		--learning-rate 2e-3 --update-interval 25 --num-episodes 1000000 --num-transitions 4500000 $(ARGS)
 
 test: test-rust test-python ## All tests, Rust's and Python's
 
@@ -44,6 +45,15 @@ lint: setup ## ruff, mypy, stubtest, rustfmt, clippy
 	$(BIN)/python -m mypy.stubtest brigade._core
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --quiet -- -D warnings
+
+test-clients: setup ## The environment in other people's libraries, each in its own environment
+	$(BIN)/python tests/clients/run.py
+
+bench: setup ## Measure the environment, transport and training; figures go to bench/results.md by hand
+	$(BIN)/python bench/environment.py
+	$(BIN)/python bench/pettingzoo_env.py
+	$(BIN)/python bench/transport.py
+	$(BIN)/python bench/training.py
 
 format: setup ## Format Python and Rust
 	$(BIN)/ruff check --fix .
