@@ -6,7 +6,7 @@ the minibatches is written anew here, in float64.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -130,12 +130,30 @@ class PlainAgent:
         mean = self.sum / self.weight
         return mean, max(1e-2, np.sqrt(max(0.0, self.sum_squares / self.weight - mean**2)))
 
-    def update(self, rollout: Rollout, rate: float | None = None) -> dict[str, float]:
+    def look_again(self, rollout: Rollout) -> Rollout:
+        """The rollout with the log-probabilities and values of the agent as it is now."""
+        mean, deviation = self.moments()
+        with torch.no_grad():
+            outputs = self.model(torch.from_numpy(rollout.observations).double())
+        parts = outputs[:, :-1].split(list(self.network.action_nvec), -1)
+        actions = torch.from_numpy(rollout.actions.astype(np.int64))
+        log_probs = [Categorical(logits=p).log_prob(actions[:, i]) for i, p in enumerate(parts)]
+        return replace(
+            rollout,
+            log_probs=torch.stack(log_probs).sum(0).numpy(),
+            values=(outputs[:, -1] * deviation + mean).numpy(),
+        )
+
+    def update(
+        self, rollout: Rollout, rate: float | None = None, *, refresh: bool = False
+    ) -> dict[str, float]:
         """Learn from a rollout; the mean of what the batches reported."""
         config = self.config
         self.version += 1
         if not len(rollout):
             return {}
+        if refresh:
+            rollout = self.look_again(rollout)
         mean, deviation = self.moments()
         following = torch.from_numpy(rollout.bootstrap_observations).double()
         with torch.no_grad():

@@ -61,7 +61,8 @@ def assert_follows(state: AgentState, plain: PlainAgent) -> None:
 SIZES = (USUAL, 2 * USUAL, 40, 5, 0)
 
 
-def test_each_agent_of_a_stack_learns_as_plain_ppo_would():
+@pytest.mark.parametrize("refresh", [False, True])
+def test_each_agent_of_a_stack_learns_as_plain_ppo_would(refresh):
     agents = [3, 0, 7, 12, 5]
     stacked = updater(agents)
     plain = [
@@ -74,9 +75,9 @@ def test_each_agent_of_a_stack_learns_as_plain_ppo_would():
             random_rollout(NETWORK, size, 10 * update + k, scale=[0.1, 300, 1, 1, 1][k], shift=k)
             for k, size in enumerate(SIZES)
         ]
-        metrics = stacked.update(rollouts)
+        metrics = stacked.update(rollouts, refresh=refresh)
         for k, agent in enumerate(plain):
-            expected = agent.update(rollouts[k])
+            expected = agent.update(rollouts[k], refresh=refresh)
             for name, value in expected.items():
                 assert metrics[k][name] == pytest.approx(value, rel=2e-3, abs=2e-4), (k, name)
         for state, agent in zip(stacked.stack.states(), plain, strict=True):
@@ -87,25 +88,53 @@ def test_each_agent_of_a_stack_learns_as_plain_ppo_would():
     assert (norms < CONFIG.max_grad_norm).any(), "and whole ones"
 
 
+def test_looking_again_is_clipping_around_the_agent_as_it_is():
+    # Whatever policy acted, the first batch of an update then finds a ratio of 1.
+    once = PPOConfig(hidden_size=16, batch_size=32, num_epochs=1, update_interval=1)
+    rollouts = [random_rollout(NETWORK, size, size) for size in (USUAL, 5)]
+    for said in updater([0, 1], once).update(rollouts, refresh=True):
+        assert said["clip_fraction"] == 0
+        assert abs(said["kl"]) < 1e-6
+    for said in updater([0, 1], once).update(rollouts):
+        assert said["clip_fraction"] > 0
+
+
+def test_looking_again_finds_what_the_agent_itself_reported():
+    agents = [PlainAgent(NETWORK, state, CONFIG, k, SEED) for k, state in enumerate(states([0, 1]))]
+    rollouts = [random_rollout(NETWORK, size, size) for size in (USUAL, 50)]
+    own = [agent.look_again(rollout) for agent, rollout in zip(agents, rollouts, strict=True)]
+    narrow = [
+        replace(r, log_probs=r.log_probs.astype(np.float32), values=r.values.astype(np.float32))
+        for r in own
+    ]
+    once, again = updater([0, 1]), updater([0, 1])
+    once.update(narrow)
+    again.update(narrow, refresh=True)
+    for one, other in zip(once.stack.states(), again.stack.states(), strict=True):
+        np.testing.assert_allclose(one.parameters, other.parameters, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("refresh", [False, True])
 @pytest.mark.parametrize("size", SIZES)
-def test_an_agent_learns_alone_what_it_learns_in_a_stack(size):
+def test_an_agent_learns_alone_what_it_learns_in_a_stack(size, refresh):
     rollouts = [random_rollout(NETWORK, n, n) for n in (USUAL, size, 60)]
     together, alone = updater([0, 1, 2]), updater([1])
     for _ in range(2):
-        together.update(rollouts)
-        alone.update(rollouts[1:2])
+        together.update(rollouts, refresh=refresh)
+        alone.update(rollouts[1:2], refresh=refresh)
     one, other = together.stack.states()[1], alone.stack.states()[0]
     assert (one.version, one.steps) == (other.version, other.steps)
     for name, array in one.arrays().items():
         np.testing.assert_allclose(array, other.arrays()[name], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("refresh", [False, True])
 @pytest.mark.parametrize("others", ["another rollout", "no rollout", "not numbers", "others"])
-def test_an_agent_learns_from_its_own_data_only(others):
+def test_an_agent_learns_from_its_own_data_only(others, refresh):
     agents, given_states = [0, 1, 2], states([0, 1, 2])
     rollouts = [random_rollout(NETWORK, USUAL, seed) for seed in range(3)]
     first = updater(agents, given_states=given_states)
-    first.update(rollouts)
+    first.update(rollouts, refresh=refresh)
     if others == "another rollout":
         rollouts[0], rollouts[2] = (random_rollout(NETWORK, USUAL, seed) for seed in (8, 9))
     elif others == "no rollout":
@@ -115,7 +144,7 @@ def test_an_agent_learns_from_its_own_data_only(others):
     else:
         agents, given_states = [5, 1, 6], [*states([5]), given_states[1], *states([6])]
     second = updater(agents, given_states=given_states)
-    second.update(rollouts)
+    second.update(rollouts, refresh=refresh)
     assert_same(first.stack.states()[1], second.stack.states()[1])
 
 
