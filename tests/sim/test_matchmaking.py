@@ -71,6 +71,20 @@ def test_ties_are_broken_and_seats_dealt_at_random(kind):
     assert (np.abs(counts / runs - p) < 5 * np.sqrt(p * (1 - p) / runs)).all()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_has_waited_longest_sits_in_any_seat(kind):
+    # With one agent too many, the one that sat out is always among the next.
+    maker = matchmaker(3, 2, kind)
+    first_seat = waited = 0
+    match = maker.match()
+    for _ in range(1000):
+        [waiting] = set(range(3)) - set(match.tolist())
+        match = maker.match()
+        first_seat += match[0] == waiting
+        waited += waiting in match
+    assert 0.4 < first_seat / waited < 0.6
+
+
 def test_round_robin_mixes_who_meets_whom():
     maker = matchmaker(6, 2, "round_robin")
     met = np.zeros((6, 6))
