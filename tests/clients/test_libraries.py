@@ -22,9 +22,9 @@ def test_torchrls_specs_hold(form, scenario):
     )
     check_env_specs(env)
     env.set_seed(5)
-    played = env.rollout(15)
-    assert played["agent", "observation"].shape == (15, 4, 117)
-    assert played["state"].shape[0] == 15
+    played = env.rollout(12)
+    assert played["agent", "observation"].shape == (12, 4, 117)
+    assert played["state"].shape[0] == 12
     assert (("agent", "action_mask") in played.keys(True)) == (scenario is ADJACENT)
 
 
