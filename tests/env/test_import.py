@@ -9,10 +9,10 @@ import brigade
 
 PROBE = """
 import sys, time
-start = time.perf_counter()
+start = time.process_time()
 import brigade
 from brigade import parallel_env, env, raw_env, BatchedEnv, load_scenario
-took = time.perf_counter() - start
+took = time.process_time() - start
 parallel_env().reset(seed=1)
 BatchedEnv(2).reset(seed=1)
 heavy = {"torch", "zmq", "msgpack", "rich", "tensorboardX"} & set(sys.modules)
@@ -29,7 +29,7 @@ def run(code: str) -> str:
 
 def test_the_environment_loads_neither_torch_nor_zmq_and_is_quick():
     took = min(float(run(PROBE)) for _ in range(2))
-    assert took < 1.0  # well under half a second on a machine that is not busy
+    assert took < 0.5  # of this process's own time: the machine may be busy
 
 
 def test_import_brigade_alone_loads_nothing_heavy():
