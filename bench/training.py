@@ -1,0 +1,200 @@
+"""How much of this machine's matrix multiplication a training run turns into learning.
+
+Measures, in one run: the sgemm rate at the network's shapes; the learner's update alone; and a
+whole ``brigade train``. Each is also given as a share of what the sgemm rate would allow if a
+transition cost one inference and ``num_epochs`` forward and backward passes, and nothing else.
+
+    python bench/training.py [--population-size 8] [--hidden-size 512] [--device cpu] ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from brigade.config import RunConfig, convert
+from brigade.env.scenarios import load_scenario
+from brigade.policy.network import Network
+from brigade.ppo.agents import AgentStack, initial_state
+from brigade.ppo.update import Rollout, Updater
+from brigade.run.process import available_cores, quiet_threads, use_threads
+from brigade.sim.player import network_for
+
+WARM_UP_ROWS = 3
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--scenario", default="default")
+    parser.add_argument("--population-size", type=int, default=8)
+    parser.add_argument("--num-games", type=int, default=64)
+    parser.add_argument("--hidden-size", type=int, default=512)
+    parser.add_argument("--num-learners", type=int, default=1)
+    parser.add_argument("--sync", default="overlap")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--num-transitions", type=int, default=700_000)
+    parser.add_argument("--threads", type=int, default=None, help="of each learner")
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    names = ("scenario", "population_size", "num_games", "hidden_size", "sync", "num_transitions")
+    config = convert(RunConfig, {name: getattr(options, name) for name in names} | {"seed": 1})
+    network = network_for(config, load_scenario(config.scenario))
+    device = torch.device(options.device)
+    flops = flops_per_transition(network, config)
+    cores = available_cores()
+    print(
+        f"{config.population_size} agents, hidden {config.hidden_size}, batch {config.batch_size}, "
+        f"{config.num_epochs} epochs, {config.num_games} games; {cores} cores, {device}, "
+        f"torch {torch.__version__}; {flops / 1e6:.2f} MFLOP a transition"
+    )
+    print(f"{'':34}{'threads':>8}{'GFLOP/s':>10}{'transitions/s':>15}{'share':>8}")
+    rates = {}
+    for threads in sorted({1, cores}):
+        use_threads(threads)
+        rates[threads] = sgemm_rate(network, config, device, options.repeats)
+        row("sgemm at the network's shapes", threads, rates[threads], rates[threads] / flops, 1.0)
+        speed = update_speed(network, config, device)
+        share = speed * update_flops(network, config) / rates[threads]
+        row("the learner's update alone", threads, share * rates[threads], speed, share)
+    speed, shares = training_speed(options, config)
+    best = rates[cores]
+    row("brigade train, after warm-up", cores, speed * flops, speed, speed * flops / best)
+    print("the simulator's time: " + ", ".join(f"{k} {v:.0%}" for k, v in shares.items()))
+
+
+def row(what: str, threads: int, rate: float, speed: float, share: float) -> None:
+    print(f"{what:34}{threads:8}{rate / 1e9:10.1f}{speed:15,.0f}{share:8.2f}", flush=True)
+
+
+def update_flops(network: Network, config: RunConfig) -> float:
+    """FLOPs of learning from one transition: forward and backward, ``num_epochs`` times.
+
+    The backward pass costs two products for each of the forward pass's, but for the first layer,
+    whose input needs no gradient.
+    """
+    first = 2 * network.num_features * network.hidden_size
+    return config.num_epochs * (3 * network.forward_flops - first)
+
+
+def flops_per_transition(network: Network, config: RunConfig) -> float:
+    return network.forward_flops + update_flops(network, config)
+
+
+def best_time(work: Callable[[], object], repeats: int, device: torch.device) -> float:
+    """Median seconds of a call, after one that is not counted."""
+    times = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[1:])
+
+
+def sgemm_rate(network: Network, config: RunConfig, device: torch.device, repeats: int) -> float:
+    """FLOP/s of a gradient batch's matrix products and nothing else."""
+    k, b, h = config.population_size, config.batch_size, network.hidden_size
+    f, o = network.num_features, network.num_logits + 1
+
+    def room(*shape: int) -> torch.Tensor:
+        return torch.randn(k, *shape, device=device)
+
+    x, h1, h2, out = room(b, f), room(b, h), room(b, h), room(b, o)
+    w1, w2, w3 = room(f, h), room(h, h), room(h, o)
+
+    def products() -> None:
+        for _ in range(10):
+            torch.bmm(x, w1, out=h1)
+            torch.bmm(h1, w2, out=h2)
+            torch.bmm(h2, w3, out=out)
+            torch.bmm(h2.mT, out, out=w3)
+            torch.bmm(out, w3.mT, out=h2)
+            torch.bmm(h1.mT, h2, out=w2)
+            torch.bmm(h2, w2.mT, out=h1)
+            torch.bmm(x.mT, h1, out=w1)
+            for each in (w1, w2, w3):
+                each.fill_(0.01)
+
+    flops = 10 * k * b * update_flops(network, config) / config.num_epochs
+    return flops / best_time(products, repeats, device)
+
+
+def update_speed(network: Network, config: RunConfig, device: torch.device) -> float:
+    """Transitions a second of ``Updater.update`` on made-up rollouts of the usual size."""
+    k, n = config.population_size, config.rollout_transitions
+    states = [initial_state(network, 1, agent) for agent in range(k)]
+    stack = AgentStack(network, range(k), states, device)
+    updater = Updater(stack, config, seed=1)
+    generator = np.random.default_rng(1)
+
+    def floats(*shape: int) -> np.ndarray:
+        return generator.random(shape, dtype=np.float32)
+
+    length = 50
+    n -= n % length
+    rollouts = [
+        Rollout(
+            observations=floats(n, network.num_features),
+            actions=np.zeros((n, len(network.action_nvec)), np.uint8),
+            log_probs=-3 - floats(n),
+            values=floats(n),
+            rewards=floats(n),
+            discounts=np.full(n, 0.99, np.float32),
+            lengths=np.full(n // length, length, np.int32),
+            terminated=np.zeros(n // length, np.bool_),
+            bootstrap_observations=floats(n // length, network.num_features),
+        )
+        for _ in range(k)
+    ]
+    return k * n / best_time(lambda: updater.update(rollouts), 1, device)
+
+
+def training_speed(
+    options: argparse.Namespace, config: RunConfig
+) -> tuple[float, dict[str, float]]:
+    """Transitions a second of a whole run, from the first rows of metrics on to the last."""
+    with tempfile.TemporaryDirectory() as folder:
+        flags = [
+            *("--scenario", config.scenario, "--seed", "1", "--sync", config.sync),
+            *("--population-size", str(config.population_size)),
+            *("--num-games", str(config.num_games), "--hidden-size", str(config.hidden_size)),
+            *("--num-episodes", "1000000000", "--num-transitions", str(config.num_transitions)),
+            *("--num-learners", str(options.num_learners), "--device", options.device),
+            *("--checkpoint-dir", folder, "--run-name", "bench"),
+            *(("--threads", str(options.threads)) if options.threads else ()),
+        ]
+        subprocess.run(
+            [sys.executable, "-m", "brigade", "train", *flags],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | quiet_threads(),
+        )
+        lines = (Path(folder) / "bench" / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    if len(rows) < WARM_UP_ROWS + 2:
+        raise SystemExit("--num-transitions is too small for a figure after warm-up")
+    # The last row's rollout may be short, and nothing waits for its learning.
+    first, last = rows[WARM_UP_ROWS], rows[-2]
+    speed = (last["transitions"] - first["transitions"]) / (last["seconds"] - first["seconds"])
+    shares = {
+        name: statistics.mean(row["time_share"][name] for row in rows[WARM_UP_ROWS:-1])
+        for name in rows[0]["time_share"]
+    }
+    return speed, shares
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Experience through brigade's sockets, against bare pyzmq multipart messages of the same size.
+
+The bare sender and receiver do nothing but send and receive without copies. Brigade's encode each
+message, send it through the simulator's sockets, receive it through a learner's, and decode and
+check it. Both sides are processes of their own.
+
+    python bench/transport.py [--messages 200] [--transitions 6400]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+import numpy as np
+import zmq
+
+from brigade.config import RunConfig
+from brigade.env.scenarios import load_scenario
+from brigade.learn.experience import read_experience
+from brigade.policy.network import Network
+from brigade.sim.player import network_for
+from brigade.wire import messages
+from brigade.wire.endpoints import Endpoint
+from brigade.wire.transport import LearnerSockets, SimulatorSockets
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--messages", type=int, default=200)
+    parser.add_argument("--transitions", type=int, default=6400, help="in a message")
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    network = network_for(RunConfig(), load_scenario("default"))
+    header, arrays = experience(network, options.transitions)
+    size = sum(len(frame) for frame in messages.encode(header, arrays))
+    print(f"{options.messages} messages of {size / 1e6:.2f} MB, {len(arrays) + 1} frames each")
+    started = time.perf_counter()
+    for _ in range(20):
+        frames = messages.encode(header, arrays)
+    encode = (time.perf_counter() - started) / 20
+    started = time.perf_counter()
+    for _ in range(20):
+        read_experience(*messages.decode(frames), "bench", network)
+    decode = (time.perf_counter() - started) / 20
+    print(f"encode {encode * 1e6:.0f} us, decode and check {decode * 1e6:.0f} us a message")
+    for scheme in ("tcp", "ipc"):
+        ratios = []
+        for _ in range(options.repeats):
+            with tempfile.TemporaryDirectory() as folder:
+                address = f"ipc://{folder}/c" if scheme == "ipc" else "tcp://127.0.0.1:29750"
+                bare = measure(send_bare, receive_bare, address, options, size)
+            with tempfile.TemporaryDirectory() as folder:
+                address = f"ipc://{folder}/c" if scheme == "ipc" else "tcp://127.0.0.1:29850"
+                ours = measure(send_ours, receive_ours, address, options, size)
+            ratios.append((ours / bare, ours, bare))
+        _, ours, bare = sorted(ratios)[len(ratios) // 2]
+        spread = [r for r, _, _ in ratios]
+        print(
+            f"{scheme}: bare {bare / 1e9:.2f} GB/s, brigade {ours / 1e9:.2f} GB/s, ratio "
+            f"{statistics.median(spread):.2f} ({min(spread):.2f} to {max(spread):.2f})"
+        )
+
+
+def experience(
+    network: Network, transitions: int
+) -> tuple[messages.Experience, dict[str, np.ndarray]]:
+    """Make a message as a run sends it."""
+    generator = np.random.default_rng(1)
+    fragments = transitions // 50
+    column = generator.random(transitions, dtype=np.float32)
+    arrays: dict[str, np.ndarray] = {
+        "observations": generator.random((transitions, network.num_features), dtype=np.float32),
+        "actions": np.zeros((transitions, len(network.action_nvec)), np.uint8),
+        **dict.fromkeys(("log_probs", "values", "rewards", "discounts"), column),
+        "lengths": np.full(fragments, 50, np.int32),
+        "terminated": np.zeros(fragments, np.bool_),
+        "truncated": np.ones(fragments, np.bool_),
+        "policy_versions": np.zeros(fragments, np.int64),
+        "bootstrap_observations": generator.random(
+            (fragments, network.num_features), dtype=np.float32
+        ),
+    }
+    header = messages.Experience(run="bench", agent=0, sequence=0, progress=0.0)
+    return header, arrays
+
+
+def measure(
+    send: Callable[[str, int, int, Connection], None],
+    receive: Callable[[str, int, Connection], None],
+    address: str,
+    options: argparse.Namespace,
+    size: int,
+) -> float:
+    """Bytes a second from the first message's arrival to the last's."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    receiver = context.Process(target=receive, args=(address, options.messages, theirs))
+    receiver.start()
+    send(address, options.messages, options.transitions, ours)
+    seconds = float(ours.recv())
+    ours.send("done")
+    receiver.join()
+    return size * (options.messages - 1) / seconds
+
+
+def send_bare(address: str, count: int, transitions: int, pipe: Connection) -> None:
+    network = network_for(RunConfig(), load_scenario("default"))
+    frames = messages.encode(*experience(network, transitions))
+    with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+        socket.bind(address)
+        for _ in range(count):
+            socket.send_multipart(frames, copy=False)
+        pipe.poll(None)
+
+
+def receive_bare(address: str, count: int, pipe: Connection) -> None:
+    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        socket.connect(address)
+        socket.recv_multipart(copy=False)
+        started = time.perf_counter()
+        for _ in range(count - 1):
+            socket.recv_multipart(copy=False)
+        pipe.send(time.perf_counter() - started)
+        pipe.recv()
+
+
+def send_ours(address: str, count: int, transitions: int, pipe: Connection) -> None:
+    network = network_for(RunConfig(), load_scenario("default"))
+    header, arrays = experience(network, transitions)
+
+    async def send() -> None:
+        sockets = SimulatorSockets(Endpoint.parse(address), weights_frame_bytes=1 << 20)
+        sockets.open_slot(0)
+        for _ in range(count):
+            sockets.send_experience(0, messages.encode(header, arrays))
+            await asyncio.sleep(0)
+        while not pipe.poll():
+            await asyncio.sleep(0.001)
+        sockets.close()
+
+    asyncio.run(send())
+
+
+def receive_ours(address: str, count: int, pipe: Connection) -> None:
+    network = network_for(RunConfig(), load_scenario("default"))
+    endpoint = Endpoint.parse(address)
+    sockets = LearnerSockets(endpoint)
+    sockets.attach(endpoint.weights_suffix, endpoint.experience_suffix(0))
+    received, started = 0, 0.0
+    while received < count:
+        for frames in sockets.receive(1.0)[1]:
+            read_experience(*messages.decode(frames), "bench", network)
+            received += 1
+            started = started or time.perf_counter()
+    pipe.send(time.perf_counter() - started)
+    pipe.recv()
+    sockets.close()
+
+
+if __name__ == "__main__":
+    main()
