@@ -1,0 +1,473 @@
+"""The desk: what it grants, keeps, sends on and refuses, with sockets held in the test's hands."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from brigade.config import RunConfig
+from brigade.learn import learner as learner_module
+from brigade.learn.learner import Learner
+from brigade.policy.network import Network
+from brigade.ppo.agents import AgentState, initial_state
+from brigade.sim.desk import Desk
+from brigade.sim.events import Events
+from brigade.sim.repository import Repository
+from brigade.sim.rollout import RolloutBuffer
+from brigade.wire import messages
+from brigade.wire.endpoints import Endpoint
+from brigade.wire.messages import Header
+from brigade.wire.transport import LearnerSockets, SimulatorSockets
+
+NETWORK = Network(num_features=5, action_nvec=(3, 2, 2), hidden_size=8)
+CONFIG = RunConfig(
+    population_size=4,
+    num_agents_per_game=2,
+    hidden_size=8,
+    batch_size=8,
+    num_epochs=2,
+    update_interval=4,
+    seed=11,
+)
+
+
+def config(**changes: Any) -> RunConfig:
+    return RunConfig(**{n: getattr(CONFIG, n) for n in CONFIG.__struct_fields__} | changes)
+
+
+def as_bytes(frames):
+    return [bytes(frame) for frame in frames]
+
+
+def experience(agent: int, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng([agent, seed])
+    buffer = RolloutBuffer(16, 1, NETWORK.num_features, NETWORK.action_nvec)
+    for _ in range(16):
+        columns = {name: rng.random(1, dtype=np.float32) for name in ("values", "rewards")}
+        columns |= {
+            "observations": rng.random((1, 5), dtype=np.float32),
+            "actions": rng.integers(0, NETWORK.action_nvec, (1, 3)),
+            "log_probs": np.full(1, -np.log(12), np.float32),
+            "discounts": np.full(1, 0.99, np.float32),
+        }
+        buffer.record(**columns)
+    buffer.cut(np.array([agent]), rng.random((1, 5), dtype=np.float32))
+    return buffer.arrays(agent, 0)
+
+
+@dataclass
+class Sockets:
+    """Stands for ``SimulatorSockets``."""
+
+    endpoint: Endpoint = field(default_factory=lambda: Endpoint.parse("ipc:///tmp/x"))
+    control: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+    weights: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+    sent: list[tuple[bytes, Header, dict[str, np.ndarray]]] = field(default_factory=list)
+    slots: dict[int, list[messages.Experience]] = field(default_factory=dict)
+    closed: list[int] = field(default_factory=list)
+
+    async def receive_control(self) -> Any:
+        return await self.control.get()
+
+    async def receive_weights(self) -> Any:
+        return await self.weights.get()
+
+    async def send_control(self, peer: bytes, frames: Any) -> None:
+        self.sent.append((peer, *messages.decode(as_bytes(frames))))
+
+    def open_slot(self, slot: int) -> None:
+        assert slot not in self.slots
+        self.slots[slot] = []
+
+    def close_slot(self, slot: int) -> None:
+        del self.slots[slot]
+        self.closed.append(slot)
+
+    def send_experience(self, slot: int, frames: Any) -> None:
+        header, _ = messages.decode(as_bytes(frames))
+        assert isinstance(header, messages.Experience)
+        self.slots[slot].append(header)
+
+
+class Office:
+    """A desk at work."""
+
+    def __init__(self, settings: RunConfig = CONFIG) -> None:
+        self.sockets = Sockets()
+        self.repository = Repository(NETWORK, 4)
+        self.learned: list[tuple[int, int, dict[str, float]]] = []
+        self.failures: list[str] = []
+        self.joined: list[str] = []
+        self.left: list[str] = []
+        events = Events(
+            joined=lambda lease: self.joined.append(lease.name),
+            left=lambda lease, why: self.left.append(f"{lease.name}: {why}"),
+        )
+        self.desk = Desk(
+            settings,
+            self.repository,
+            self.sockets,  # type: ignore[arg-type]
+            events,
+            10.0,
+            learned=lambda a, s, m: self.learned.append((a, s.version, dict(m))),
+            changed=lambda: None,
+            failed=self.failures.append,
+        )
+        self.run = self.desk.run
+
+    async def hear(self, peer: bytes, header: Header | list[bytes]) -> list[Header]:
+        """Let a learner say something; what it is answered."""
+        frames = header if isinstance(header, list) else as_bytes(messages.encode(header))
+        before = len(self.sockets.sent)
+        self.sockets.control.put_nowait((peer, frames))
+        await settle()
+        return [said for who, said, _ in self.sockets.sent[before:] if who == peer]
+
+    async def hello(self, peer: bytes, agents: str, run: str = "") -> Header:
+        said = messages.Hello(name=peer.decode(), agents=agents, device="cpu", run=run)
+        [answer] = await self.hear(peer, said)
+        return answer
+
+    async def publish(
+        self, agent: int, version: int, run: str | None = None, **changes: Any
+    ) -> None:
+        state = initial_state(NETWORK, 1, agent)
+        arrays = state.arrays() | changes.pop("arrays", {})
+        header = messages.Weights(
+            run=run or self.run, agent=agent, version=version, steps=version, **changes
+        )
+        self.sockets.weights.put_nowait(as_bytes(messages.encode(header, arrays)))
+        await settle()
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def at_work(story: Callable[[Office], Awaitable[None]], settings: RunConfig = CONFIG) -> Office:
+    """Run a story at a desk that serves its sockets."""
+
+    async def main() -> Office:
+        office = Office(settings)
+        tasks = [
+            asyncio.create_task(office.desk.serve_control()),
+            asyncio.create_task(office.desk.serve_weights()),
+        ]
+        await story(office)
+        assert not any(task.done() for task in tasks), "nothing ends a desk"
+        for task in tasks:
+            task.cancel()
+        return office
+
+    return asyncio.run(main())
+
+
+# ---- joining -----------------------------------------------------------------------------
+
+
+def test_a_learner_is_told_all_that_it_needs():
+    async def story(office):
+        welcome = await office.hello(b"one", "0-1")
+        assert isinstance(welcome, messages.Welcome)
+        assert welcome.run == office.run
+        assert (welcome.num_features, tuple(welcome.action_nvec)) == (5, (3, 2, 2))
+        assert welcome.config["seed"] == 11
+        assert [tuple(getattr(g, n) for n in ("agent", "version", "state"))
+                for g in welcome.agents] == [(0, 0, False), (1, 0, False)]  # fmt: skip
+        endpoint = office.sockets.endpoint
+        assert welcome.experience == endpoint.experience_suffix(welcome.slot)
+        assert welcome.weights == endpoint.weights_suffix
+        assert list(office.sockets.slots) == [welcome.slot]
+        assert office.joined == ["one"]
+
+    at_work(story)
+
+
+def test_agents_with_a_past_come_with_their_whole_state():
+    async def story(office):
+        await office.hello(b"one", "0-1")
+        await office.publish(1, 0)
+        await office.hear(b"one", messages.Goodbye(run=office.run))
+        welcome = await office.hello(b"two", "0-1")
+        assert [granted.state for granted in welcome.agents] == [False, True]
+        _, _, arrays = office.sockets.sent[-1]
+        state = initial_state(NETWORK, 1, 1)
+        assert set(arrays) == {f"1/{name}" for name in state.arrays()}
+        for name, array in state.arrays().items():
+            assert np.array_equal(arrays[f"1/{name}"], array)
+
+    at_work(story)
+
+
+@pytest.mark.parametrize(
+    ("agents", "run", "says"),
+    [
+        ("1-2", "", "agent 1 already taken by one"),
+        ("9", "", "agents 0-3"),
+        ("2", "another-run", "not another-run"),
+        ("x", "", "is not like"),
+    ],
+)
+def test_who_cannot_be_helped_is_told_why(agents, run, says):
+    async def story(office):
+        await office.hello(b"one", "0-1")
+        refusal = await office.hello(b"two", agents, run)
+        assert isinstance(refusal, messages.Refusal)
+        assert refusal.final
+        assert says in refusal.reason
+        assert len(office.sockets.slots) == 1
+
+    at_work(story)
+
+
+def test_a_slot_that_cannot_be_opened_is_a_refusal_and_no_lease():
+    async def story(office):
+        def busy(slot):
+            raise ValueError("no port is left")
+
+        office.sockets.open_slot = busy
+        refusal = await office.hello(b"one", "0")
+        assert refusal.reason == "no port is left"
+        assert office.desk.roster.free == [0, 1, 2, 3]
+
+    at_work(story)
+
+
+def test_a_hello_said_again_leaves_one_lease():
+    async def story(office):
+        await office.hello(b"one", "0-1")
+        await office.hello(b"one", "0-1")
+        assert len(office.desk.roster.leases) == 1
+        assert len(office.sockets.slots) == 1
+        assert office.left == []
+
+    at_work(story)
+
+
+# ---- experience and weights --------------------------------------------------------------
+
+
+def test_experience_goes_to_the_agents_learner_and_to_nobody_else():
+    async def story(office):
+        one = await office.hello(b"one", "0-1")
+        two = await office.hello(b"two", "2-3")
+        for rollout in range(2):
+            for agent in range(4):
+                office.desk.send(agent, experience(agent), 0.5)
+            assert office.desk.rollouts == dict.fromkeys(range(4), rollout + 1)
+        for welcome, agents in ((one, (0, 1)), (two, (2, 3))):
+            got = [(e.agent, e.sequence) for e in office.sockets.slots[welcome.slot]]
+            assert got == [(agent, rollout) for rollout in range(2) for agent in agents]
+
+    at_work(story)
+
+
+def test_who_takes_over_gets_what_was_not_learned_from():
+    async def story(office):
+        await office.hello(b"one", "0")
+        await office.publish(0, 0)
+        for seed in range(3):
+            office.desk.send(0, experience(0, seed), 0.5)
+        await office.publish(0, 1)  # so rollout 0 has been learned from
+        await office.hear(b"one", messages.Goodbye(run=office.run))
+        office.desk.send(0, experience(0, 3), 0.5)  # while nobody learns
+        welcome = await office.hello(b"two", "0")
+        assert welcome.agents[0].version == 1
+        got = [(e.agent, e.sequence) for e in office.sockets.slots[welcome.slot]]
+        assert got == [(0, 1), (0, 2), (0, 3)]
+
+    at_work(story)
+
+
+def test_a_new_version_is_kept_told_and_acknowledged():
+    async def story(office):
+        await office.hello(b"one", "0")
+        await office.publish(0, 0)
+        office.desk.send(0, experience(0), 0.5)
+        await office.publish(0, 1, metrics={"kl": 0.5})
+        assert office.repository.newest == {0: 1}
+        assert office.learned == [(0, 0, {}), (0, 1, {"kl": 0.5})]
+        said = [header for _, header, _ in office.sockets.sent[1:]]
+        assert [(header.agent, header.version) for header in said] == [(0, 0), (0, 1)]
+        # It may have been lost on its way back.
+        await office.publish(0, 1)
+        assert len(office.learned) == 2
+        assert office.sockets.sent[-1][1] == messages.Acknowledge(
+            run=office.run, agent=0, version=1
+        )
+
+    at_work(story)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"version": 3},
+        {"version": 2},  # of a rollout that was not sent
+        {"agent": 4},
+        {"run": "another"},
+        {"metrics": {"kl": float("inf")}},
+        {"arrays": {"parameters": np.zeros(3, np.float32)}},
+        {"arrays": {"more": np.zeros(3, np.float32)}},
+        {"arrays": {"statistics": np.zeros(3, np.float32)}},
+        {"arrays": {"first_moment": np.full(NETWORK.num_parameters, np.nan, np.float32)}},
+    ],
+    ids=str,
+)
+def test_weights_that_do_not_fit_are_counted_and_dropped(wrong):
+    async def story(office):
+        await office.hello(b"one", "0")
+        await office.publish(0, 0)
+        office.desk.send(0, experience(0), 0.5)
+        await office.publish(**({"agent": 0, "version": 1} | wrong))
+        assert office.repository.newest == {0: 0}
+        assert office.desk.bad_messages.total() == 1
+        await office.publish(0, 1)
+        assert office.repository.newest == {0: 1}
+
+    at_work(story)
+
+
+# ---- staying and leaving -----------------------------------------------------------------
+
+
+def test_who_says_goodbye_frees_its_agents_at_once():
+    async def story(office):
+        welcome = await office.hello(b"one", "0-2")
+        await office.hear(b"one", messages.Goodbye(run=office.run, reason="tired"))
+        assert office.desk.roster.free == [0, 1, 2, 3]
+        assert office.sockets.closed == [welcome.slot]
+        assert office.left == ["one: tired"]
+        assert office.failures == []
+
+    at_work(story)
+
+
+def test_whose_lease_has_run_out_is_told_to_ask_again():
+    async def story(office):
+        await office.hello(b"one", "0")
+        assert await office.hear(b"one", messages.Heartbeat(run=office.run)) == []
+        office.desk.roster.expire(float("inf"))
+        [answer] = await office.hear(b"one", messages.Heartbeat(run=office.run))
+        assert isinstance(answer, messages.Refusal)
+        assert not answer.final
+
+    at_work(story)
+
+
+@pytest.mark.parametrize("what", ["wait", "freeze", "fail"])
+def test_what_is_done_about_a_lost_learner_is_the_configs_choice(what):
+    async def story(office):
+        assert office.desk.learning() == [0, 1, 2, 3]
+        await office.hello(b"one", "0-1")
+        await office.publish(0, 0)
+        await office.hear(b"one", messages.Goodbye(run=office.run))
+        # Frozen is who has a policy to play with; the others are still waited for.
+        assert office.desk.learning() == ([1, 2, 3] if what == "freeze" else [0, 1, 2, 3])
+        assert len(office.failures) == (what == "fail")
+        await office.hello(b"two", "0-1")
+        assert office.desk.learning() == [0, 1, 2, 3]
+
+    at_work(story, config(on_learner_loss=what))
+
+
+def test_noise_is_counted_and_dropped():
+    async def story(office):
+        noise = [
+            [b"noise"],
+            [],
+            as_bytes(messages.encode(messages.Heartbeat(run="another"))),
+            as_bytes(messages.encode(messages.Acknowledge(run=office.run, agent=0, version=0))),
+            as_bytes(messages.encode(messages.Refusal(reason="no"))),
+        ]
+        for frames in noise:
+            assert await office.hear(b"stranger", frames) == []
+        assert office.desk.bad_messages.total() == len(noise)
+        assert isinstance(await office.hello(b"one", "0"), messages.Welcome)
+
+    at_work(story)
+
+
+def test_when_the_run_is_over_learners_are_told_and_nobody_is_welcome():
+    async def story(office):
+        await office.hello(b"one", "0")
+        dismissing = asyncio.create_task(office.desk.dismiss("that was it", failed=False))
+        await settle()
+        assert office.sockets.sent[-1][1] == messages.Stop(run=office.run, reason="that was it")
+        assert isinstance(await office.hello(b"two", "1"), messages.Refusal)
+        await office.hear(b"one", messages.Goodbye(run=office.run))
+        await asyncio.wait_for(dismissing, 0.5)  # it need not wait for anybody
+        assert office.failures == office.left == []
+
+    at_work(story)
+
+
+# ---- together with a learner -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hellos", [1, 3])
+def test_a_learner_that_was_there_before_the_simulator_learns(monkeypatch, hellos):
+    # It says hello again every few seconds, so that several may wait for a simulator that is slow.
+    monkeypatch.setattr(learner_module, "HELLO_SECONDS", -1.0)
+    folder = Path(tempfile.mkdtemp(prefix="b-"))
+    endpoint = Endpoint.parse(f"ipc://{folder}/control")
+    learner = Learner(LearnerSockets(endpoint), "early", "0-1", torch.device("cpu"))
+    for _ in range(hellos):
+        learner.step(0)
+    monkeypatch.setattr(learner_module, "HELLO_SECONDS", 1000.0)
+
+    async def main() -> None:
+        sockets = SimulatorSockets(endpoint, 1 << 20)
+        repository = Repository(NETWORK, 4)
+        desk = Desk(CONFIG, repository, sockets, Events(), 10.0, learned=lambda *_: None,
+                    changed=lambda: None, failed=lambda why: None)  # fmt: skip
+        tasks = [
+            asyncio.create_task(desk.serve_control()),
+            asyncio.create_task(desk.serve_weights()),
+        ]
+
+        async def until(condition: Callable[[], bool]) -> None:
+            for _ in range(100):
+                if condition():
+                    return
+                await asyncio.to_thread(learner.step, 0.05)
+            raise AssertionError("the learner waits for ever")
+
+        await until(lambda: repository.newest == {0: 0, 1: 0})
+        for _ in range(3):  # whatever else was said has been answered
+            await asyncio.to_thread(learner.step, 0.05)
+        for agent in range(2):
+            desk.send(agent, experience(agent), 0.0)
+        await until(lambda: repository.newest == {0: 1, 1: 1})
+        for task in tasks:
+            task.cancel()
+        sockets.close()
+
+    try:
+        asyncio.run(main())
+    finally:
+        learner._sockets.close()
+        shutil.rmtree(folder)
+
+
+def test_a_state_that_arrived_is_the_one_that_was_published():
+    state = AgentState(0, 0, *(np.full(NETWORK.num_parameters, x, np.float32) for x in range(3)),
+                       np.array([1.0, 2.0, 5.0]))  # fmt: skip
+
+    async def story(office):
+        await office.publish(0, 0, arrays=state.arrays())
+        arrived = office.repository.state(0)
+        for name, array in state.arrays().items():
+            assert np.array_equal(arrived.arrays()[name], array)
+
+    at_work(story)
