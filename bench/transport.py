@@ -105,7 +105,7 @@ def measure(
     receiver = context.Process(target=receive, args=(address, options.messages, theirs))
     receiver.start()
     send(address, options.messages, options.transitions, ours)
-    seconds = float(ours.recv())
+    seconds: float = ours.recv()
     ours.send("done")
     receiver.join()
     return size * (options.messages - 1) / seconds
