@@ -15,8 +15,14 @@ import pytest
 import torch
 
 from brigade import __version__, cli
+from brigade.config import RunConfig
+from brigade.env.scenarios import load_scenario
+from brigade.ppo.agents import initial_state
 from brigade.run.learn import LearnConfig
 from brigade.run.train import TrainConfig
+from brigade.sim.player import network_for
+from brigade.sim.statistics import Statistics
+from brigade.store.checkpoint import Checkpoint, save
 
 COMMANDS = ("train", "sim", "learn", "evaluate")
 
@@ -221,6 +227,34 @@ def test_a_wrong_setting_of_a_learner_is_one_line(capsys, words, says):
 def test_a_wrong_evaluation_is_one_line(capsys, words, says):
     write("text.pt", "this is no checkpoint\n")
     line = refused(capsys, "evaluate", *words)
+    for part in says:
+        assert part in line
+
+
+def trained(path: Path) -> None:
+    """Write the checkpoint of an untrained population of 3 on ``easy``."""
+    config = RunConfig(
+        scenario="easy", population_size=3, num_agents_per_game=2, hidden_size=4, seed=0
+    )
+    scenario = load_scenario("easy")
+    network = network_for(config, scenario)
+    states = [initial_state(network, 0, agent) for agent in range(3)]
+    statistics = Statistics(3).to_dict()
+    save(path, Checkpoint("id", config, scenario, network, states, statistics, {}))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--scenario", "v2_minimal"), ("10 houses", "v2_minimal")),
+        (("--scenario", "hrd"), ("hrd", "hard")),
+        (("--num-agents-per-game", "3"), ("2 seats", "3")),
+        (("--num-agents-per-game", "9"), ("2 seats", "9")),
+    ],
+)
+def test_a_checkpoint_of_another_game_is_one_line(capsys, words, says):
+    trained(Path("x.pt"))
+    line = refused(capsys, "evaluate", "x.pt", *words)
     for part in says:
         assert part in line
 
