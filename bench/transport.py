@@ -108,7 +108,7 @@ def measure(
     seconds: float = ours.recv()
     ours.send("done")
     receiver.join()
-    return size * (options.messages - 1) / seconds
+    return size * (int(options.messages) - 1) / seconds
 
 
 def send_bare(address: str, count: int, transitions: int, pipe: Connection) -> None:

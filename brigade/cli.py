@@ -144,7 +144,8 @@ def _parser(command: str, kind: type[Any]) -> argparse.ArgumentParser:
         if field.name in positional:
             required = field.default is msgspec.NODEFAULT
             extra: dict[str, Any] = {} if required else {"nargs": "?", "default": argparse.SUPPRESS}
-            parser.add_argument(field.name, help=description, choices=_choices(hint), **extra)
+            # With choices, argparse would also check its own mark of what was not given.
+            parser.add_argument(field.name, help=description, **extra)
             continue
         choices = _choices(hint)
         if hint is bool:

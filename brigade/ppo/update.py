@@ -19,6 +19,7 @@ from brigade.config import PPOConfig
 from brigade.policy.distribution import log_prob, log_softmax, offsets
 from brigade.policy.network import Activations, Gradients, backward, forward
 from brigade.ppo import normaliser
+from brigade.ppo.adam import Adam
 from brigade.ppo.agents import AgentStack
 from brigade.ppo.gae import gae
 from brigade.ppo.loss import STATISTICS, Batch, Coefficients, loss_gradient
@@ -73,7 +74,7 @@ class Updater:
         network, k, device = stack.network, len(stack.agents), stack.device
         self._activations = Activations.empty(network, k, config.batch_size, device)
         self._gradients = Gradients.empty(network, k, config.batch_size, device)
-        self._optimizer, self._rows = _adam(stack, self._gradients)
+        self._adam = Adam(stack, self._gradients.rows)
         self._offsets = torch.tensor(offsets(network.action_nvec), device=device)
 
     def update(
@@ -111,12 +112,10 @@ class Updater:
         counts = [num_batches(len(rollout), config) for rollout in rollouts]
         order = self._order(rollouts, counts).to(stack.device)
         rate = config.learning_rate * (1.0 - progress if config.anneal else 1.0)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
         sums = torch.zeros(len(rollouts), len(STATISTICS) + 1, device=stack.device)
         for step in range(max(counts, default=0)):
             live = [step < count for count in counts]
-            statistics = self._gradient_batch(data, order[:, step], live)
+            statistics = self._gradient_batch(data, order[:, step], live, rate)
             if not all(live):
                 statistics = statistics * torch.tensor(live, device=stack.device).unsqueeze(1)
             sums += statistics
@@ -217,7 +216,7 @@ class Updater:
             order[k] += k * longest
         return torch.from_numpy(order)
 
-    def _gradient_batch(self, data: _Data, index: Tensor, live: list[bool]) -> Tensor:
+    def _gradient_batch(self, data: _Data, index: Tensor, live: list[bool], rate: float) -> Tensor:
         """Take one gradient step for each live agent; statistics ``[K, 6]``."""
         config, network = self.config, self.stack.network
         flat = index.reshape(-1)
@@ -234,9 +233,7 @@ class Updater:
         scale = (config.max_grad_norm / (norms + 1e-6)).clamp(max=1.0)
         if rows.device.type != "cpu" or bool((scale < 1).any()):
             rows.mul_(scale.unsqueeze(1))
-        for parameter, row, alive in zip(self._rows, rows, live, strict=True):
-            parameter.grad = row if alive else None
-        self._optimizer.step()
+        self._adam.step(live, rate)
         return torch.cat([statistics, norms.unsqueeze(1)], dim=1)
 
 
@@ -262,23 +259,6 @@ class _Data:
             advantages=self.advantages.flatten()[flat].view(index.shape),
             targets=self.targets.flatten()[flat].view(index.shape),
         )
-
-
-def _adam(stack: AgentStack, gradients: Gradients) -> tuple[torch.optim.Adam, list[Tensor]]:
-    """Adam over the stack's rows, its state being the stack's own tensors.
-
-    One parameter is one agent's row, so that an agent without a batch is left out by having no
-    gradient, and each has its own step count.
-    """
-    rows = [row.requires_grad_() for row in stack.parameters.detach().unbind(0)]
-    optimizer = torch.optim.Adam(rows, lr=1.0, eps=1e-8, fused=True)
-    for k, row in enumerate(rows):
-        optimizer.state[row] = {
-            "step": torch.tensor(float(stack.steps[k]), device=stack.device),
-            "exp_avg": stack.first_moment[k],
-            "exp_avg_sq": stack.second_moment[k],
-        }
-    return optimizer, rows
 
 
 def _stack(arrays: Sequence[NDArray[np.generic]], device: torch.device) -> Tensor:
