@@ -16,6 +16,7 @@ from brigade.policy.network import Network
 from brigade.ppo.agents import AgentStack, AgentState, initial_state
 from brigade.ppo.update import Updater
 from brigade.wire import messages
+from brigade.wire.endpoints import AddressError
 from brigade.wire.messages import Arrays, BadMessage, Frame
 from brigade.wire.transport import LearnerSockets
 
@@ -23,6 +24,13 @@ log = logging.getLogger(__name__)
 
 HELLO_SECONDS = 5.0
 HEARTBEAT_SECONDS = 1.0
+# Silence after which the simulator counts as gone, until it is heard again.
+PATIENCE_SECONDS = 15.0
+# Idleness, while the simulator waits for us, after which a connection counts as broken; at first,
+# and twice as long after each time.
+REPAIR_SECONDS = 10.0
+HAND_OVER_SECONDS = 5.0
+LARGEST_SIZE = 1 << 20  # of an observation, or a choice
 REPUBLISH_SECONDS = 0.1  # at first; twice as long after each time
 LONGEST_REPUBLISH_SECONDS = 5.0
 
@@ -54,6 +62,7 @@ class _Joined:
     """What a learner has once it was welcomed."""
 
     run: str
+    slot: int
     config: RunConfig
     network: Network
     stack: AgentStack
@@ -68,6 +77,10 @@ class Learner:
     ----------
     wanted
         The agents to ask for: ``"0-7"``, ``"auto"``, ``"any:8"``.
+    stand_by
+        Whether to go on asking while others have the agents.
+    max_updates
+        Updates to make before leaving; by default as many as the run has.
     announce
         Told, in a line, what happens to this learner.
     """
@@ -79,17 +92,28 @@ class Learner:
         wanted: str,
         device: torch.device,
         announce: Callable[[str], None] = lambda line: None,
+        *,
+        stand_by: bool = False,
+        max_updates: int | None = None,
     ) -> None:
         self.name = name
         self.wanted = wanted
         self.device = device
         self.bad_messages = 0
+        self.updates = 0
+        self._max_updates = max_updates
+        self._stand_by = stand_by
+        self._run = ""  # the run that this learner belongs to, once it knows
+        self._said = ""
         self._sockets = sockets
         self._announce = announce
         self._joined: _Joined | None = None
         self._published: dict[int, _Published] = {}
         self._last_hello = self._last_beat = float("-inf")
         self._waited = 0.0
+        self._heard = time.monotonic()
+        self._idle_since = time.monotonic()
+        self._repair_after = REPAIR_SECONDS
 
     @property
     def agents(self) -> list[int]:
@@ -112,9 +136,12 @@ class Learner:
             The run failed elsewhere.
         """
         try:
-            while True:
+            while self._max_updates is None or self.updates < self._max_updates:
                 self.step(timeout=0.05 if self._published else 0.25)
+            self.leave(f"it made its {self.updates} updates")
+            return f"made its {self.updates} updates"
         except RunOver as over:
+            self._published.clear()  # nobody wants them any more
             self.leave("the run is over")
             if over.failed:
                 raise
@@ -136,7 +163,17 @@ class Learner:
         return True
 
     def leave(self, reason: str) -> None:
-        """Say goodbye, so that the agents are free at once."""
+        """Make sure that the newest versions have arrived, and say goodbye: the agents are free."""
+        deadline = time.monotonic() + HAND_OVER_SECONDS
+        try:
+            while self._published and self._joined is not None and time.monotonic() < deadline:
+                self._stay_in_touch()
+                self._receive(0.05)
+        except (RunOver, LearnerRefused):
+            pass  # then nobody wants them
+        if self._published and self._joined is not None:
+            agents = format_agents(self._published)
+            log.warning("leaving, though the newest versions of %s did not arrive", agents)
         if self._joined is not None:
             goodbye = messages.Goodbye(run=self._joined.run, reason=reason)
             self._sockets.send_control(messages.encode(goodbye))
@@ -161,7 +198,12 @@ class Learner:
         for row, lag in zip(metrics, lags, strict=True):
             row |= {"lag": float(lag), "learn_seconds": seconds, "wait_seconds": self._waited}
         self._waited = 0.0
+        if self._joined is not joined:
+            return  # the agents are another's by now, or to be had anew
+        self.updates += 1
         self._publish(joined, metrics)
+        self._idle_since = time.monotonic()
+        self._repair_after = REPAIR_SECONDS
 
     def _between_batches(self) -> None:
         """Keep in touch during a long update, and end it if the run is over."""
@@ -191,7 +233,7 @@ class Learner:
         now = time.monotonic()
         if self._joined is None:
             if now - self._last_hello > HELLO_SECONDS:
-                self._say_hello(now)
+                self._say_hello(now, self._run)
             return
         if now - self._last_beat > HEARTBEAT_SECONDS:
             self._last_beat = now
@@ -213,10 +255,17 @@ class Learner:
 
     def _receive(self, timeout: float) -> None:
         control, experience = self._sockets.receive(timeout)
+        if control or experience:
+            self._heard = time.monotonic()
+        if experience:
+            self._idle_since = self._heard
         for frames in control:
             self._guard(self._take_control, frames)
         for frames in experience:
             self._guard(self._take_experience, frames)
+        if self._joined is not None and time.monotonic() - self._heard > PATIENCE_SECONDS:
+            self._detach()
+            self._tell(f"the simulator is silent: waiting for run {self._run} to go on")
 
     def _guard(self, take: Callable[[list[Frame]], None], frames: list[Frame]) -> None:
         try:
@@ -229,24 +278,53 @@ class Learner:
     def _take_control(self, frames: list[Frame]) -> None:
         header, arrays = messages.decode(frames)
         if isinstance(header, messages.Welcome):
-            if self._joined is None:
+            # A simulator that was slow to answer may have been asked more than once; what its
+            # last answer says is what it holds to.
+            if self._joined is None or self._joined.slot != header.slot:
                 self._join(header, arrays)
         elif isinstance(header, messages.Refusal):
-            if header.final or self._joined is None:
+            if header.final or not (self._joined or self._run or self._stand_by):
                 raise LearnerRefused(header.reason)
-            log.warning("the simulator: %s", header.reason)
-            self._joined = None
-            self._published.clear()
-            self._sockets.detach()
-            self._last_hello = float("-inf")
+            if self._joined is not None:
+                self._detach()
+                self._last_hello = float("-inf")
+            self._tell(f"the simulator: {header.reason}")
         elif isinstance(header, messages.Stop):
             raise RunOver(header.reason, failed=header.failed)
         elif isinstance(header, messages.Acknowledge):
             published = self._published.get(header.agent)
             if published is not None and published.version <= header.version:
                 del self._published[header.agent]
-        elif not isinstance(header, messages.Heartbeat):
+        elif isinstance(header, messages.Heartbeat):
+            self._look_after_line(header)
+        else:
             raise BadMessage(f"{type(header).__name__} on the control socket")
+
+    def _look_after_line(self, beat: messages.Heartbeat) -> None:
+        """Join anew where the simulator waits for us and we for it: something was lost between."""
+        joined, now = self._joined, time.monotonic()
+        if joined is None or beat.run != joined.run:
+            return
+        if joined.inbox.ready or self._published or not beat.outstanding:
+            self._idle_since = now
+        elif now - self._idle_since > self._repair_after:
+            self._repair_after *= 2
+            self._idle_since = now
+            self._detach()
+            self._last_hello = float("-inf")
+            self._tell("experience was lost on its way: joining anew")
+
+    def _detach(self) -> None:
+        """Drop what a welcome gave."""
+        self._joined = None
+        self._published.clear()
+        self._sockets.detach()
+
+    def _tell(self, line: str) -> None:
+        """Announce something, once while it stays the same."""
+        if line != self._said:
+            self._said = line
+            self._announce(f"{self.name}: {line}")
 
     def _join(self, welcome: messages.Welcome, arrays: Arrays) -> None:
         """Set up what the welcome grants, and publish it."""
@@ -256,6 +334,9 @@ class Learner:
             raise BadMessage(f"a welcome with a config that is none: {error}") from None
         if config.seed is None:
             raise BadMessage("a welcome without a seed")
+        if self._run and welcome.run != self._run:
+            raise LearnerRefused(f"this is run {welcome.run}, where run {self._run} was")
+        _check_welcome(welcome)
         network = Network(welcome.num_features, tuple(welcome.action_nvec), config.hidden_size)
         states = [_granted_state(g, arrays, network, config.seed) for g in welcome.agents]
         agents = [granted.agent for granted in welcome.agents]
@@ -263,9 +344,15 @@ class Learner:
         updater = Updater(stack, config, config.seed)
         most_waiting = config.max_lag + 2
         inbox = Inbox(agents, list(stack.versions), most_waiting)
-        self._joined = _Joined(welcome.run, config, network, stack, updater, inbox)
-        self._sockets.attach(welcome.weights, welcome.experience)
-        self._announce(f"{self.name}: run {welcome.run}, {format_agents(agents)} on {self.device}")
+        self._detach()
+        try:
+            self._sockets.attach(welcome.weights, welcome.experience)
+        except AddressError as error:
+            raise BadMessage(f"a welcome to nowhere: {error}") from None
+        self._joined = _Joined(welcome.run, welcome.slot, config, network, stack, updater, inbox)
+        self._run = welcome.run
+        self._heard = self._idle_since = time.monotonic()
+        self._tell(f"run {welcome.run}, {format_agents(agents)} on {self.device}")
         self._publish(self._joined)
 
     def _take_experience(self, frames: list[Frame]) -> None:
@@ -274,6 +361,22 @@ class Learner:
             return
         header, received = read_experience(*messages.decode(frames), joined.run, joined.network)
         joined.inbox.add(header.agent, header.sequence, received)
+
+
+def _check_welcome(welcome: messages.Welcome) -> None:
+    """Check what the types of a welcome's fields leave open.
+
+    Raises
+    ------
+    BadMessage
+        It grants nothing or an agent twice, or its shapes cannot be.
+    """
+    agents = [granted.agent for granted in welcome.agents]
+    if not agents or len(set(agents)) < len(agents):
+        raise BadMessage("a welcome without agents, or with one twice")
+    sizes = [welcome.num_features, *welcome.action_nvec]
+    if not welcome.action_nvec or not all(0 < size <= LARGEST_SIZE for size in sizes):
+        raise BadMessage("a welcome with shapes that cannot be")
 
 
 def _granted_state(

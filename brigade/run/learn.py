@@ -39,6 +39,15 @@ class LearnConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     threads: Annotated[
         PositiveInt | None, Meta(description="CPU threads of the learner; all cores but one")
     ] = None
+    stand_by: Annotated[
+        bool, Meta(description="while others have the agents, wait to take them over")
+    ] = False
+    max_updates: Annotated[
+        PositiveInt | None, Meta(description="leave after so many updates; at the run's end")
+    ] = None
+    log_file: Annotated[
+        str | None, Meta(description="append events here: one line of JSON each")
+    ] = None
 
 
 class _Interrupted(BaseException):
@@ -74,7 +83,13 @@ def run_learn(config: LearnConfig) -> int:
     name = config.name or f"{ascii(socket.gethostname())[1:-1]}-{os.getpid()}"
     sockets = LearnerSockets(endpoint)
     learner = Learner(
-        sockets, name, config.agents, torch.device(device), lambda line: print(line, flush=True)
+        sockets,
+        name,
+        config.agents,
+        torch.device(device),
+        lambda line: print(line, flush=True),
+        stand_by=config.stand_by,
+        max_updates=config.max_updates,
     )
     caught: list[str] = []
 
@@ -92,6 +107,7 @@ def run_learn(config: LearnConfig) -> int:
         print(f"brigade learn: {over}", file=sys.stderr)
         return 1
     except _Interrupted:
+        print(f"{name}: {caught[0]}: handing over", flush=True)
         learner.leave(f"stopped by {caught[0]}")
         return 130 if caught[0] == "SIGINT" else 143
     finally:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -13,6 +15,7 @@ from collections.abc import Callable
 from brigade.config import ConfigError
 
 PARENT_VARIABLE = "BRIGADE_PARENT"
+SCRATCH_VARIABLE = "BRIGADE_SCRATCH"  # the launcher's temporary folder
 
 
 def pick_device(name: str) -> str:
@@ -81,10 +84,20 @@ def on_signals(handler: Callable[[str], object]) -> None:
 
 
 def follow_parent() -> None:
-    """End in order when the launcher that started this process is gone, however it went."""
+    """End in order when the launcher that started this process is gone, however it went.
+
+    Then nobody but its children is left to remove its temporary folder.
+    """
     parent = os.environ.get(PARENT_VARIABLE, "")
+    scratch = os.environ.get(SCRATCH_VARIABLE, "")
     if not parent.isdecimal():
         return
+
+    def clean() -> None:
+        if os.getppid() != int(parent) and scratch:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    atexit.register(clean)
 
     def watch() -> None:
         while os.getppid() == int(parent):

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from brigade._core import Scenario
 from brigade.config import ConfigError, RunConfig
+from brigade.run.operation import OperationConfig, resumed
 from brigade.run.process import follow_parent, log_to_stderr, on_signals, use_threads
 from brigade.run.settle import run_config, settle
 from brigade.sim.events import Events
@@ -24,7 +25,7 @@ from brigade.wire.transport import SimulatorSockets
 DEFAULT_BIND = "tcp://127.0.0.1:5750"
 
 
-class SimConfig(RunConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SimConfig(OperationConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, and where its simulator listens."""
 
     bind: Annotated[
@@ -49,15 +50,18 @@ def run_sim(config: SimConfig) -> int:
             f"--bind {config.bind} can be reached from other machines, which needs keys; "
             "bind 127.0.0.1 and let learners come through an ssh tunnel"
         )
-    settled, scenario = settle(run_config(config))
-    return asyncio.run(_run(settled, scenario, endpoint))
+    run = resumed(config) if config.resume else run_config(config)
+    settled, scenario = settle(run)
+    return asyncio.run(_run(settled, config, scenario, endpoint))
 
 
-async def _run(config: RunConfig, scenario: Scenario, endpoint: Endpoint) -> int:
+async def _run(
+    config: RunConfig, operation: OperationConfig, scenario: Scenario, endpoint: Endpoint
+) -> int:
     row_bytes = 4 * network_for(config, scenario).num_parameters
     sockets = SimulatorSockets(endpoint, weights_frame_bytes=row_bytes + (1 << 20))
     try:
-        folder = RunFolder(config)
+        folder = RunFolder(config, keep=operation.keep, resume=operation.resume is not None)
     except ConfigError:
         sockets.close()
         raise
@@ -66,18 +70,39 @@ async def _run(config: RunConfig, scenario: Scenario, endpoint: Endpoint) -> int
     saved: list[str] = []
 
     def save(content: Checkpoint, final: bool) -> None:
-        saved.append(str(folder.save(content, final=final)))
+        try:
+            saved.append(str(folder.save(content, final=final)))
+        except OSError as error:
+            give_up("checkpoint", error)
 
     def write(row: dict[str, object]) -> None:
         view.lag([float(lag) for lag in row["lag"]])  # type: ignore[attr-defined]
-        folder.write_metrics(row, int(row["transitions"]))  # type: ignore[call-overload]
+        try:
+            folder.write_metrics(row, int(row["transitions"]))  # type: ignore[call-overload]
+        except OSError as error:
+            give_up("metrics", error)
+
+    def give_up(what: str, error: OSError) -> None:
+        last = saved[-1] if saved else "none yet"
+        simulator.fail(
+            f"cannot write the {what} in {folder.path}: {error.strerror or error}; "
+            f"the last checkpoint is whole: {last}"
+        )
 
     events = Events(view.waiting, view.joined, view.left, view.progress, write, save)
-    simulator = Simulator(config, scenario, sockets, events)
+    simulator = Simulator(config, scenario, sockets, events, operation.lease, operation.start_with)
+    try:
+        going_on = operation.resume and _restore(simulator, folder)
+    except ConfigError:
+        folder.close()
+        sockets.close()
+        raise
     loop = asyncio.get_running_loop()
     on_signals(lambda name: loop.call_soon_threadsafe(simulator.stop, f"stopped by {name}"))
     follow_parent()
     view.say(f"run {config.run_name}, seed {config.seed}: {folder.path}")
+    if operation.resume:
+        view.say(f"going on from {going_on or 'the beginning: there is no checkpoint yet'}")
     view.say(f"learners attach with: brigade-learn --connect {endpoint.control}")
     failure = None
     with view:
@@ -96,3 +121,26 @@ async def _run(config: RunConfig, scenario: Scenario, endpoint: Endpoint) -> int
         Console(stderr=True).print(f"brigade sim: {failure}", highlight=False, soft_wrap=True)
         return 1
     return 0
+
+
+def _restore(simulator: Simulator, folder: RunFolder) -> str:
+    """Let a simulator go on from its folder's newest checkpoint; say from where.
+
+    Raises
+    ------
+    ConfigError
+        The run is complete, or its checkpoint does not fit it.
+    """
+    content = folder.newest()
+    if content is None:
+        folder.rewind(0)
+        return ""
+    updates = content.simulator.get("rollout")
+    try:
+        simulator.restore(content)
+    except ValueError as error:
+        raise ConfigError(f"run {folder.path} cannot be resumed: {error}") from None
+    if simulator.done:
+        raise ConfigError(f"run {folder.path} is complete; there is nothing to go on with")
+    simulator.earlier = folder.rewind(int(updates or 0))
+    return f"{simulator.statistics.total_episodes:,} episodes, update {updates}"

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Annotated
@@ -19,16 +19,25 @@ from msgspec import Meta
 
 from brigade.agent_numbers import ranges
 from brigade.config import ConfigError, PositiveInt, RunConfig, flag
-from brigade.run.process import PARENT_VARIABLE, available_cores, pick_device, quiet_threads
+from brigade.run.operation import OperationConfig, operation_arguments, resumed
+from brigade.run.process import (
+    PARENT_VARIABLE,
+    SCRATCH_VARIABLE,
+    available_cores,
+    pick_device,
+    quiet_threads,
+)
 from brigade.run.settle import run_config, settle
 from brigade.wire.endpoints import Endpoint
 
 POLL_SECONDS = 0.05
 # Longer than the simulator takes to end a run in order.
 PATIENCE_SECONDS = 8.0
+# A learner that is found dead may have followed its simulator, which then shows soon.
+RESTART_SECONDS = 1.0
 
 
-class TrainConfig(RunConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TrainConfig(OperationConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, and the processes that it is made of."""
 
     num_learners: Annotated[
@@ -44,19 +53,28 @@ class TrainConfig(RunConfig, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         PositiveInt | None,
         Meta(description="CPU threads of each learner; a fair share of the cores"),
     ] = None
+    max_restarts: Annotated[
+        int, Meta(ge=0, description="times that each lost process is started again")
+    ] = 3
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Child:
+    """A process that we keep going."""
+
     name: str
-    process: subprocess.Popen[bytes]
+    arguments: list[str]  # after "brigade"
+    again: list[str]  # the same when it is started again
     log: IO[bytes] | None  # None: it writes to our terminal
+    process: subprocess.Popen[bytes] = field(init=False)
+    restarts: int = 0
+    found_dead: float | None = None  # on a monotonic clock
 
     def said(self) -> str:
         """All that the child has written."""
         if self.log is None:
             return ""
-        self.log.seek(0)
+        self.log.seek(0, os.SEEK_SET)
         return self.log.read().decode(errors="replace")
 
 
@@ -68,33 +86,38 @@ def run_train(config: TrainConfig) -> int:
     ConfigError, AddressError
         Something is wrong with what was asked for; nothing was started or written.
     """
-    if config.num_learners > config.population_size:
-        raise ConfigError(
-            f"--num-learners {config.num_learners} is more than --population-size "
-            f"{config.population_size}: a learner needs an agent"
-        )
     if config.device not in ("auto", "cpu"):
         pick_device(config.device)  # a wrong one is refused before anything starts
-    settled, _ = settle(run_config(config))
+    settled, _ = settle(resumed(config) if config.resume else run_config(config))
+    if config.num_learners > settled.population_size:
+        raise ConfigError(
+            f"--num-learners {config.num_learners} is more than --population-size "
+            f"{settled.population_size}: a learner needs an agent"
+        )
     folder = Path(settled.checkpoint_dir) / str(settled.run_name)
-    if folder.exists():
+    if folder.exists() and not config.resume:
         raise ConfigError(f"run {folder} exists: choose another --run-name")
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="brigade-"))
         address = config.bind or f"ipc://{scratch}/control"
         Endpoint.parse(address)
-        launcher = _Launcher(Path(scratch))
-        launcher.start("sim", [*_arguments(settled), "--bind", address], own_terminal=True)
+        # A run that is told to fail when it loses a learner is not mended behind its back.
+        mends = config.max_restarts if settled.on_learner_loss != "fail" else 0
+        launcher = _Launcher(Path(scratch), mends)
+        operation = [*operation_arguments(config), "--bind", address]
+        again = ["--resume", str(folder), *operation]
+        first = again if config.resume else [*_arguments(settled), *operation]
+        launcher.start("sim", first, again, own_terminal=True, known_by=folder / "config.json")
         threads = config.threads or max(1, (available_cores() - 1) // config.num_learners)
-        for number, agents in enumerate(deal(config.population_size, config.num_learners)):
-            launcher.start(
-                "learn",
-                [
-                    *("--connect", address, "--agents", ranges(agents)),
-                    *("--device", config.device, "--threads", str(threads)),
-                    *("--name", f"learner-{number}"),
-                ],
-            )
+        for number, agents in enumerate(deal(settled.population_size, config.num_learners)):
+            arguments = [
+                *("--connect", address, "--agents", ranges(agents)),
+                *("--device", config.device, "--threads", str(threads)),
+                *("--name", f"learner-{number}"),
+                *(("--log-file", config.log_file) if config.log_file else ()),
+            ]
+            # Until the lease of the one before runs out, the agents are still taken.
+            launcher.start("learn", arguments, [*arguments, "--stand-by"])
         return launcher.mind()
 
 
@@ -120,47 +143,77 @@ def _arguments(config: RunConfig) -> list[str]:
 
 
 class _Launcher:
-    """Starts child processes, passes signals on, and ends with all of them ended."""
+    """Starts child processes, passes signals on, and ends with all of them ended.
 
-    def __init__(self, scratch: Path) -> None:
+    Parameters
+    ----------
+    scratch
+        Folder for what the children write.
+    max_restarts
+        Times that each child is started again after it was lost.
+    """
+
+    def __init__(self, scratch: Path, max_restarts: int) -> None:
         self._scratch = scratch
+        self._max_restarts = max_restarts
         self._children: list[_Child] = []
         self._signals: list[signal.Signals] = []
+        self._known_by = scratch / "never"
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, lambda number, _: self._signals.append(signal.Signals(number)))
 
-    def start(self, command: str, arguments: Sequence[str], *, own_terminal: bool = False) -> None:
-        """Start ``brigade COMMAND ARGUMENTS`` in a session of its own.
+    def start(
+        self,
+        command: str,
+        arguments: Sequence[str],
+        again: Sequence[str],
+        *,
+        own_terminal: bool = False,
+        known_by: Path | None = None,
+    ) -> None:
+        """Start ``brigade COMMAND ARGUMENTS``; with ``again`` for arguments if it is lost.
 
-        So Ctrl-C reaches only us, and the simulator ends the run in order.
+        ``known_by`` is a file without which there is nothing yet to start ``again`` from.
         """
         number = len(self._children)
         log = None if own_terminal else (self._scratch / f"{command}-{number}.log").open("w+b")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "brigade", command, *arguments],
+        name = f"brigade {command}"
+        child = _Child(name, [command, *arguments], [command, *again], log)
+        self._known_by = known_by or self._known_by
+        self._spawn(child, child.arguments)
+        self._children.append(child)
+
+    def _spawn(self, child: _Child, arguments: Sequence[str]) -> None:
+        """Start a child in a session of its own.
+
+        So Ctrl-C reaches only us, and the simulator ends the run in order.
+        """
+        ours = {PARENT_VARIABLE: str(os.getpid()), SCRATCH_VARIABLE: str(self._scratch)}
+        child.process = subprocess.Popen(
+            [sys.executable, "-m", "brigade", *arguments],
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=child.log,
+            stderr=child.log,
             start_new_session=True,
-            env=os.environ | quiet_threads() | {PARENT_VARIABLE: str(os.getpid())},
+            env=os.environ | quiet_threads() | ours,
         )
-        self._children.append(_Child(f"brigade {command}", process, log))
+        child.found_dead = None
 
     def mind(self) -> int:
-        """Wait for the simulator's end; end the run if a learner dies or a signal comes."""
+        """Wait for the run's end; start children that are lost again, and pass signals on."""
         simulator, *learners = self._children
         try:
             failed: _Child | None = None
             asked = 0
             deadline: float | None = None
-            while simulator.process.poll() is None:
+            while simulator.process.poll() is None or self._mend(simulator):
                 if len(self._signals) > asked:
                     asked = len(self._signals)
                     simulator.process.send_signal(self._signals[-1])
                     deadline = deadline or time.monotonic() + PATIENCE_SECONDS
-                if failed is None:
-                    failed = next((c for c in learners if c.process.poll() not in (None, 0)), None)
-                    if failed is not None:
+                for child in learners if failed is None else []:
+                    if child.process.poll() not in (None, 0) and not self._mend(child):
+                        failed = child
                         simulator.process.send_signal(signal.SIGTERM)
                         deadline = deadline or time.monotonic() + PATIENCE_SECONDS
                 if deadline is not None and time.monotonic() > deadline:
@@ -175,6 +228,32 @@ class _Launcher:
                     child.process.wait()
                 if child.log is not None:
                     child.log.close()
+
+    def _mend(self, child: _Child) -> bool:
+        """Start a lost child again, soon; False where that would be in vain.
+
+        A simulator is lost where it was killed: otherwise it ended as it meant to. A learner that
+        was refused (exit code 2) would be refused again.
+        """
+        code, simulator = child.process.returncode, self._children[0]
+        if self._signals or child.restarts >= self._max_restarts:
+            return False
+        if code == 2 or (child is simulator and code >= 0):
+            return False
+        if child is not simulator:
+            child.found_dead = child.found_dead or time.monotonic()
+            if time.monotonic() - child.found_dead < RESTART_SECONDS:
+                return True
+        child.restarts += 1
+        print(
+            f"brigade train: {child.name} {_how_it_died(code)}; started again "
+            f"({child.restarts} of {self._max_restarts})",
+            file=sys.stderr,
+            flush=True,
+        )
+        known = child is not simulator or self._known_by.exists()
+        self._spawn(child, child.again if known else child.arguments)
+        return True
 
     def _await_ends(self, children: Sequence[_Child]) -> None:
         """Give children a moment to end by themselves, which the simulator told them to."""
@@ -195,17 +274,17 @@ class _Launcher:
         code = simulator.process.returncode
         if failed is not None:
             sys.stderr.write(failed.said())
-            print(
-                f"brigade train: {failed.name} died with exit code {failed.process.returncode}, "
-                "so the run was ended",
-                file=sys.stderr,
-            )
+            how = _how_it_died(failed.process.returncode)
+            print(f"brigade train: {failed.name} {how}, so the run was ended", file=sys.stderr)
             return failed.process.returncode if failed.process.returncode == 2 else 1
         if self._signals:
             return 128 + self._signals[0]
         if code < 0:
-            print(
-                f"brigade train: {simulator.name} was killed by {signal.Signals(-code).name}",
-                file=sys.stderr,
-            )
+            print(f"brigade train: {simulator.name} {_how_it_died(code)}", file=sys.stderr)
         return 1 if code < 0 else code
+
+
+def _how_it_died(code: int) -> str:
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"died with exit code {code}"

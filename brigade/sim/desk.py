@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 1.0
 GOODBYE_SECONDS = 1.0
+MOST_STANDING_BY = 1000
 
 
 class Desk:
@@ -51,6 +52,8 @@ class Desk:
         For each agent the number of its next rollout.
     closing
         Why nobody is welcome any more; empty while somebody is.
+    unattended
+        Agents that play with their initial weights until a learner comes for them.
     """
 
     def __init__(
@@ -70,6 +73,8 @@ class Desk:
         self.rollouts = dict.fromkeys(range(config.population_size), 0)
         self.bad_messages: Counter[str] = Counter()
         self.closing = ""
+        self.unattended: set[int] = set()
+        self._standing_by: dict[bytes, None] = {}  # refused for now, the latest last
         self._config = config
         self._repository = repository
         self._sockets = sockets
@@ -81,9 +86,9 @@ class Desk:
 
     def learning(self) -> list[int]:
         """Agents that the run waits for and sends experience to."""
-        if self._config.on_learner_loss != "freeze":
-            return list(self.rollouts)
-        frozen = set(self.roster.free) & set(self._repository.newest)
+        frozen = set(self.unattended)
+        if self._config.on_learner_loss == "freeze":
+            frozen |= set(self.roster.free) & set(self._repository.newest)
         return [agent for agent in self.rollouts if agent not in frozen]
 
     def send(self, agent: int, arrays: Arrays, progress: float) -> None:
@@ -103,7 +108,7 @@ class Desk:
         """Tell the learners that the run is over, and give them a moment to say goodbye."""
         self.closing = reason
         stop = messages.encode(messages.Stop(run=self.run, reason=reason, failed=failed))
-        for peer in list(self.roster.leases):
+        for peer in [*self.roster.leases, *self._standing_by]:
             await self._sockets.send_control(peer, stop)
         deadline = time.monotonic() + GOODBYE_SECONDS
         while self.roster.leases and time.monotonic() < deadline:
@@ -142,10 +147,17 @@ class Desk:
         """Send heartbeats, notice who is silent, and say who is awaited; for ever."""
         said: list[int] = []
         while True:
+            slept = time.monotonic()
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            beat = messages.encode(messages.Heartbeat(run=self.run))
-            for peer in list(self.roster.leases):
-                await self._sockets.send_control(peer, beat)
+            late = time.monotonic() - slept - HEARTBEAT_SECONDS
+            if late > HEARTBEAT_SECONDS:
+                # We, not the learners, were silent (suspended, say): what they said meanwhile
+                # has yet to be read.
+                self.roster.forgive(late)
+            for lease in list(self.roster.leases.values()):
+                outstanding = sum(len(self._outbox[agent]) for agent in lease.agents)
+                beat = messages.Heartbeat(run=self.run, outstanding=outstanding)
+                await self._sockets.send_control(lease.peer, messages.encode(beat))
             for lease in self.roster.expire(time.monotonic()):
                 self._lose(lease, f"silent for {self.roster.patience:.0f} s")
             missing = [agent for agent in awaited() if agent in self.roster.free]
@@ -181,9 +193,16 @@ class Desk:
         try:
             lease = self._grant(peer, hello)
         except Refused as error:
+            if not error.final:
+                self._standing_by.pop(peer, None)
+                self._standing_by[peer] = None
+                if len(self._standing_by) > MOST_STANDING_BY:
+                    del self._standing_by[next(iter(self._standing_by))]
             refusal = messages.Refusal(reason=str(error), final=error.final)
             await self._sockets.send_control(peer, messages.encode(refusal))
             return
+        self._standing_by.pop(peer, None)
+        self.unattended -= set(lease.agents)
         granted, arrays = [], {}
         for agent in lease.agents:
             state = self._repository.state(agent)

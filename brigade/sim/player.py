@@ -147,10 +147,39 @@ class Player:
         ValueError
             It does not fit this run.
         """
+        names = ("games", "seats", "games_played", "matchmaking", "actions")
+        missing = [name for name in names if name not in state]
+        if missing:
+            raise ValueError(f"the simulator's state has no {', '.join(missing)}")
+        seats, played = np.asarray(state["seats"]), np.asarray(state["games_played"])
+        population = len(self.matchmaker.games)
+        if seats.shape != self.seats.shape or played.shape != self.matchmaker.games.shape:
+            raise ValueError(f"seats {seats.shape} for {self.seats.shape}, or another population")
+        if seats.dtype.kind not in "iu" or played.dtype.kind not in "iu":
+            raise ValueError("seats and games played are whole numbers")
+        if seats.size and not (seats.min() >= 0 and seats.max() < population):
+            raise ValueError(f"a seat of an agent beyond 0-{population - 1}")
+        matchmaking = _generator(state["matchmaking"], "matchmaking")
+        actions = _generator(state["actions"], "actions")
         self._env.set_state(bytes(state["games"]))
-        self.seats[:] = state["seats"]
-        self.matchmaker.games[:] = state["games_played"]
-        self.matchmaker.generator.bit_generator.state = json.loads(state["matchmaking"])
-        self._actions.bit_generator.state = json.loads(state["actions"])
+        self.seats[:] = seats
+        self.matchmaker.games[:] = played
+        self.matchmaker.generator, self._actions = matchmaking, actions
         self._actor.seat(self.seats.ravel())
         self.buffer.clear()
+
+
+def _generator(state: Any, name: str) -> np.random.Generator:
+    """Make a generator that goes on from a state as :meth:`Player.state` writes it.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
+    bits = np.random.PCG64()
+    try:
+        bits.state = json.loads(state)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise ValueError(f"{name}: not the state of a generator: {error}") from None
+    return np.random.Generator(bits)

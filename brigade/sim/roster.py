@@ -71,6 +71,11 @@ class Roster:
         """End a learner's lease and return it, if there was one."""
         return self.leases.pop(peer, None)
 
+    def forgive(self, seconds: float) -> None:
+        """Take so many seconds of silence as our own fault."""
+        for lease in self.leases.values():
+            lease.last_seen += seconds
+
     def expire(self, now: float) -> list[Lease]:
         """End and return the leases of learners silent for too long."""
         lost = [x for x in self.leases.values() if now - x.last_seen > self.patience]
@@ -99,7 +104,8 @@ class Roster:
             if count > size:
                 raise Refused(f"--agents {text}: the population has {size} agents")
             if count > len(free):
-                raise Refused(f"--agents {text}: {len(free)} of {size} agents are free")
+                few = f"--agents {text}: {len(free)} of {size} agents are free"
+                raise Refused(few, final=False)
             return tuple(free[:count])
         if wanted[-1] >= size:
             raise Refused(f"--agents {text}: the population has agents 0-{size - 1}")
@@ -107,6 +113,7 @@ class Roster:
         if taken:
             names = sorted({x.name for x in self.leases.values() if set(x.agents) & set(taken)})
             raise Refused(
-                f"--agents {text}: {format_agents(taken)} already taken by {', '.join(names)}"
+                f"--agents {text}: {format_agents(taken)} already taken by {', '.join(names)}",
+                final=False,
             )
         return wanted

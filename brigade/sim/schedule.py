@@ -33,8 +33,11 @@ class Schedule:
         return max(0, rollout - self.window)
 
     def played(self, rollout: int, newest: int) -> int:
-        """Version that an agent whose newest is ``newest`` plays its ``rollout`` with."""
-        return newest if self.sync == "async" else self.needed(rollout)
+        """Version that an agent whose newest is ``newest`` plays its ``rollout`` with.
+
+        Only an agent that nobody waits for (frozen, its learner gone) has less than it needs.
+        """
+        return newest if self.sync == "async" else min(newest, self.needed(rollout))
 
     def awaited(
         self, agents: Iterable[int], rollouts: Mapping[int, int], newest: Mapping[int, int]

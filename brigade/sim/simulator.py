@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from brigade._core import Scenario
 from brigade.config import RunConfig
-from brigade.ppo.agents import AgentState
+from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim.desk import Desk
 from brigade.sim.events import Events, Progress
 from brigade.sim.ledger import Ledger
@@ -43,6 +45,16 @@ class RunFailed(RuntimeError):
     """The run cannot go on; one line that says why."""
 
 
+@dataclass(frozen=True)
+class _Boundary:
+    """A run between two rollouts: what a checkpoint needs besides the agents' states."""
+
+    versions: dict[int, int]  # of the agents, once they have learned from all that came before
+    acting: dict[int, int]  # versions that the next rollout is played with
+    statistics: dict[str, Any]
+    state: dict[str, Any]
+
+
 class Simulator:
     """One run, on sockets that the caller has bound; files and output are the events' affair.
 
@@ -52,6 +64,14 @@ class Simulator:
         With ``seed`` and ``run_name`` filled in.
     patience
         Seconds of silence after which a learner counts as lost.
+    start_with
+        Agents that must have a learner before the first game; the others play with their initial
+        weights until theirs comes. By default all.
+
+    Attributes
+    ----------
+    earlier
+        Seconds that the run had taken before it was resumed.
     """
 
     def __init__(
@@ -61,6 +81,7 @@ class Simulator:
         sockets: SimulatorSockets,
         events: Events,
         patience: float = PATIENCE_SECONDS,
+        start_with: int | None = None,
     ) -> None:
         assert config.seed is not None, "the run has a seed by now"
         self.config = config
@@ -83,9 +104,13 @@ class Simulator:
         self._ledger = Ledger()
         self._events = events
         self._rollout = 0
+        self._start_with = min(start_with or config.population_size, config.population_size)
         self._began = float("nan")  # when the first game did
+        self.earlier = 0.0
         self._reported = 0.0
-        self._noted: _Noted | None = None
+        # The last boundaries, as many as may still await learning and one more.
+        self._boundaries: deque[_Boundary] = deque(maxlen=self._schedule.window + 2)
+        self._noted: _Boundary | None = None
         self._next_checkpoint = config.checkpoint_interval
         self._awake = asyncio.Event()
         self._stopping = ""
@@ -120,7 +145,36 @@ class Simulator:
             for task in tasks:
                 task.cancel()
 
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of this run.
+
+        Raises
+        ------
+        ValueError
+            It does not fit this run; then this simulator must not be used.
+        """
+        state = checkpoint.simulator
+        if checkpoint.run != self.config.run_id:
+            raise ValueError(f"it is of run {checkpoint.run}, not {self.config.run_id}")
+        try:
+            self._rollout = int(state["rollout"])
+            acting = _acting_states(state, self.network.num_parameters)
+            self.statistics = Statistics.from_dict(checkpoint.statistics)
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"it is not whole: {type(error).__name__}: {error}") from None
+        self.player.restore(state)
+        for agent, newest in enumerate(checkpoint.agents):
+            if agent in acting and acting[agent].version < newest.version:
+                self.repository.add(agent, acting[agent])
+            self.repository.add(agent, newest)
+            # What had been played beyond it is played again.
+            self.desk.rollouts[agent] = newest.version
+        interval = self.config.checkpoint_interval
+        self._next_checkpoint = (self.statistics.total_episodes // interval + 1) * interval
+
     async def _play_all(self) -> None:
+        await self._until(self._manned)
+        self._freeze_the_rest()
         while not self.done and not self._stopping:
             await self.step()
         await self._finish()
@@ -132,13 +186,13 @@ class Simulator:
         self._ledger.times.wait += time.perf_counter() - started
         if self._stopping:
             return
-        self._note_checkpoint()
         newest = self.repository.newest
         rollouts = self.desk.rollouts
         played = {agent: self._schedule.played(rollouts[agent], newest[agent]) for agent in newest}
+        self._note_boundary(played)
         self.repository.act_with(played)
-        await self._play(played)
-        self._send()
+        if await self._play(played):
+            self._send()
         self._report()
 
     @property
@@ -176,7 +230,7 @@ class Simulator:
             The run cannot go on.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not condition():
+        while self._failure or not condition():
             if self._failure:
                 raise RunFailed(self._failure)
             if self._stopping and deadline is None:
@@ -195,22 +249,41 @@ class Simulator:
         learning, rollouts = self.desk.learning(), self.desk.rollouts
         return self._schedule.awaited(learning, rollouts, self.repository.newest)
 
+    def _manned(self) -> bool:
+        """Whether as many agents have a learner as the first game wants."""
+        size = self.config.population_size
+        return size - len(self.desk.roster.free) >= self._start_with
+
+    def _freeze_the_rest(self) -> None:
+        """Let agents without a learner play with what they have until theirs comes."""
+        assert self.config.seed is not None
+        if self._start_with < self.config.population_size and not self._stopping:
+            for agent in self.desk.roster.free:
+                self.repository.add(agent, initial_state(self.network, self.config.seed, agent))
+                self.desk.unattended.add(agent)
+
     # ---- playing -------------------------------------------------------------------------
 
-    async def _play(self, played: Mapping[int, int]) -> None:
-        """Play one rollout, looking at the sockets now and then."""
+    async def _play(self, played: Mapping[int, int]) -> bool:
+        """Play one rollout, looking at the sockets now and then; False where it was cut off.
+
+        The last rollout of a run may be short. One that a signal cuts off is not used at all, so
+        that a run that is stopped and resumed learns what it would have learned without.
+        """
         config = self.config
         here = Statistics(config.population_size)
         started = slept = time.perf_counter()
-        if self._rollout == 0:
-            self._began = started
+        if self._began != self._began:  # NaN: no game began before
+            self._began = started - self.earlier
         for _ in range(config.steps_per_rollout):
             episodes = self.player.step()
             for counted in (self.statistics, here):
                 counted.count_step(config.num_games, config.num_agents_per_game)
                 counted.count_episodes(episodes)
-            if self.done or self._stopping or self._failure:
+            if self.done:
                 break
+            if self._stopping or self._failure:
+                return False
             if time.perf_counter() - slept > YIELD_SECONDS:
                 await asyncio.sleep(0)
                 slept = time.perf_counter()
@@ -218,6 +291,7 @@ class Simulator:
                     self._report()
         self._ledger.times.play += time.perf_counter() - started
         self._ledger.open(self._row(here, played), self.desk.learning())
+        return True
 
     def _row(self, here: Statistics, played: Mapping[int, int]) -> dict[str, Any]:
         """Describe the rollout that was just played; what no game ended in is None."""
@@ -253,28 +327,25 @@ class Simulator:
 
     async def _finish(self) -> None:
         """Wait for what the learners still make of the last rollouts, and save it."""
-
-        def learned() -> bool:
-            newest, rollouts = self.repository.newest, self.desk.rollouts
-            return all(newest.get(agent, -1) >= rollouts[agent] for agent in self.desk.learning())
-
-        await self._until(learned)
-        if self._stopping:
-            await self._until(learned, LAST_WORDS_SECONDS)
-        states = self._newest()
-        if len(states) == self.config.population_size:
-            content = self._checkpoint(states, self.statistics.to_dict(), self.state())
-            self._events.checkpoint(content, True)
+        await self._until(self._all_learned)
+        if not self._stopping:
+            self._boundaries.append(self._boundary(self._next_to_act()))
+        elif self._boundaries:
+            await self._until(lambda: self._learned(self._boundaries[-1]), LAST_WORDS_SECONDS)
+        whole = next((b for b in reversed(self._boundaries) if self._learned(b)), None)
+        if whole is not None:
+            self.statistics = Statistics.from_dict(whole.statistics)
+            self._save(whole, final=True)
 
     # ---- what has been learned -----------------------------------------------------------
 
     def _note_learned(self, agent: int, state: AgentState, metrics: Mapping[str, float]) -> None:
         if state.version > 0:
             self._ledger.learned(agent, metrics)
-        self._write_noted()
         gone = set(self.desk.rollouts) - set(self.desk.learning())
         for row in self._ledger.complete(gone):
             self._events.metrics(row)
+        self._write_noted()
 
     def state(self) -> dict[str, Any]:
         """Return the simulator's own state between two rollouts, for a checkpoint."""
@@ -284,38 +355,63 @@ class Simulator:
             **self.player.state(),
         }
 
-    def _note_checkpoint(self) -> None:
-        """Between two rollouts: note the simulator's state, if it is time for a checkpoint.
+    def _next_to_act(self) -> dict[int, int]:
+        """Versions that the next rollout would be played with."""
+        newest, rollouts = self.repository.newest, self.desk.rollouts
+        return {agent: self._schedule.played(rollouts[agent], newest[agent]) for agent in newest}
+
+    def _boundary(self, acting: dict[int, int]) -> _Boundary:
+        versions = dict(self.desk.rollouts)
+        return _Boundary(versions, acting, self.statistics.to_dict(), self.state())
+
+    def _note_boundary(self, acting: dict[int, int]) -> None:
+        """Between two rollouts: note where the run is, for a checkpoint if it is time.
 
         What the learners make of all that was played until now may still be on its way. The
         checkpoint waits for it, and the run does not.
         """
+        boundary = self._boundary(acting)
+        self._boundaries.append(boundary)
         if self.statistics.total_episodes >= self._next_checkpoint and self._noted is None:
             interval = self.config.checkpoint_interval
             self._next_checkpoint = (self.statistics.total_episodes // interval + 1) * interval
-            self._noted = dict(self.desk.rollouts), self.statistics.to_dict(), self.state()
+            self._noted = boundary
             self._write_noted()
+
+    def _all_learned(self) -> bool:
+        newest, rollouts = self.repository.newest, self.desk.rollouts
+        return all(newest.get(agent, -1) >= rollouts[agent] for agent in self.desk.learning())
+
+    def _learned(self, boundary: _Boundary) -> bool:
+        """Whether every agent has learned from all that came before, but those who are gone."""
+        newest, learning = self.repository.newest, self.desk.learning()
+        free = set(self.desk.roster.free) if self._stopping or boundary is self._noted else set()
+        return len(newest) == len(boundary.versions) and all(
+            newest[agent] >= version or agent in free or agent not in learning
+            for agent, version in boundary.versions.items()
+        )
 
     def _write_noted(self) -> None:
         """Write the noted checkpoint once every agent has learned from all that came before it."""
-        if self._noted is None:
-            return
-        versions, statistics, simulator = self._noted
-        newest, free = self.repository.newest, self.desk.roster.free
-        if any(newest[a] < v and a not in free for a, v in versions.items()):
-            return
-        exact = self.config.sync != "async"
-        states = [
-            self.repository.state(agent, min(version, newest[agent]) if exact else None)
-            for agent, version in versions.items()
-        ]
-        self._noted = None
-        known = [state for state in states if state is not None]
-        self._events.checkpoint(self._checkpoint(known, statistics, simulator), False)
+        if self._noted is not None and self._learned(self._noted):
+            noted, self._noted = self._noted, None
+            self._save(noted, final=False)
 
-    def _newest(self) -> list[AgentState]:
-        states = [self.repository.state(agent) for agent in self.desk.rollouts]
-        return [state for state in states if state is not None]
+    def _save(self, boundary: _Boundary, *, final: bool) -> None:
+        """Write a checkpoint of a boundary that has been learned from."""
+        exact = self.config.sync != "async"  # otherwise newer versions are as good
+        states, acting = [], {}
+        for agent, version in boundary.versions.items():
+            newest = self.repository.newest[agent]
+            state = self.repository.state(agent, min(version, newest) if exact else None)
+            assert state is not None, "a version is kept until the one after it acts"
+            states.append(state)
+            player = self.repository.state(agent, boundary.acting.get(agent))
+            if player is not None and player.version < state.version:
+                acting[agent] = player
+        simulator = boundary.state | _acting_entries(acting)
+        content = self._checkpoint(states, boundary.statistics, simulator)
+        self._events.checkpoint(content, final)
 
     def _checkpoint(
         self, states: list[AgentState], statistics: dict[str, Any], simulator: dict[str, Any]
@@ -331,5 +427,28 @@ class Simulator:
         )
 
 
-# Agents' versions to wait for, statistics, the simulator's state: a checkpoint in the making.
-_Noted = tuple[dict[int, int], dict[str, Any], dict[str, Any]]
+def _acting_entries(acting: dict[int, AgentState]) -> dict[str, Any]:
+    """Describe, for a checkpoint, the policies that play on though newer ones are there."""
+    agents = sorted(acting)
+    if not agents:
+        return {}
+    return {
+        "acting": {agent: acting[agent].version for agent in agents},
+        "acting_parameters": np.stack([acting[agent].parameters for agent in agents]),
+        "acting_statistics": np.stack([acting[agent].statistics for agent in agents]),
+    }
+
+
+def _acting_states(state: Mapping[str, Any], num_parameters: int) -> dict[int, AgentState]:
+    """Read what :func:`_acting_entries` gave; such a state plays, and is never learned from."""
+    versions = state.get("acting", {})
+    if not versions:
+        return {}
+    parameters, statistics = state["acting_parameters"], state["acting_statistics"]
+    if parameters.shape != (len(versions), num_parameters) or statistics.shape[1:] != (3,):
+        raise ValueError("the acting policies do not fit the network")
+    nothing = np.zeros(0, np.float32)
+    return {
+        int(agent): AgentState(int(version), 0, parameters[i], nothing, nothing, statistics[i])
+        for i, (agent, version) in enumerate(sorted(versions.items()))
+    }

@@ -17,6 +17,8 @@ from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
 
 FORMAT = 1
+# What reading a file that is a checkpoint in part may raise.
+_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
 
 
 class CheckpointError(ValueError):
@@ -113,7 +115,7 @@ def load(path: Path) -> Checkpoint:
         return _read(content)
     except (CheckpointError, ConfigError) as error:
         raise CheckpointError(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise CheckpointError(
             f"{path} is not a whole checkpoint: {type(error).__name__}: {error}"
         ) from None
@@ -146,9 +148,20 @@ def _read(content: Mapping[str, Any]) -> Checkpoint:
         Scenario(name=content["scenario_name"], **content["scenario"]),
         network,
         agents,
-        content["statistics"],
+        _whole_statistics(content["statistics"], config.population_size),
         {name: _restored(value) for name, value in content["simulator"].items()},
     )
+
+
+def _whole_statistics(statistics: dict[str, Any], population_size: int) -> dict[str, Any]:
+    """Check that a checkpoint's statistics count what they should."""
+    for name in ("total_episodes", "total_nights", "total_steps", "total_transitions"):
+        if not isinstance(statistics[name], int) or statistics[name] < 0:
+            raise CheckpointError(f"statistics: {name} is {statistics[name]!r}")
+    for name in ("match_counts", "episode_rewards"):
+        if set(statistics[name]) != set(range(population_size)):
+            raise CheckpointError(f"statistics: {name} is not of {population_size} agents")
+    return statistics
 
 
 def check_state(network: Network, state: AgentState) -> None:

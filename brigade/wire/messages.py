@@ -135,9 +135,14 @@ class Experience(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
 
 class Heartbeat(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
-    """Either side is alive (control)."""
+    """Either side is alive (control).
+
+    The simulator adds how many rollouts this learner was sent and has not answered with a new
+    version, so that a learner that has none of them notices that the line is broken.
+    """
 
     run: Name
+    outstanding: Count = 0
 
 
 class Goodbye(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):

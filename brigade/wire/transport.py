@@ -157,13 +157,13 @@ class LearnerSockets:
         self._experience: zmq.Socket[bytes] | None = None
         self._poller.register(self._control, zmq.POLLIN)
 
-    def _connect(self, kind: int, address: str) -> zmq.Socket[bytes]:
+    def _connect(self, kind: int, address: str, *, reconnect: bool = True) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)
         socket.setsockopt(zmq.LINGER, LINGER_MS)
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
         socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
         socket.setsockopt(zmq.MAXMSGSIZE, LEARNER_FRAME_BYTES)
-        socket.setsockopt(zmq.RECONNECT_IVL, 100)
+        socket.setsockopt(zmq.RECONNECT_IVL, 100 if reconnect else -1)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
         socket.connect(address)
         return socket
@@ -181,7 +181,11 @@ class LearnerSockets:
         """Connect the data sockets where a welcome says (replacing those of an earlier one)."""
         self.detach()
         self._weights = self._connect(zmq.PUB, self.endpoint.at(weights_suffix))
-        self._experience = self._connect(zmq.PULL, self.endpoint.at(experience_suffix))
+        # What was on its way when a connection broke is lost, so it is not taken up again: the
+        # learner notices, and gets a new slot and everything it lacks.
+        self._experience = self._connect(
+            zmq.PULL, self.endpoint.at(experience_suffix), reconnect=False
+        )
         self._poller.register(self._experience, zmq.POLLIN)
 
     def send_control(self, frames: Sequence[Frame]) -> None:

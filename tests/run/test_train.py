@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -135,8 +136,9 @@ def test_a_signal_ends_the_run_in_order(tmp_path: Path, which: signal.Signals) -
 
 
 @pytest.mark.parametrize("victim", ["sim", "learn"])
-def test_a_child_that_dies_ends_the_training(tmp_path: Path, victim: str) -> None:
-    with brigade(tmp_path, "train", *ENDLESS, "--log-interval", "20") as process:
+def test_a_child_that_dies_too_often_ends_the_training(tmp_path: Path, victim: str) -> None:
+    flags = [*ENDLESS, "--log-interval", "20", "--max-restarts", "0"]
+    with brigade(tmp_path, "train", *flags) as process:
         process.prints("episodes/s")
         children = descendants(process.popen.pid)
 
@@ -146,13 +148,19 @@ def test_a_child_that_dies_ends_the_training(tmp_path: Path, victim: str) -> Non
         assert not [pid for pid in children if alive(pid)]
 
 
-def test_children_end_when_the_launcher_is_killed(tmp_path: Path) -> None:
+def test_children_end_when_the_launcher_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = Path(tempfile.mkdtemp(prefix="b-"))  # short, for the addresses in it
+    monkeypatch.setenv("TMPDIR", str(scratch))
     with brigade(tmp_path, "train", *ENDLESS, "--log-interval", "20") as process:
         process.prints("episodes/s")
         children = descendants(process.popen.pid)
         process.popen.kill()
         process.end()
         wait_for(lambda: not [pid for pid in children if alive(pid)])
+    assert not list(scratch.iterdir()), "only its children can remove its temporary folder"
+    scratch.rmdir()
 
 
 def test_a_run_that_exists_is_not_overwritten(tmp_path: Path) -> None:

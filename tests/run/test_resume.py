@@ -1,0 +1,99 @@
+"""Runs that are stopped or killed, and go on as if they had not been: real processes and files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from brigade.cli import main
+
+from .processes import SMALL, alive, brigade, descendants, run, wait_for
+from .test_train import RUNS, children_by_command, final_bytes
+
+# Long enough to be stopped in the middle; short enough to be run a few times.
+LONGER = [*SMALL[:-4], "--num-episodes", "600", "--seed", "7", "--checkpoint-interval", "100"]
+
+
+def rows(folder: Path, name: str) -> list[dict[str, object]]:
+    lines = (folder / RUNS / name / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def result(folder: Path, name: str) -> list[dict[str, object]]:
+    """Metrics without what differs from one run to the next: times."""
+    timed = ("seconds", "time_share", "learning", "agents")
+    return [{k: v for k, v in row.items() if k not in timed} for row in rows(folder, name)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Uninterrupted runs, by how they were synchronised."""
+    folders = {}
+    for sync in ("lockstep", "overlap"):
+        folders[sync] = tmp_path_factory.mktemp(sync)
+        run(folders[sync], "train", *LONGER, "--sync", sync, "--run-name", "whole")
+    return folders
+
+
+@pytest.mark.parametrize(
+    ("sync", "how"),
+    [("lockstep", signal.SIGKILL), ("overlap", signal.SIGTERM)],
+)
+def test_a_resumed_run_ends_as_if_it_had_never_been_stopped(
+    tmp_path: Path, whole: dict[str, Path], sync: str, how: signal.Signals
+) -> None:
+    with brigade(tmp_path, "train", *LONGER, "--sync", sync, "--run-name", "cut") as process:
+        wait_for(lambda: list((tmp_path / RUNS).glob("cut/checkpoint_[2-9]*.pt")) != [])
+        children = descendants(process.popen.pid)
+        os.kill(process.popen.pid, how)
+        process.end()
+        wait_for(lambda: not [pid for pid in children if alive(pid)])
+    if how is signal.SIGKILL:
+        # As after a power cut: a checkpoint half written, and a line of metrics.
+        (tmp_path / RUNS / "cut" / ".checkpoint_900.pt.part").write_bytes(b"half")
+        (tmp_path / RUNS / "cut" / "checkpoint_100000.pt").write_bytes(b"spoilt")
+        with (tmp_path / RUNS / "cut" / "metrics.jsonl").open("a") as file:
+            file.write('{"update": ')
+    run(tmp_path, "train", "--resume", "cut")
+    assert final_bytes(tmp_path, "cut") == final_bytes(whole[sync], "whole")
+    assert result(tmp_path, "cut") == result(whole[sync], "whole")
+    assert not list((tmp_path / RUNS / "cut").glob(".*"))
+
+
+def test_lost_processes_are_started_again_and_change_nothing(
+    tmp_path: Path, whole: dict[str, Path]
+) -> None:
+    flags = [*LONGER, "--sync", "lockstep", "--run-name", "torn", "--lease", "2", "--keep", "2"]
+    with brigade(tmp_path, "train", *flags) as process:
+        for victim, checkpoint in (("learn", 100), ("sim", 300)):
+            wait_for(
+                lambda least=checkpoint: any(
+                    int(path.stem.rpartition("_")[2]) >= least
+                    for path in (tmp_path / RUNS).glob("torn/checkpoint_*.pt")
+                )
+            )
+            os.kill(children_by_command(process)[victim], signal.SIGKILL)
+            process.prints(f"brigade {victim} was killed by SIGKILL; started again (1 of 3)")
+        assert process.end() == 0, process.output
+    assert final_bytes(tmp_path, "torn") == final_bytes(whole["lockstep"], "whole")
+    assert result(tmp_path, "torn") == result(whole["lockstep"], "whole")
+    assert len(list((tmp_path / RUNS / "torn").glob("checkpoint_*.pt"))) <= 2
+
+
+def test_what_cannot_be_resumed_is_one_line(
+    tmp_path: Path, whole: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    complete = str(whole["lockstep"] / RUNS / "whole")
+    for flags, says in (
+        (["--resume", "nothing"], "there is no run"),
+        (["--resume", complete, "--gamma", "0.5"], "--gamma 0.5: the run goes on with its own"),
+        (["--resume", complete, "--bind", f"ipc://{tmp_path}/c"], "is complete"),
+    ):
+        assert main(["sim", *flags]) == 2
+        said = capsys.readouterr().err
+        assert says in said
+        assert len(said.splitlines()) == 1
