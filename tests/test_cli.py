@@ -95,6 +95,10 @@ RUN_MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "a port": (("--bind", "tcp://127.0.0.1:99999"), ("99999", "port")),
     "no threads": (("--threads", "0"), ("--threads", "0")),
     "negative threads": (("--threads", "-1"), ("--threads", "-1")),
+    "a run that is not there": (("--resume", "gone"), ("--resume", "gone")),
+    "no checkpoints": (("--keep", "0"), ("--keep", "0")),
+    "a short lease": (("--lease", "1"), ("--lease", "1")),
+    "nobody to start with": (("--start-with", "0"), ("--start-with", "0")),
     "a missing config": (("--config", "missing.toml"), ("--config", "missing.toml")),
 }
 
@@ -113,6 +117,7 @@ def test_a_wrong_setting_of_a_run_is_one_line(capsys, command, mistake):
     ("words", "says"),
     [
         (("--num-learners", "0"), ("--num-learners", "0")),
+        (("--max-restarts", "-1"), ("--max-restarts", "-1")),
         (("--num-learners", "9"), ("--num-learners 9", "--population-size 8")),
         (("--device", "tpu"), ("--device", "tpu", "cuda:N")),
         (("--device", "cuda:x"), ("--device", "cuda:x")),
@@ -137,6 +142,24 @@ def test_a_run_that_exists_is_not_written_over(capsys, command, tmp_path):
         words += ["--bind", f"ipc://{tmp_path}/s"[:80]]
     assert "choose another --run-name" in refused(capsys, command, *words)
     assert (folder / "final_checkpoint.pt").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words", "says"),
+    [
+        ("{}", ("--gamma", "0.5"), ("--gamma 0.5", "0.99")),
+        ("{", (), ("config.json",)),
+        ('{"gamma": 2.0}', (), ("config.json", "--gamma 2.0")),
+        ('{"scenario": "hrd"}', (), ("hrd", "hard")),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "sim"])
+def test_a_run_that_cannot_go_on_so_is_one_line(capsys, command, settings, words, says):
+    Path("mine").mkdir()
+    Path("mine/config.json").write_text(settings)
+    line = refused(capsys, command, "--resume", "mine", *words)
+    for part in says:
+        assert part in line
 
 
 def test_a_port_in_use_is_one_line(capsys):
@@ -193,6 +216,7 @@ def test_a_config_that_is_not_text_is_one_line(capsys):
         (("--name", "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}"), ("--name",)),
         (("--threads", "0"), ("--threads", "0")),
         (("--threads", "-1"), ("--threads", "-1")),
+        (("--max-updates", "0"), ("--max-updates", "0")),
         (("hello",), ("hello",)),
     ],
 )
@@ -263,7 +287,7 @@ def test_a_checkpoint_of_another_game_is_one_line(capsys, words, says):
     ("words", "says"),
     [
         (("trian",), ("'trian' is not a command", "train")),
-        (("fly",), ("'fly' is not a command", "train, sim, learn, evaluate")),
+        (("fly",), ("'fly' is not a command", "train, sim, learn")),
         (("",), ("''",)),
         (("--verbose",), ("--verbose",)),
     ],

@@ -456,6 +456,100 @@ def test_a_lease_that_runs_out_during_an_update_is_asked_for_again(
     assert isinstance(sockets.said[-1], messages.Hello)
 
 
+def test_it_follows_the_simulators_last_welcome(learner, sockets):
+    # One that was slow to answer may have been asked twice, and holds to its last answer.
+    join(learner, sockets)
+    sockets.control.append(moved(welcome(), slot=5, experience="-experience-5"))
+    learner.step(0)
+    assert sockets.attached == ("-weights", "-experience-5")
+    sockets.experience += [experience(3, 0), experience(5, 0)]
+    assert learner.step(0)
+
+
+def moved(frames: list[Frame], **changes: Any) -> list[Frame]:
+    header, arrays = messages.decode(frames)
+    return as_bytes(messages.encode(msgspec.structs.replace(header, **changes), arrays))
+
+
+def test_a_simulator_that_falls_silent_is_asked_again_for_the_same_run(learner, sockets, clock):
+    join(learner, sockets)
+    clock.now += learner_module.PATIENCE_SECONDS / 2
+    sockets.control.append(message(messages.Heartbeat(run=RUN)))
+    learner.step(0)
+    clock.now += learner_module.PATIENCE_SECONDS - 1
+    learner.step(0)
+    assert sockets.attached is not None, "it was heard not long ago"
+    clock.now += 2
+    learner.step(0)
+    assert sockets.attached is None
+    sockets.take("said")
+    clock.now += 10
+    learner.step(0)
+    [hello] = sockets.take("said")
+    assert (hello.agents, hello.run) == ("3,5", RUN)
+    sockets.control.append(moved(welcome(), run="another-run"))
+    with pytest.raises(LearnerRefused, match="another-run"):
+        learner.step(0)
+
+
+def test_a_line_that_lost_something_is_mended(learner, sockets, clock):
+    join(learner, sockets)
+    for agent in (3, 5):
+        sockets.control.append(message(messages.Acknowledge(run=RUN, agent=agent, version=0)))
+    learner.step(0)
+    for outstanding in (0, 2):  # it is only mended where the simulator says that it sent something
+        for _ in range(15):
+            clock.now += 1
+            beat = messages.Heartbeat(run=RUN, outstanding=outstanding)
+            sockets.control.append(message(beat))
+            learner.step(0)
+        assert (sockets.attached is None) == (outstanding > 0)
+    assert any(isinstance(said, messages.Hello) for said in sockets.said)
+
+
+def test_it_stands_by_where_it_is_told_to(clock, sockets):
+    learner = Learner(sockets, "tester", "3,5", CPU, stand_by=True)  # type: ignore[arg-type]
+    taken = messages.Refusal(reason="already taken by another", final=False)
+    for _ in range(3):
+        sockets.control.append(message(taken))
+        clock.now += 10
+        learner.step(0)
+    assert len([said for said in sockets.said if isinstance(said, messages.Hello)]) == 3
+    join(learner, sockets)
+    assert learner.agents == [3, 5]
+    sockets.control.append(message(messages.Refusal(reason="no such agents")))
+    with pytest.raises(LearnerRefused, match="no such agents"):
+        learner.run()
+
+
+def test_what_is_taken_is_refused_where_it_is_not_told_to_stand_by(learner, sockets):
+    taken = messages.Refusal(reason="already taken by another", final=False)
+    sockets.control.append(message(taken))
+    with pytest.raises(LearnerRefused, match="already taken by another"):
+        learner.step(0)
+
+
+def test_it_leaves_after_its_updates_when_they_have_arrived(sockets, clock, monkeypatch):
+    learner = Learner(sockets, "tester", "3,5", CPU, max_updates=1)  # type: ignore[arg-type]
+    sockets.control.append(welcome())
+    sockets.experience += [experience(3, 0), experience(5, 0)]
+    sockets.experience += [experience(3, 1), experience(5, 1)]
+    receive = sockets.receive
+
+    def acknowledge(timeout: float) -> Any:
+        for header, _ in sockets.published[2:]:
+            arrived = messages.Acknowledge(run=RUN, agent=header.agent, version=header.version)
+            sockets.control.append(message(arrived))
+        return receive(timeout)
+
+    monkeypatch.setattr(sockets, "receive", acknowledge)
+    started = clock.now
+    assert "1 update" in learner.run()
+    assert learner.versions == [1, 1]
+    assert isinstance(sockets.said[-1], messages.Goodbye)
+    assert clock.now - started < 1, "it did not wait longer than it had to"
+
+
 @pytest.mark.parametrize("failed", [False, True])
 def test_it_leaves_when_the_run_is_over(learner, sockets, failed):
     join(learner, sockets)

@@ -186,3 +186,23 @@ def test_joining_twice_does_not_double_anything():
     join(where, b"a", "2")
     assert [where.lease_of(agent) is None for agent in range(4)] == [True, True, False, True]
     assert join(where, b"b", "auto").agents == (0, 1, 3)
+
+
+def test_our_own_silence_is_not_held_against_anybody():
+    where = roster(patience=10)
+    join(where, b"a", "0", now=0)
+    where.forgive(100)  # we were suspended for so long
+    assert where.expire(now=105) == []
+    assert [lease.peer for lease in where.expire(now=110.5)] == [b"a"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "final"),
+    [("0", False), ("any:8", False), ("auto", False), ("8", True), ("any:9", True), ("x", True)],
+)
+def test_a_refusal_is_final_where_asking_again_will_not_help(wanted, final):
+    where = roster()
+    join(where, b"a", "auto")
+    with pytest.raises(Refused) as refused:
+        join(where, b"b", wanted)
+    assert refused.value.final == final

@@ -87,3 +87,9 @@ def test_each_agent_is_awaited_by_its_own_count_of_rollouts():
     # An agent that was frozen for a while has played fewer rollouts for learning than others.
     schedule = Schedule("overlap", 4)
     assert schedule.awaited([0, 1], {0: 9, 1: 4}, {0: 7, 1: 3}) == [0]
+
+
+def test_a_frozen_agent_plays_what_it_has():
+    # Its learner is gone and it goes on with its last version, while others' rollouts count on.
+    for sync in ("lockstep", "overlap", "async"):
+        assert Schedule(sync, 4).played(9, newest=5) == 5

@@ -1,6 +1,7 @@
 """A run's folder: its files, and that no run writes over another's."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,96 @@ def test_checkpoints_are_named_after_the_episodes_played(tmp_path):
     assert load(path).statistics == load(final).statistics == whole.statistics
     assert torch.load(final, weights_only=True)["total_episodes"] == episodes
     folder.close()
+
+
+# ---- going on with a run -----------------------------------------------------------------
+
+
+def saved_at(folder: RunFolder, episodes: int, *, final: bool = False) -> Path:
+    whole, _ = example()
+    statistics = whole.statistics | {"total_episodes": episodes}
+    return folder.save(replace(whole, statistics=statistics), final=final)
+
+
+def test_a_run_that_goes_on_keeps_what_is_there(tmp_path):
+    folder = RunFolder(config(tmp_path))
+    folder.write_metrics({"update": 0, "seconds": 1.0}, step=1)
+    folder.close()
+    settings = (folder.path / "config.json").read_bytes()
+    again = RunFolder(config(tmp_path), resume=True)
+    again.write_metrics({"update": 1, "seconds": 2.0}, step=2)
+    again.close()
+    assert (folder.path / "config.json").read_bytes() == settings
+    lines = (folder.path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["update"] for line in lines] == [0, 1]
+
+
+def test_a_run_that_is_not_there_does_not_go_on(tmp_path):
+    with pytest.raises(ConfigError):
+        RunFolder(config(tmp_path), resume=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_process_at_a_time_has_a_run(tmp_path):
+    first = RunFolder(config(tmp_path))
+    with pytest.raises(ConfigError, match="another process has it"):
+        RunFolder(config(tmp_path), resume=True)
+    first.write_metrics({"update": 0}, step=0)
+    first.close()
+    RunFolder(config(tmp_path), resume=True).close()
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    folder = RunFolder(config(tmp_path))
+    folder.close()
+    (folder.path / ".checkpoint_7.pt.part").write_bytes(b"half")
+    RunFolder(config(tmp_path), resume=True).close()
+    assert not list(folder.path.glob(".*"))
+
+
+def test_the_newest_whole_checkpoint_is_found(tmp_path, caplog):
+    folder = RunFolder(config(tmp_path))
+    assert folder.newest() is None
+    for episodes in (90, 100, 1000):
+        path = saved_at(folder, episodes)
+    assert folder.newest().statistics["total_episodes"] == 1000
+    path.write_bytes(path.read_bytes()[:-100])
+    assert folder.newest().statistics["total_episodes"] == 100
+    assert str(path) in caplog.text
+    saved_at(folder, 150, final=True)
+    assert folder.newest().statistics["total_episodes"] == 150
+    saved_at(folder, 200)  # a run that went on beyond its end
+    assert folder.newest().statistics["total_episodes"] == 200
+    folder.close()
+
+
+@pytest.mark.parametrize(
+    ("updates", "left", "seconds"), [(0, [], 0.0), (2, [0, 1], 1.5), (9, [0, 1, 2], 2.5)]
+)
+@pytest.mark.parametrize("cut", ["", '{"update": 3, "sec'])
+def test_metrics_of_what_is_played_again_are_dropped(tmp_path, updates, left, seconds, cut):
+    folder = RunFolder(config(tmp_path))
+    for update in range(3):
+        folder.write_metrics({"update": update, "seconds": update + 0.5}, step=update)
+    folder.close()
+    with (folder.path / "metrics.jsonl").open("a") as file:
+        file.write(cut)
+    again = RunFolder(config(tmp_path), resume=True)
+    assert again.rewind(updates) == seconds
+    again.write_metrics({"update": 77}, step=77)
+    again.close()
+    lines = (folder.path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["update"] for line in lines] == [*left, 77]
+
+
+def test_only_so_many_checkpoints_are_kept_and_the_newest(tmp_path):
+    folder = RunFolder(config(tmp_path), keep=2)
+    for episodes in (9, 10, 100, 20):
+        saved_at(folder, episodes)
+    saved_at(folder, 100, final=True)
+    folder.close()
+    assert {path.name for path in folder.path.glob("*.pt")} == {
+        "checkpoint_20.pt",
+        "checkpoint_100.pt",
+        "final_checkpoint.pt",
+    }
