@@ -26,13 +26,11 @@ class Actor:
         self._views = network.views(parameters)
         self._num_agents = len(parameters)
         self._buffers: dict[int, Activations] = {}
-        self._agents: NDArray[np.int64] = np.empty(0, np.int64)
         self._places = torch.empty(0, dtype=torch.int64)
         self._width = 0
 
     def seat(self, agents: NDArray[np.int64]) -> None:
         """Say whose row each is: agent numbers, int64 ``[R]``."""
-        self._agents = agents.copy()
         order = np.argsort(agents, kind="stable")
         counts = np.bincount(agents, minlength=self._num_agents)
         self._width = int(counts.max(initial=0))
