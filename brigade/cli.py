@@ -33,6 +33,8 @@ COMMANDS = {
         "run_evaluate",
         "measure a checkpoint, or a team of scripted agents",
     ),
+    "status": ("brigade.run.status", "StatusConfig", "run_status", "ask a run how it is doing"),
+    "keys": ("brigade.run.keys", "KeysConfig", "run_keys", "make and admit keys for learners"),
     "optimum": (
         "brigade.run.show",
         "OptimumConfig",
@@ -198,7 +200,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"--config {path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"--config {path}: {error}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"--config {path}: a table of settings is wanted")

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from brigade.agent_numbers import parse_wanted
 from brigade.config import ConfigError, PositiveInt
+from brigade.run.keys import passport
 from brigade.run.process import (
     available_cores,
     follow_parent,
@@ -45,6 +46,10 @@ class LearnConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_updates: Annotated[
         PositiveInt | None, Meta(description="leave after so many updates; at the run's end")
     ] = None
+    key: Annotated[str | None, Meta(description="our private key file")] = None
+    server_key: Annotated[
+        str | None, Meta(description="the simulator's public key, or a file with it")
+    ] = None
     log_file: Annotated[
         str | None, Meta(description="append events here: one line of JSON each")
     ] = None
@@ -70,6 +75,7 @@ def run_learn(config: LearnConfig) -> int:
         parse_wanted(config.agents)
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    papers = passport(config.key, config.server_key)
     device = pick_device(config.device)
     use_threads(config.threads or max(1, available_cores() - 1))
 
@@ -81,7 +87,7 @@ def run_learn(config: LearnConfig) -> int:
     from brigade.wire.transport import LearnerSockets
 
     name = config.name or f"{ascii(socket.gethostname())[1:-1]}-{os.getpid()}"
-    sockets = LearnerSockets(endpoint)
+    sockets = LearnerSockets(endpoint, papers)
     learner = Learner(
         sockets,
         name,

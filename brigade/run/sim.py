@@ -10,6 +10,7 @@ from rich.console import Console
 
 from brigade._core import Scenario
 from brigade.config import ConfigError, RunConfig
+from brigade.run.keys import guard
 from brigade.run.operation import OperationConfig, resumed
 from brigade.run.process import follow_parent, log_to_stderr, on_signals, use_threads
 from brigade.run.settle import run_config, settle
@@ -19,6 +20,7 @@ from brigade.sim.simulator import RunFailed, Simulator
 from brigade.sim.view import View
 from brigade.store.checkpoint import Checkpoint
 from brigade.store.folder import RunFolder
+from brigade.wire.auth import Guard
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import SimulatorSockets
 
@@ -32,6 +34,15 @@ class SimConfig(OperationConfig, frozen=True, kw_only=True, forbid_unknown_field
         str, Meta(description="address of the control socket; weights and experience follow it")
     ] = DEFAULT_BIND
     threads: Annotated[int, Meta(ge=1, description="CPU threads of the simulator")] = 1
+    key: Annotated[
+        str | None, Meta(description="private key file: only admitted learners may connect")
+    ] = None
+    admitted: Annotated[
+        str | None, Meta(description="folder of admitted public keys; `admitted` beside the key")
+    ] = None
+    insecure: Annotated[
+        bool, Meta(description="bind beyond this machine without keys: anyone may connect")
+    ] = False
 
 
 def run_sim(config: SimConfig) -> int:
@@ -45,21 +56,26 @@ def run_sim(config: SimConfig) -> int:
     log_to_stderr()
     use_threads(config.threads)
     endpoint = Endpoint.parse(config.bind)
-    if not endpoint.is_loopback:
+    if not endpoint.is_loopback and config.key is None and not config.insecure:
         raise ConfigError(
-            f"--bind {config.bind} can be reached from other machines, which needs keys; "
-            "bind 127.0.0.1 and let learners come through an ssh tunnel"
+            f"--bind {config.bind} can be reached from other machines, which needs --key "
+            "(see `brigade keys --help`), or --insecure where all who can reach it are trusted"
         )
+    door = guard(config.key, config.admitted) if config.key else None
     run = resumed(config) if config.resume else run_config(config)
     settled, scenario = settle(run)
-    return asyncio.run(_run(settled, config, scenario, endpoint))
+    return asyncio.run(_run(settled, config, scenario, endpoint, door))
 
 
 async def _run(
-    config: RunConfig, operation: OperationConfig, scenario: Scenario, endpoint: Endpoint
+    config: RunConfig,
+    operation: OperationConfig,
+    scenario: Scenario,
+    endpoint: Endpoint,
+    door: Guard | None,
 ) -> int:
     row_bytes = 4 * network_for(config, scenario).num_parameters
-    sockets = SimulatorSockets(endpoint, weights_frame_bytes=row_bytes + (1 << 20))
+    sockets = SimulatorSockets(endpoint, weights_frame_bytes=row_bytes + (1 << 20), guard=door)
     try:
         folder = RunFolder(config, keep=operation.keep, resume=operation.resume is not None)
     except ConfigError:

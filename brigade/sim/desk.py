@@ -45,6 +45,8 @@ class Desk:
         Told whenever something may have become possible: a learner came or went, weights arrived.
     failed
         Told why the run cannot go on.
+    report
+        Asked how the run is doing.
 
     Attributes
     ----------
@@ -67,6 +69,7 @@ class Desk:
         learned: Callable[[int, AgentState, Mapping[str, float]], None],
         changed: Callable[[], None],
         failed: Callable[[str], None],
+        report: Callable[[], messages.Report],
     ) -> None:
         self.run = config.run_id
         self.roster = Roster(config.population_size, patience)
@@ -81,6 +84,8 @@ class Desk:
         self._events = events
         self._outbox: dict[int, dict[int, list[Frame]]] = {a: {} for a in self.rollouts}
         self._learned, self._changed, self._failed = learned, changed, failed
+        self._report = report
+        self._last_metrics: dict[int, Mapping[str, float]] = {}
 
     # ---- what the simulator asks for -----------------------------------------------------
 
@@ -103,6 +108,26 @@ class Desk:
         lease = self.roster.lease_of(agent)
         if lease is not None:
             self._sockets.send_experience(lease.slot, frames)
+
+    def learners(self) -> list[messages.LearnerReport]:
+        """Describe the learners."""
+        now, newest = time.monotonic(), self._repository.newest
+        reports = []
+        for lease in self.roster.leases.values():
+            last = self._last_metrics.get(lease.agents[0], {})
+            reports.append(
+                messages.LearnerReport(
+                    name=lease.name,
+                    device=lease.device,
+                    agents=list(lease.agents),
+                    versions=[newest.get(agent, -1) for agent in lease.agents],
+                    outstanding=[len(self._outbox[agent]) for agent in lease.agents],
+                    silent_seconds=now - lease.last_seen,
+                    learn_seconds=last.get("learn_seconds", 0.0),
+                    wait_seconds=last.get("wait_seconds", 0.0),
+                )
+            )
+        return reports
 
     async def dismiss(self, reason: str, *, failed: bool) -> None:
         """Tell the learners that the run is over, and give them a moment to say goodbye."""
@@ -170,6 +195,9 @@ class Desk:
     async def _answer(self, peer: bytes, header: messages.Message) -> None:
         if isinstance(header, messages.Hello):
             await self._welcome(peer, header)
+            return
+        if isinstance(header, messages.Ask):
+            await self._sockets.send_control(peer, messages.encode(self._report()))
             return
         run = getattr(header, "run", None)
         if run != self.run:
@@ -270,6 +298,7 @@ class Desk:
         if self._repository.add(agent, state):
             waiting = self._outbox[agent]
             self._outbox[agent] = {s: f for s, f in waiting.items() if s >= version}
+            self._last_metrics[agent] = weights.metrics
             self._learned(agent, state, weights.metrics)
             self._changed()
 

@@ -12,6 +12,7 @@ they do (:mod:`player`), who has which agents (:mod:`roster`).
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from brigade._core import Scenario
 from brigade.config import RunConfig
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim.desk import Desk
+from brigade.sim.diagnosis import diagnose
 from brigade.sim.events import Events, Progress
 from brigade.sim.ledger import Ledger
 from brigade.sim.player import Player, network_for
@@ -31,6 +33,7 @@ from brigade.sim.repository import Repository
 from brigade.sim.schedule import Schedule
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint
+from brigade.wire import messages
 from brigade.wire.transport import SimulatorSockets
 
 PATIENCE_SECONDS = 15.0
@@ -99,6 +102,7 @@ class Simulator:
             learned=self._note_learned,
             changed=self._wake,
             failed=self.fail,
+            report=self.report,
         )
         self._schedule = Schedule(config.sync, config.max_lag)
         self._ledger = Ledger()
@@ -107,6 +111,7 @@ class Simulator:
         self._start_with = min(start_with or config.population_size, config.population_size)
         self._began = float("nan")  # when the first game did
         self.earlier = 0.0
+        self._asked = time.perf_counter(), 0  # when somebody asked, and the transitions then
         self._reported = 0.0
         # The last boundaries, as many as may still await learning and one more.
         self._boundaries: deque[_Boundary] = deque(maxlen=self._schedule.window + 2)
@@ -273,7 +278,7 @@ class Simulator:
         config = self.config
         here = Statistics(config.population_size)
         started = slept = time.perf_counter()
-        if self._began != self._began:  # NaN: no game began before
+        if math.isnan(self._began):
             self._began = started - self.earlier
         for _ in range(config.steps_per_rollout):
             episodes = self.player.step()
@@ -336,6 +341,33 @@ class Simulator:
         if whole is not None:
             self.statistics = Statistics.from_dict(whole.statistics)
             self._save(whole, final=True)
+
+    def report(self) -> messages.Report:
+        """Describe how the run is doing."""
+        learners, free = self.desk.learners(), self.desk.roster.free
+        newest, acting = self.repository.newest, self.repository.acting
+        seconds = 0.0 if math.isnan(self._began) else time.perf_counter() - self._began
+        return messages.Report(
+            run=self.config.run_id,
+            run_name=(self.config.run_name or self.config.run_id)[:200],
+            share=self.share,
+            episodes=self.statistics.total_episodes,
+            transitions=self.statistics.total_transitions,
+            seconds=seconds,
+            transitions_per_second=self._pace(),
+            lag=max((newest[agent] - acting[agent] for agent in acting), default=0),
+            free=free,
+            bad_messages=self.desk.bad_messages.total(),
+            learners=learners,
+            remarks=diagnose(learners, free, self._awaited(), self.desk.roster.patience),
+        )
+
+    def _pace(self) -> float:
+        """Agent-transitions a second, since the question before."""
+        now, played = time.perf_counter(), self.statistics.total_transitions
+        before, so_far = self._asked
+        self._asked = now, played
+        return max(0.0, (played - so_far) / max(now - before, 1e-9))
 
     # ---- what has been learned -----------------------------------------------------------
 

@@ -160,8 +160,52 @@ class Stop(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=st
     failed: bool = False
 
 
+class Ask(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
+    """Anyone who may connect asks how the run is doing (control)."""
+
+
+class LearnerReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one learner is doing. Lists are in the order of ``agents``."""
+
+    name: Name
+    device: Name
+    agents: list[Count]
+    versions: list[int]  # the newest here; -1 where there is none yet
+    outstanding: list[Count]  # rollouts sent and not learned from
+    silent_seconds: float
+    learn_seconds: float  # of its last update
+    wait_seconds: float  # before that
+
+
+class Report(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
+    """How the run is doing (control). ``remarks`` name what is slow or gone, for people."""
+
+    run: Name
+    run_name: Name
+    share: Annotated[float, Meta(ge=0, le=1)]
+    episodes: Count
+    transitions: Count
+    seconds: float
+    transitions_per_second: float  # of late
+    lag: Count  # of the policies that play, at most
+    free: list[Count]  # agents without a learner
+    bad_messages: Count
+    learners: list[LearnerReport]
+    remarks: list[Reason]
+
+
 Message = (
-    Hello | Welcome | Refusal | Weights | Acknowledge | Experience | Heartbeat | Goodbye | Stop
+    Hello
+    | Welcome
+    | Refusal
+    | Weights
+    | Acknowledge
+    | Experience
+    | Heartbeat
+    | Goodbye
+    | Stop
+    | Ask
+    | Report
 )
 
 

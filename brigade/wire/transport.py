@@ -1,4 +1,4 @@
-"""The sockets of both sides. This is the only module that knows ZeroMQ.
+"""The sockets of both sides. This and :mod:`auth` beside it are the only modules that know ZeroMQ.
 
 The simulator binds and learners connect, so only the simulator's ports must be reachable. Every
 socket has an explicit LINGER (nobody hangs at exit), explicit high-water marks and a bound on what
@@ -15,6 +15,8 @@ from pathlib import Path
 import zmq
 import zmq.asyncio
 
+from brigade.wire import auth
+from brigade.wire.auth import Doorkeeper, Guard, Passport
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.messages import MAX_HEADER_BYTES, Frame
 
@@ -39,6 +41,8 @@ class SimulatorSockets:
         Where to bind.
     weights_frame_bytes
         The largest frame accepted on the weights socket.
+    guard
+        Who may connect; without it anyone who can reach the address.
 
     Raises
     ------
@@ -46,12 +50,16 @@ class SimulatorSockets:
         An address is in use or cannot be bound; nothing stays open.
     """
 
-    def __init__(self, endpoint: Endpoint, weights_frame_bytes: int) -> None:
+    def __init__(
+        self, endpoint: Endpoint, weights_frame_bytes: int, guard: Guard | None = None
+    ) -> None:
         self.endpoint = endpoint
         self._context = zmq.asyncio.Context()
         self._experience: dict[int, tuple[zmq.asyncio.Socket, asyncio.Task[None]]] = {}
         self._queues: dict[int, asyncio.Queue[Sequence[Frame]]] = {}
         self._paths: list[Path] = []
+        self._guard = guard
+        self._doorkeeper = Doorkeeper(self._context, guard) if guard else None
         try:
             self._control = self._bind(zmq.ROUTER, endpoint.control, CONTROL_FRAME_BYTES)
             self._control.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -60,6 +68,8 @@ class SimulatorSockets:
             )
             self._weights.setsockopt(zmq.SUBSCRIBE, b"")
         except TransportError:
+            if self._doorkeeper is not None:
+                self._doorkeeper.close()
             self._context.destroy(linger=0)
             self._remove_files()
             raise
@@ -73,6 +83,10 @@ class SimulatorSockets:
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
         socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
         socket.setsockopt(zmq.MAXMSGSIZE, frame_bytes)
+        if self._guard is not None:
+            auth.close_to_strangers(socket, self._guard.keys)
+        if self._doorkeeper is not None and kind != zmq.PUSH:
+            self._doorkeeper.watch(socket, address)
         try:
             socket.bind(address)
         except zmq.ZMQError as error:
@@ -136,6 +150,8 @@ class SimulatorSockets:
             self.close_slot(slot)
         self._control.close()
         self._weights.close(linger=0)
+        if self._doorkeeper is not None:
+            self._doorkeeper.close()
         self._context.term()
         self._remove_files()
 
@@ -146,10 +162,15 @@ class SimulatorSockets:
 
 
 class LearnerSockets:
-    """A learner's side: control (DEALER), weights (PUB), experience (PULL)."""
+    """A learner's side: control (DEALER), weights (PUB), experience (PULL).
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    ``passport`` is for a simulator that admits only whom it knows.
+    """
+
+    def __init__(self, endpoint: Endpoint, passport: Passport | None = None) -> None:
         self.endpoint = endpoint
+        self._passport = passport
+        self._monitor: zmq.Socket[bytes] | None = None
         self._context = zmq.Context()
         self._poller = zmq.Poller()
         self._control = self._connect(zmq.DEALER, endpoint.control)
@@ -165,6 +186,10 @@ class LearnerSockets:
         socket.setsockopt(zmq.MAXMSGSIZE, LEARNER_FRAME_BYTES)
         socket.setsockopt(zmq.RECONNECT_IVL, 100 if reconnect else -1)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+        if self._passport is not None:
+            auth.show(socket, self._passport)
+        if kind == zmq.DEALER:
+            self._monitor = socket.get_monitor_socket(auth.HANDSHAKE_FAILURES)
         socket.connect(address)
         return socket
 
@@ -201,8 +226,22 @@ class LearnerSockets:
         """Wait up to ``timeout`` seconds; all control and all experience messages that are there.
 
         The frames are views, not copies.
+
+        Raises
+        ------
+        TransportError
+            The simulator does not let us in.
         """
         self._poller.poll(int(timeout * 1000))
+        if _drain(self._monitor):
+            raise TransportError(
+                f"{self.endpoint.control} refused the connection: "
+                + (
+                    "our key is not admitted, or --server-key is not its key"
+                    if self._passport
+                    else "it wants keys; see --key and --server-key"
+                )
+            )
         return _drain(self._control), _drain(self._experience)
 
     def close(self) -> None:

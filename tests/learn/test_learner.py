@@ -550,6 +550,53 @@ def test_it_leaves_after_its_updates_when_they_have_arrived(sockets, clock, monk
     assert clock.now - started < 1, "it did not wait longer than it had to"
 
 
+def test_a_silent_simulator_is_waited_for_and_must_be_of_the_same_run(learner, sockets, clock):
+    join(learner, sockets)
+    clock.now += learner_module.PATIENCE_SECONDS + 1
+    learner.step(0)
+    assert learner.agents == []
+    assert sockets.attached is None
+    clock.now += learner_module.HELLO_SECONDS + 1
+    learner.step(0)
+    assert sockets.said[-1].run == RUN
+    sockets.control.append(as_bytes(welcome(run="another")))
+    with pytest.raises(LearnerRefused, match="this is run another, where run a-run was"):
+        learner.step(0)
+
+
+def test_the_last_of_several_welcomes_counts(learner, sockets):
+    join(learner, sockets)
+    sockets.control += [as_bytes(welcome(slot=n, experience=f"-experience-{n}")) for n in (5, 6)]
+    learner.step(0)
+    assert sockets.attached == ("-weights", "-experience-6")
+
+
+def test_it_joins_anew_when_experience_was_lost_on_its_way(learner, sockets, clock):
+    join(learner, sockets)
+    for agent in (3, 5):
+        sockets.control.append(message(messages.Acknowledge(run=RUN, agent=agent, version=0)))
+    for seconds in range(11):
+        assert learner.agents, f"too soon, after {seconds} s"
+        sockets.control.append(message(messages.Heartbeat(run=RUN, outstanding=2)))
+        learner.step(0)
+        clock.now += 1
+    learner.step(0)
+    assert learner.agents == []
+    assert isinstance(sockets.said[-1], messages.Hello)
+
+
+def test_it_stands_by_while_others_have_the_agents(clock, sockets):
+    learner = Learner(sockets, "spare", "3,5", CPU, stand_by=True)  # type: ignore[arg-type]
+    refusal = messages.Refusal(reason="agent 3 already taken by another", final=False)
+    sockets.control.append(message(refusal))
+    learner.step(0)
+    clock.now += learner_module.HELLO_SECONDS + 1
+    learner.step(0)
+    assert isinstance(sockets.said[-1], messages.Hello)
+    join(learner, sockets)
+    assert learner.agents == [3, 5]
+
+
 @pytest.mark.parametrize("failed", [False, True])
 def test_it_leaves_when_the_run_is_over(learner, sockets, failed):
     join(learner, sockets)

@@ -39,6 +39,11 @@ CONFIG = RunConfig(
     seed=11,
 )
 
+REPORT = messages.Report(
+    run="a-run", run_name="name", share=0.5, episodes=1, transitions=2, seconds=3.0,
+    transitions_per_second=4.0, lag=0, free=[], bad_messages=0, learners=[], remarks=["slow"],
+)  # fmt: skip
+
 
 def config(**changes: Any) -> RunConfig:
     return RunConfig(**{n: getattr(CONFIG, n) for n in CONFIG.__struct_fields__} | changes)
@@ -121,6 +126,7 @@ class Office:
             learned=lambda a, s, m: self.learned.append((a, s.version, dict(m))),
             changed=lambda: None,
             failed=self.failures.append,
+            report=lambda: REPORT,
         )
         self.run = self.desk.run
 
@@ -205,6 +211,24 @@ def test_agents_with_a_past_come_with_their_whole_state():
         assert set(arrays) == {f"1/{name}" for name in state.arrays()}
         for name, array in state.arrays().items():
             assert np.array_equal(arrays[f"1/{name}"], array)
+
+    at_work(story)
+
+
+def test_who_asks_is_told_how_the_run_is_doing():
+    async def story(office):
+        assert await office.hear(b"anyone", messages.Ask()) == [REPORT]
+
+    at_work(story)
+
+
+def test_a_learner_that_waits_for_agents_is_told_when_the_run_is_over():
+    async def story(office):
+        await office.hello(b"one", "0-1")
+        await office.hello(b"two", "0-1")
+        await office.desk.dismiss("done", failed=False)
+        stopped = [who for who, said, _ in office.sockets.sent if isinstance(said, messages.Stop)]
+        assert stopped == [b"one", b"two"]
 
     at_work(story)
 
@@ -430,7 +454,8 @@ def test_a_learner_that_was_there_before_the_simulator_learns(monkeypatch, hello
         sockets = SimulatorSockets(endpoint, 1 << 20)
         repository = Repository(NETWORK, 4)
         desk = Desk(CONFIG, repository, sockets, Events(), 10.0, learned=lambda *_: None,
-                    changed=lambda: None, failed=lambda why: None)  # fmt: skip
+                    changed=lambda: None, failed=lambda why: None,
+                    report=lambda: REPORT)  # fmt: skip
         tasks = [
             asyncio.create_task(desk.serve_control()),
             asyncio.create_task(desk.serve_weights()),

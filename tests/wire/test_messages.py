@@ -77,6 +77,35 @@ BY_TYPE = {
     Heartbeat: st.builds(Heartbeat, run=NAMES),
     Goodbye: st.builds(Goodbye, run=NAMES, reason=REASONS),
     Stop: st.builds(Stop, run=NAMES, reason=REASONS, failed=st.booleans()),
+    messages.Ask: st.builds(messages.Ask),
+    messages.Report: st.builds(
+        messages.Report,
+        run=NAMES,
+        run_name=NAMES,
+        share=st.floats(0, 1),
+        episodes=COUNTS,
+        transitions=COUNTS,
+        seconds=FLOATS,
+        transitions_per_second=FLOATS,
+        lag=COUNTS,
+        free=st.lists(COUNTS, max_size=3),
+        bad_messages=COUNTS,
+        learners=st.lists(
+            st.builds(
+                messages.LearnerReport,
+                name=NAMES,
+                device=NAMES,
+                agents=st.lists(COUNTS, max_size=3),
+                versions=st.lists(COUNTS, max_size=3),
+                outstanding=st.lists(COUNTS, max_size=3),
+                silent_seconds=FLOATS,
+                learn_seconds=FLOATS,
+                wait_seconds=FLOATS,
+            ),
+            max_size=2,
+        ),
+        remarks=st.lists(REASONS, max_size=2),
+    ),
 }
 HEADERS = st.one_of(BY_TYPE.values())
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=MAX_DIMENSIONS, min_side=0, max_side=4)

@@ -1,0 +1,85 @@
+"""``brigade keys``: makes key pairs, and says whose are admitted. No secret is ever printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+
+from brigade.config import ConfigError
+from brigade.store import keys
+from brigade.wire.auth import Guard, Keys, Passport, new_keys
+
+DEFAULT_FOLDER = "~/.brigade/keys"
+
+
+class KeysConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to do with which key."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("action", "what")
+
+    action: Annotated[
+        Literal["new", "admit", "revoke", "list"],
+        Meta(description="make a pair, admit a public key, take one back, or list the admitted"),
+    ]
+    what: Annotated[str, Meta(description="new, revoke: the key's name; admit: its .pub file")] = ""
+    folder: Annotated[str, Meta(description="where keys are kept")] = DEFAULT_FOLDER
+
+
+def run_keys(config: KeysConfig) -> int:
+    """Make, admit, revoke or list keys.
+
+    Raises
+    ------
+    ConfigError
+        There is no such key, or it is one already.
+    """
+    folder = Path(config.folder).expanduser()
+    doors = folder / "admitted"
+    if not config.what and config.action != "list":
+        wanted = "a .pub file" if config.action == "admit" else "a key's name"
+        raise ConfigError(f"keys {config.action}: {wanted} is missing")
+    if config.action == "new":
+        pair = new_keys()
+        private, public = keys.write_pair(folder, config.what, pair.public, pair.secret)
+        print(f"private: {private}\npublic:  {public}\nkey:     {pair.public}")
+    elif config.action == "admit":
+        print(f"{keys.admit(Path(config.what), doors)} is admitted: {doors}")
+    elif config.action == "revoke":
+        keys.revoke(config.what, doors)
+        print(f"{config.what} is admitted no more; one that is connected stays until it leaves")
+    else:
+        for known, name in keys.admitted(doors).items():
+            print(f"{name}  {known}")
+    return 0
+
+
+def guard(key: str, doors: str | None) -> Guard:
+    """Make a simulator's guard from its key file and the folder of admitted keys.
+
+    Raises
+    ------
+    ConfigError
+        The file holds no private key.
+    """
+    path = Path(key).expanduser()
+    folder = Path(doors).expanduser() if doors else path.parent / "admitted"
+    return Guard(Keys(*keys.read_pair(path)), lambda public: keys.admitted(folder).get(public))
+
+
+def passport(key: str | None, server_key: str | None) -> Passport | None:
+    """Make a client's passport from what the command line said; None without keys.
+
+    Raises
+    ------
+    ConfigError
+        One of the two is missing, or holds no key.
+    """
+    if key is None and server_key is None:
+        return None
+    if key is None or server_key is None:
+        raise ConfigError("--key and --server-key go together: who we are, and whom we want")
+    pair = keys.read_pair(Path(key).expanduser())
+    return Passport(Keys(*pair), keys.read_public(server_key))
