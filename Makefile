@@ -38,6 +38,9 @@ test-rust: setup
 test-python: setup
 	$(BIN)/python -m pytest
 
+torture: setup ## Kill processes at random while training (30 times), and send 100,000 bad messages
+	BRIGADE_KILLS=30 BRIGADE_FUZZ=100000 $(BIN)/python -m pytest tests/torture --timeout 1800 -s
+
 lint: setup ## ruff, mypy, stubtest, rustfmt, clippy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

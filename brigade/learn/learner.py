@@ -63,6 +63,7 @@ class _Joined:
 
     run: str
     slot: int
+    ticket: str
     config: RunConfig
     network: Network
     stack: AgentStack
@@ -222,6 +223,7 @@ class Learner:
                 agent=agent,
                 version=state.version,
                 steps=state.steps,
+                ticket=joined.ticket,
                 metrics=metrics[k] if metrics else {},
             )
             frames = messages.encode(header, state.arrays())
@@ -349,7 +351,9 @@ class Learner:
             self._sockets.attach(welcome.weights, welcome.experience)
         except AddressError as error:
             raise BadMessage(f"a welcome to nowhere: {error}") from None
-        self._joined = _Joined(welcome.run, welcome.slot, config, network, stack, updater, inbox)
+        self._joined = _Joined(
+            welcome.run, welcome.slot, welcome.ticket, config, network, stack, updater, inbox
+        )
         self._run = welcome.run
         self._heard = self._idle_since = time.monotonic()
         self._tell(f"run {welcome.run}, {format_agents(agents)} on {self.device}")

@@ -8,7 +8,9 @@ is lost with the one before.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 1.0
 GOODBYE_SECONDS = 1.0
 MOST_STANDING_BY = 1000
+MOST_SENDERS = 1000  # of bad messages, that are told apart
 
 
 class Desk:
@@ -243,6 +246,7 @@ class Desk:
         welcome = messages.Welcome(
             run=self.run,
             slot=lease.slot,
+            ticket=lease.ticket,
             weights=endpoint.weights_suffix,
             experience=endpoint.experience_suffix(lease.slot),
             config=msgspec.to_builtins(self._config),
@@ -271,6 +275,7 @@ class Desk:
             raise Refused("the run is over")
         now = time.monotonic()
         lease = self.roster.join(peer, hello.name, hello.device, hello.agents, now)
+        lease.ticket = secrets.token_hex(16)
         try:
             self._sockets.open_slot(lease.slot)
         except (TransportError, ValueError) as error:
@@ -292,6 +297,11 @@ class Desk:
         agent, version = weights.agent, state.version
         if agent not in self.rollouts:
             raise BadMessage(f"weights of agent {agent}, which does not exist")
+        lease = self.roster.lease_of(agent)
+        if lease is None or not hmac.compare_digest(
+            lease.ticket.encode(), weights.ticket.encode(errors="replace")
+        ):
+            raise BadMessage(f"weights of agent {agent} from one who has no lease of it")
         expected = self._repository.newest.get(agent, -1) + 1
         if version > min(expected, self.rollouts[agent]):
             raise BadMessage(f"version {version} of agent {agent}, where {expected} comes next")
@@ -304,6 +314,8 @@ class Desk:
 
     def _count_bad(self, sender: str, error: BadMessage) -> None:
         """Count a message that was dropped, and log the 1st, 2nd, 4th, 8th... of each sender."""
+        if sender not in self.bad_messages and len(self.bad_messages) >= MOST_SENDERS:
+            sender = "others"
         self.bad_messages[sender] += 1
         count = self.bad_messages[sender]
         if count & (count - 1) == 0:

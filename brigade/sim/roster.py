@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from brigade.agent_numbers import format_agents, parse_wanted
 
@@ -17,6 +17,7 @@ class Lease:
     agents: tuple[int, ...]
     slot: int
     last_seen: float  # seconds on a monotonic clock
+    ticket: str = field(default="", repr=False)  # what its weights are known by
 
 
 class Refused(ValueError):

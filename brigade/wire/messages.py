@@ -75,11 +75,13 @@ class Welcome(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
     Arrays: for each granted agent with ``state``, ``"{agent}/{array}"`` with the four arrays of
     an agent's state. ``weights`` and ``experience`` say where to connect: a port of the host that
-    control was reached at, or the suffix of its ``ipc`` path.
+    control was reached at, or the suffix of its ``ipc`` path. ``ticket`` is what this learner's
+    weights are known by.
     """
 
     run: Name
     slot: Count
+    ticket: Annotated[str, Meta(max_length=64)] = ""
     weights: Name
     experience: Name
     config: dict[str, Any]
@@ -107,6 +109,7 @@ class Weights(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     agent: Count
     version: Count
     steps: Count
+    ticket: Annotated[str, Meta(max_length=64)] = ""
     metrics: dict[str, float] = {}
 
 

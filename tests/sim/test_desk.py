@@ -143,13 +143,22 @@ class Office:
         [answer] = await self.hear(peer, said)
         return answer
 
+    def ticket_of(self, agent: int) -> str:
+        lease = self.desk.roster.lease_of(agent)
+        return lease.ticket if lease else ""
+
     async def publish(
         self, agent: int, version: int, run: str | None = None, **changes: Any
     ) -> None:
         state = initial_state(NETWORK, 1, agent)
         arrays = state.arrays() | changes.pop("arrays", {})
         header = messages.Weights(
-            run=run or self.run, agent=agent, version=version, steps=version, **changes
+            run=run or self.run,
+            agent=agent,
+            version=version,
+            steps=version,
+            ticket=changes.pop("ticket", self.ticket_of(agent)),
+            **changes,
         )
         self.sockets.weights.put_nowait(as_bytes(messages.encode(header, arrays)))
         await settle()
@@ -490,6 +499,7 @@ def test_a_state_that_arrived_is_the_one_that_was_published():
                        np.array([1.0, 2.0, 5.0]))  # fmt: skip
 
     async def story(office):
+        await office.hello(b"one", "0")
         await office.publish(0, 0, arrays=state.arrays())
         arrived = office.repository.state(0)
         for name, array in state.arrays().items():

@@ -1,0 +1,145 @@
+"""Processes are killed and suspended at random while a run trains; the result must not show it.
+
+In ``lockstep`` the run that was tortured must end as the one that was left alone: the same final
+checkpoint, bit for bit, and the same metrics. That says more than any count: each version was made
+once and in order, from the right transitions and from each of them once, and the statistics are of
+just what was used. ``BRIGADE_KILLS`` sets how often (``make torture``: 30).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from ..run.processes import SMALL, alive, brigade, descendants, run, wait_for
+
+RUNS = Path("experiments/marl/checkpoints")
+KILLS = int(os.environ.get("BRIGADE_KILLS", "2"))
+EPISODES = 250 * (KILLS + 1)
+SEED = int(os.environ.get("BRIGADE_SEED", "1"))
+FLAGS = [*SMALL[:-4], "--num-episodes", str(EPISODES), "--seed", "7", "--sync", "lockstep"]
+FLAGS += ["--checkpoint-interval", "50"]
+
+
+def processes(launcher: int) -> dict[str, list[int]]:
+    """A training's children by command."""
+    found: dict[str, list[int]] = {"sim": [], "learn": []}
+    for pid in descendants(launcher):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        for command in found:
+            if command in words[:5]:
+                found[command].append(pid)
+    return found
+
+
+def result(folder: Path) -> tuple[bytes, list[dict[str, object]]]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    timed = ("seconds", "time_share", "learning", "agents")
+    rows = [{k: v for k, v in json.loads(line).items() if k not in timed} for line in lines]
+    assert [row["update"] for row in rows] == list(range(len(rows))), "each update once, in order"
+    return (folder / "final_checkpoint.pt").read_bytes(), rows
+
+
+def strike(what: str, launcher: int, rng: random.Random) -> str:
+    """Kill or suspend something; say what."""
+    children = processes(launcher)
+    victims = {
+        "sim": children["sim"],
+        "learn": children["learn"],
+        "both": children["sim"] + children["learn"],
+        "suspend sim": children["sim"],
+        "suspend learn": children["learn"],
+        "launcher": [launcher],
+    }[what]
+    which = signal.SIGSTOP if what.startswith("suspend") else signal.SIGKILL
+    if what in ("learn", "suspend learn") and victims:
+        victims = [rng.choice(victims)]
+    for pid in victims:
+        os.kill(pid, which)
+    if which is signal.SIGSTOP:
+        time.sleep(3.5)  # longer than the lease
+        for pid in victims:
+            os.kill(pid, signal.SIGCONT)
+    return f"{what}: {victims}"
+
+
+@pytest.mark.timeout(60 + 60 * KILLS)
+def test_a_tortured_run_ends_as_one_that_was_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = Path(tempfile.mkdtemp(prefix="b-"))  # short, for the addresses in it
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    run(tmp_path, "train", *FLAGS, "--run-name", "alone")
+    rng = random.Random(SEED)
+    kinds = ["sim", "learn", "suspend learn", "both", "launcher", "suspend sim"]
+    plan = [kinds[i % len(kinds)] if KILLS < 6 else rng.choice(kinds) for i in range(KILLS)]
+    common = ["--lease", "2", "--max-restarts", "1000", "--keep", "3"]
+    command = ["train", *FLAGS, "--run-name", "tortured", "--num-learners", "2", *common]
+    folder, done, said = tmp_path / RUNS / "tortured", 0, []
+    while True:
+        with brigade(tmp_path, *command) as process:
+
+            def newest() -> float:
+                found = folder.glob("checkpoint_*.pt")
+                return max((path.stat().st_mtime for path in found), default=0.0)
+
+            seen: set[int] = set()
+            while done < KILLS:
+                before = newest()
+                wait_for(lambda b=before: newest() > b or process.popen.poll() is not None,
+                         lambda: process.output)  # fmt: skip
+                if process.popen.poll() is not None:
+                    break
+                time.sleep(rng.random() * 0.5)
+                seen |= set(descendants(process.popen.pid))
+                said.append(strike(plan[done], process.popen.pid, rng))
+                done += 1
+                if plan[done - 1] == "launcher":
+                    break
+            code = process.end(120)
+            wait_for(lambda pids=seen: not [pid for pid in pids if alive(pid)])
+            if code == 0:
+                break
+            assert code == -signal.SIGKILL, process.output
+        command = ["train", "--resume", "tortured", "--num-learners", "2", *common]
+    print(*said, sep="\n")
+    assert done == KILLS, "the run was over too soon"
+    assert result(folder) == result(tmp_path / RUNS / "alone")
+    torch.load(folder / "final_checkpoint.pt", weights_only=True)
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    assert len(list(folder.glob("checkpoint_*.pt"))) <= 3
+    assert not list(scratch.iterdir()), "no temporary file is left"
+    scratch.rmdir()
+
+
+def test_a_full_disk_ends_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    small = tmp_path / "disk"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a tmpfs is not permitted here")
+    try:
+        flags = [*FLAGS, "--num-episodes", "100000", "--checkpoint-dir", str(small)]
+        with brigade(tmp_path, "train", *flags, "--run-name", "full") as process:
+            assert process.end(100) == 1
+            assert "No space left on device" in process.output, process.output
+            assert "the last checkpoint is whole" in process.output
+            assert "Traceback" not in process.output, process.output
+        found = sorted((small / "full").glob("*.pt"))
+        assert found
+        for path in found:
+            torch.load(path, weights_only=True)
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
