@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from typing import Annotated
@@ -12,10 +13,10 @@ from msgspec import Meta
 from brigade.agent_numbers import parse_wanted
 from brigade.config import ConfigError, PositiveInt
 from brigade.run.keys import passport
+from brigade.run.logs import note, start_logs
 from brigade.run.process import (
     available_cores,
     follow_parent,
-    log_to_stderr,
     on_signals,
     pick_device,
     use_threads,
@@ -69,7 +70,8 @@ def run_learn(config: LearnConfig) -> int:
     LearnerRefused
         The simulator does not take this learner.
     """
-    log_to_stderr()
+    name = config.name or f"{ascii(socket.gethostname())[1:-1]}-{os.getpid()}"
+    start_logs(f"learn {name}", config.log_file)
     endpoint = Endpoint.parse(config.connect)
     try:
         parse_wanted(config.agents)
@@ -79,21 +81,23 @@ def run_learn(config: LearnConfig) -> int:
     device = pick_device(config.device)
     use_threads(config.threads or max(1, available_cores() - 1))
 
-    import os
-
     import torch
 
     from brigade.learn.learner import Learner, RunOver
     from brigade.wire.transport import LearnerSockets
 
-    name = config.name or f"{ascii(socket.gethostname())[1:-1]}-{os.getpid()}"
     sockets = LearnerSockets(endpoint, papers)
+
+    def announce(line: str) -> None:
+        note(line, agents=learner.agents)
+        print(line, flush=True)
+
     learner = Learner(
         sockets,
         name,
         config.agents,
         torch.device(device),
-        lambda line: print(line, flush=True),
+        announce,
         stand_by=config.stand_by,
         max_updates=config.max_updates,
     )

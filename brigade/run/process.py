@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -62,13 +60,6 @@ def use_threads(count: int) -> None:
 def quiet_threads() -> dict[str, str]:
     """Environment in which threads that wait sleep, for processes that share the cores."""
     return {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "0"}
-
-
-def log_to_stderr() -> None:
-    """Write warnings as single lines to stderr."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s"
-    )
 
 
 def on_signals(handler: Callable[[str], object]) -> None:

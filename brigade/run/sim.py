@@ -11,11 +11,13 @@ from rich.console import Console
 from brigade._core import Scenario
 from brigade.config import ConfigError, RunConfig
 from brigade.run.keys import guard
+from brigade.run.logs import note, start_logs
 from brigade.run.operation import OperationConfig, resumed
-from brigade.run.process import follow_parent, log_to_stderr, on_signals, use_threads
+from brigade.run.process import follow_parent, on_signals, use_threads
 from brigade.run.settle import run_config, settle
 from brigade.sim.events import Events
 from brigade.sim.player import network_for
+from brigade.sim.roster import Lease
 from brigade.sim.simulator import RunFailed, Simulator
 from brigade.sim.view import View
 from brigade.store.checkpoint import Checkpoint
@@ -53,7 +55,7 @@ def run_sim(config: SimConfig) -> int:
     ConfigError, AddressError, TransportError
         Something is wrong with what was asked for; nothing was started or written.
     """
-    log_to_stderr()
+    start_logs("sim", config.log_file)
     use_threads(config.threads)
     endpoint = Endpoint.parse(config.bind)
     if not endpoint.is_loopback and config.key is None and not config.insecure:
@@ -88,15 +90,29 @@ async def _run(
     def save(content: Checkpoint, final: bool) -> None:
         try:
             saved.append(str(folder.save(content, final=final)))
+            note("checkpoint", path=saved[-1], episodes=content.statistics["total_episodes"])
         except OSError as error:
             give_up("checkpoint", error)
 
     def write(row: dict[str, object]) -> None:
+        note("update", **{name: row[name] for name in ("update", "episodes", "transitions")})
         view.lag([float(lag) for lag in row["lag"]])  # type: ignore[attr-defined]
         try:
             folder.write_metrics(row, int(row["transitions"]))  # type: ignore[call-overload]
         except OSError as error:
             give_up("metrics", error)
+
+    def waiting(agents: list[int]) -> None:
+        note("waiting" if agents else "playing", agents=agents)
+        view.waiting(agents)
+
+    def joined(lease: Lease) -> None:
+        note("joined", learner=lease.name, agents=lease.agents, device=lease.device)
+        view.joined(lease)
+
+    def left(lease: Lease, why: str) -> None:
+        note("left", learner=lease.name, agents=lease.agents, why=why)
+        view.left(lease, why)
 
     def give_up(what: str, error: OSError) -> None:
         last = saved[-1] if saved else "none yet"
@@ -105,7 +121,7 @@ async def _run(
             f"the last checkpoint is whole: {last}"
         )
 
-    events = Events(view.waiting, view.joined, view.left, view.progress, write, save)
+    events = Events(waiting, joined, left, view.progress, write, save)
     simulator = Simulator(config, scenario, sockets, events, operation.lease, operation.start_with)
     try:
         going_on = operation.resume and _restore(simulator, folder)
@@ -116,6 +132,7 @@ async def _run(
     loop = asyncio.get_running_loop()
     on_signals(lambda name: loop.call_soon_threadsafe(simulator.stop, f"stopped by {name}"))
     follow_parent()
+    note("started", run=config.run_id, run_name=config.run_name, seed=config.seed)
     view.say(f"run {config.run_name}, seed {config.seed}: {folder.path}")
     if operation.resume:
         view.say(f"going on from {going_on or 'the beginning: there is no checkpoint yet'}")
@@ -126,9 +143,11 @@ async def _run(
             await simulator.run()
         except RunFailed as error:
             failure = str(error)
+            note("failed", why=failure)
         finally:
             folder.close()
             sockets.close()
+    note("ended", episodes=simulator.statistics.total_episodes)
     where = f"final checkpoint: {saved[-1]}" if saved else "no checkpoint: nothing was learned"
     view.closing(simulator.statistics, simulator.repository.newest, where)
     if saved:

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ..run.processes import SMALL, alive, brigade, descendants, run, wait_for
+from ..run.processes import SMALL, alive, brigade, descendants, wait_for
 
 RUNS = Path("experiments/marl/checkpoints")
 KILLS = int(os.environ.get("BRIGADE_KILLS", "2"))
@@ -81,7 +81,8 @@ def test_a_tortured_run_ends_as_one_that_was_left_alone(
 ) -> None:
     scratch = Path(tempfile.mkdtemp(prefix="b-"))  # short, for the addresses in it
     monkeypatch.setenv("TMPDIR", str(scratch))
-    run(tmp_path, "train", *FLAGS, "--run-name", "alone")
+    with brigade(tmp_path, "train", *FLAGS, "--run-name", "alone") as process:
+        assert process.end(60 + 20 * KILLS) == 0, process.output
     rng = random.Random(SEED)
     kinds = ["sim", "learn", "suspend learn", "both", "launcher", "suspend sim"]
     plan = [kinds[i % len(kinds)] if KILLS < 6 else rng.choice(kinds) for i in range(KILLS)]
@@ -108,7 +109,7 @@ def test_a_tortured_run_ends_as_one_that_was_left_alone(
                 done += 1
                 if plan[done - 1] == "launcher":
                     break
-            code = process.end(120)
+            code = process.end(120 + 20 * KILLS)
             wait_for(lambda pids=seen: not [pid for pid in pids if alive(pid)])
             if code == 0:
                 break

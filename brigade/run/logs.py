@@ -1,0 +1,67 @@
+"""Logs: warnings as lines on stderr, and every event as a line of JSON in ``--log-file``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+
+from brigade.config import ConfigError
+
+events = logging.getLogger("brigade.events")
+
+
+class _Line(logging.Formatter):
+    """A record as one line of JSON: time, level, component, process, event, and its fields."""
+
+    def __init__(self, component: str) -> None:
+        super().__init__()
+        self._component = component
+
+    def format(self, record: logging.LogRecord) -> str:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "component": self._component,
+            "process": os.getpid(),
+            "event": record.getMessage(),
+        }
+        return json.dumps(line | getattr(record, "fields", {}))
+
+
+def start_logs(component: str, log_file: str | None) -> None:
+    """Begin to log.
+
+    Parameters
+    ----------
+    component
+        Who we are: ``sim``, or ``learn`` and the learner's name.
+    log_file
+        Appended to; several processes may share one.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be written.
+    """
+    stderr = logging.StreamHandler(sys.stderr)
+    stderr.setLevel(logging.WARNING)
+    stderr.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+    handlers: list[logging.Handler] = [stderr]
+    if log_file is not None:
+        try:
+            file = logging.FileHandler(log_file, delay=False)
+        except OSError as error:
+            raise ConfigError(f"--log-file {log_file}: {error.strerror}") from None
+        file.setFormatter(_Line(component))
+        handlers.append(file)
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
+    logging.getLogger("brigade").setLevel(logging.INFO)
+
+
+def note(event: str, **fields: object) -> None:
+    """Log an event with its fields."""
+    events.info(event, extra={"fields": fields})

@@ -1,0 +1,63 @@
+"""Simulator and learners apart, with keys, as on several machines: taken over, asked, refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from brigade.cli import main
+
+from .processes import ENDLESS, brigade, free_base_port, run, wait_for
+
+
+def status(capfd: object, *flags: str) -> dict[str, object]:
+    assert main(["status", *flags, "--json"]) == 0
+    return json.loads(capfd.readouterr().out.splitlines()[-1])  # type: ignore[attr-defined]
+
+
+def test_a_run_with_keys_loses_a_learner_and_goes_on(tmp_path: Path, capfd: object) -> None:
+    folder = str(tmp_path / "keys")
+    for words in (["new", "sim"], ["new", "box"], ["new", "thief"], ["admit", f"{folder}/box.pub"]):
+        assert main(["keys", *words, "--folder", folder]) == 0
+    assert main(["keys", "new", "sim", "--folder", folder]) == 2, "never written over"
+    address = f"tcp://127.0.0.1:{free_base_port()}"
+
+    def papers(name: str) -> list[str]:
+        return ["--key", f"{folder}/{name}.key", "--server-key", f"{folder}/sim.pub"]
+
+    learn = ["learn", "--connect", address, "--device", "cpu", "--threads", "1"]
+    sim = ["sim", *ENDLESS, "--bind", address, "--key", f"{folder}/sim.key", "--run-name", "apart"]
+    log = tmp_path / "events.jsonl"
+    sim += ["--lease", "2", "--log-file", str(log), "--checkpoint-interval", "100"]
+    with brigade(tmp_path, *sim) as simulator:
+        simulator.prints("learners attach with")
+        with brigade(tmp_path, *learn, "--name", "first", *papers("box")) as first:
+            simulator.prints("first learns agents 0-3")
+            wait_for(lambda: "checkpoint_" in log.read_text(), lambda: simulator.output)
+            before = status(capfd, address, *papers("box"))
+            os.kill(first.popen.pid, signal.SIGKILL)
+        second = [*learn, "--name", "second", *papers("box"), "--stand-by", "--max-updates", "9"]
+        said = run(tmp_path, *second)
+        assert "second: made its 9 updates" in said
+        after = status(capfd, address, *papers("box"))
+        assert main(["status", address, *papers("thief")]) == 2, "not admitted"
+        assert main(["status", address]) == 2, "no key"
+        simulator.popen.send_signal(signal.SIGTERM)
+        assert simulator.end() == 0, simulator.output
+        assert "refused connection 1 from 127.0.0.1: unknown key" in simulator.output
+        assert "a client without CURVE" in simulator.output
+    [learner] = before["learners"]  # type: ignore[misc]
+    assert learner["agents"] == [0, 1, 2, 3]
+    assert after["learners"] == []
+    assert after["remarks"] == ["agents 0-3 have no learner and the run waits for one"]
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    kinds = [event["event"] for event in events]
+    assert kinds[0] == "started"
+    assert kinds.count("joined") == 2
+    assert [e["learner"] for e in events if e["event"] == "left"] == ["first", "second"]
+    secret = json.loads(Path(folder, "sim.key").read_text())["secret"]
+    assert secret not in log.read_text() + simulator.output
+    rows = (tmp_path / "experiments/marl/checkpoints/apart/metrics.jsonl").read_text().splitlines()
+    assert [json.loads(row)["update"] for row in rows] == list(range(len(rows)))
