@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,14 +24,14 @@ ENDLESS = [*SMALL[:-4], "--num-episodes", "1000000", "--seed", "7"]
 
 
 class Process:
-    """One ``brigade ...`` command, its output going to a file."""
+    """One ``brigade ...`` command, its output going to a file; ``prefix`` says how to run it."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, prefix: Sequence[str] = ()) -> None:
         self.arguments = arguments
         self._path = folder / f"output-{time.monotonic_ns()}.txt"
         with self._path.open("wb") as output:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "brigade", *arguments],
+                [*prefix, sys.executable, "-m", "brigade", *arguments],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
