@@ -41,6 +41,9 @@ test-python: setup
 torture: setup ## Kill processes at random while training (30 times), and send 100,000 bad messages
 	BRIGADE_KILLS=30 BRIGADE_FUZZ=100000 $(BIN)/python -m pytest tests/torture --timeout 1800 -s
 
+soak: setup ## Train for five minutes and see that memory stays flat
+	BRIGADE_SOAK=300 $(BIN)/python -m pytest tests/torture/test_soak.py -s
+
 lint: setup ## ruff, mypy, stubtest, rustfmt, clippy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
