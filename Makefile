@@ -39,7 +39,7 @@ test-python: setup
 	$(BIN)/python -m pytest
 
 torture: setup ## Kill processes at random while training (30 times), and send 100,000 bad messages
-	BRIGADE_KILLS=30 BRIGADE_FUZZ=100000 $(BIN)/python -m pytest tests/torture --timeout 1800 -s
+	BRIGADE_KILLS=30 BRIGADE_FUZZ=100000 BRIGADE_CUT=20 $(BIN)/python -m pytest tests/torture tests/network tests/run/test_resume.py --timeout 1800 -s
 
 soak: setup ## Train for five minutes and see that memory stays flat
 	BRIGADE_SOAK=300 $(BIN)/python -m pytest tests/torture/test_soak.py -s

@@ -16,6 +16,9 @@ from .test_train import RUNS, final_bytes
 
 # Long enough to be stopped in the middle; short enough to be run a few times.
 LONGER = [*SMALL[:-4], "--num-episodes", "400", "--seed", "7", "--checkpoint-interval", "100"]
+CASES = [("lockstep", signal.SIGKILL)]
+if "BRIGADE_KILLS" in os.environ:  # `make torture`, since each takes half a minute
+    CASES += [("overlap", signal.SIGTERM)]
 
 
 def rows(folder: Path, name: str) -> list[dict[str, object]]:
@@ -33,7 +36,7 @@ def result(folder: Path, name: str) -> list[dict[str, object]]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Uninterrupted runs, by how they were synchronised."""
     folders = {}
-    for sync in ("lockstep", "overlap"):
+    for sync in dict(CASES):
         folders[sync] = tmp_path_factory.mktemp(sync)
         run(folders[sync], "train", *LONGER, "--sync", sync, "--run-name", "whole")
     return folders
@@ -41,7 +44,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize(
     ("sync", "how"),
-    [("lockstep", signal.SIGKILL), ("overlap", signal.SIGTERM)],
+    CASES,
 )
 def test_a_resumed_run_ends_as_if_it_had_never_been_stopped(
     tmp_path: Path, whole: dict[str, Path], sync: str, how: signal.Signals
