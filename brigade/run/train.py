@@ -32,6 +32,7 @@ from brigade.wire.endpoints import Endpoint
 
 POLL_SECONDS = 0.05
 # Longer than the simulator takes to end a run in order.
+WIDE = 256  # hidden size from which two threads learn faster than one, as measured on 2 cores
 PATIENCE_SECONDS = 8.0
 # A learner that is found dead may have followed its simulator, which then shows soon.
 RESTART_SECONDS = 1.0
@@ -108,7 +109,7 @@ def run_train(config: TrainConfig) -> int:
         again = ["--resume", str(folder), *operation]
         first = again if config.resume else [*_arguments(settled), *operation]
         launcher.start("sim", first, again, own_terminal=True, known_by=folder / "config.json")
-        threads = config.threads or max(1, (available_cores() - 1) // config.num_learners)
+        threads = config.threads or learner_threads(settled.hidden_size, config.num_learners)
         for number, agents in enumerate(deal(settled.population_size, config.num_learners)):
             arguments = [
                 *("--connect", address, "--agents", ranges(agents)),
@@ -119,6 +120,16 @@ def run_train(config: TrainConfig) -> int:
             # Until the lease of the one before runs out, the agents are still taken.
             launcher.start("learn", arguments, [*arguments, "--stand-by"])
         return launcher.mind()
+
+
+def learner_threads(hidden_size: int, num_learners: int) -> int:
+    """Give each learner its share of the cores.
+
+    The simulator has little to do beside wide networks, so learners may use all cores. Products of
+    narrow ones are too small to gain by being split, and lose by waiting for a core that is busy.
+    """
+    cores = available_cores() - (0 if hidden_size >= WIDE else 1)
+    return max(1, cores // num_learners)
 
 
 def deal(population_size: int, num_learners: int) -> list[list[int]]:
