@@ -31,8 +31,8 @@ from brigade.run.settle import run_config, settle
 from brigade.wire.endpoints import Endpoint
 
 POLL_SECONDS = 0.05
-# Longer than the simulator takes to end a run in order.
 WIDE = 256  # hidden size from which two threads learn faster than one, as measured on 2 cores
+# Longer than the simulator takes to end a run in order.
 PATIENCE_SECONDS = 8.0
 # A learner that is found dead may have followed its simulator, which then shows soon.
 RESTART_SECONDS = 1.0
