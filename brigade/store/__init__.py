@@ -1,1 +1,1 @@
-"""Files of a run: its folder, checkpoints and metrics. Nothing else writes to disk."""
+"""Files of a run: its folder, checkpoints and metrics. They are all that a run keeps on disk."""
