@@ -16,7 +16,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ import numpy as np
 from brigade._core import Scenario
 from brigade.config import RunConfig
 from brigade.ppo.agents import AgentState, initial_state
+from brigade.sim.boundary import Boundary, acting_entries, acting_states
 from brigade.sim.desk import Desk
 from brigade.sim.diagnosis import diagnose
 from brigade.sim.events import Events, Progress
@@ -46,16 +46,6 @@ REPORT_SECONDS = 0.5
 
 class RunFailed(RuntimeError):
     """The run cannot go on; one line that says why."""
-
-
-@dataclass(frozen=True)
-class _Boundary:
-    """A run between two rollouts: what a checkpoint needs besides the agents' states."""
-
-    versions: dict[int, int]  # of the agents, once they have learned from all that came before
-    acting: dict[int, int]  # versions that the next rollout is played with
-    statistics: dict[str, Any]
-    state: dict[str, Any]
 
 
 class Simulator:
@@ -114,8 +104,8 @@ class Simulator:
         self._asked = time.perf_counter(), 0  # when somebody asked, and the transitions then
         self._reported = 0.0
         # The last boundaries, as many as may still await learning and one more.
-        self._boundaries: deque[_Boundary] = deque(maxlen=self._schedule.window + 2)
-        self._noted: _Boundary | None = None
+        self._boundaries: deque[Boundary] = deque(maxlen=self._schedule.window + 2)
+        self._noted: Boundary | None = None
         self._next_checkpoint = config.checkpoint_interval
         self._awake = asyncio.Event()
         self._stopping = ""
@@ -163,7 +153,7 @@ class Simulator:
             raise ValueError(f"it is of run {checkpoint.run}, not {self.config.run_id}")
         try:
             self._rollout = int(state["rollout"])
-            acting = _acting_states(state, self.network.num_parameters)
+            acting = acting_states(state, self.network.num_parameters)
             self.statistics = Statistics.from_dict(checkpoint.statistics)
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"it is not whole: {type(error).__name__}: {error}") from None
@@ -392,9 +382,9 @@ class Simulator:
         newest, rollouts = self.repository.newest, self.desk.rollouts
         return {agent: self._schedule.played(rollouts[agent], newest[agent]) for agent in newest}
 
-    def _boundary(self, acting: dict[int, int]) -> _Boundary:
+    def _boundary(self, acting: dict[int, int]) -> Boundary:
         versions = dict(self.desk.rollouts)
-        return _Boundary(versions, acting, self.statistics.to_dict(), self.state())
+        return Boundary(versions, acting, self.statistics.to_dict(), self.state())
 
     def _note_boundary(self, acting: dict[int, int]) -> None:
         """Between two rollouts: note where the run is, for a checkpoint if it is time.
@@ -414,7 +404,7 @@ class Simulator:
         newest, rollouts = self.repository.newest, self.desk.rollouts
         return all(newest.get(agent, -1) >= rollouts[agent] for agent in self.desk.learning())
 
-    def _learned(self, boundary: _Boundary) -> bool:
+    def _learned(self, boundary: Boundary) -> bool:
         """Whether every agent has learned from all that came before, but those who are gone."""
         newest, learning = self.repository.newest, self.desk.learning()
         free = set(self.desk.roster.free) if self._stopping or boundary is self._noted else set()
@@ -429,7 +419,7 @@ class Simulator:
             noted, self._noted = self._noted, None
             self._save(noted, final=False)
 
-    def _save(self, boundary: _Boundary, *, final: bool) -> None:
+    def _save(self, boundary: Boundary, *, final: bool) -> None:
         """Write a checkpoint of a boundary that has been learned from."""
         exact = self.config.sync != "async"  # otherwise newer versions are as good
         states, acting = [], {}
@@ -441,7 +431,7 @@ class Simulator:
             player = self.repository.state(agent, boundary.acting.get(agent))
             if player is not None and player.version < state.version:
                 acting[agent] = player
-        simulator = boundary.state | _acting_entries(acting)
+        simulator = boundary.state | acting_entries(acting)
         content = self._checkpoint(states, boundary.statistics, simulator)
         self._events.checkpoint(content, final)
 
@@ -457,30 +447,3 @@ class Simulator:
             statistics,
             simulator,
         )
-
-
-def _acting_entries(acting: dict[int, AgentState]) -> dict[str, Any]:
-    """Describe, for a checkpoint, the policies that play on though newer ones are there."""
-    agents = sorted(acting)
-    if not agents:
-        return {}
-    return {
-        "acting": {agent: acting[agent].version for agent in agents},
-        "acting_parameters": np.stack([acting[agent].parameters for agent in agents]),
-        "acting_statistics": np.stack([acting[agent].statistics for agent in agents]),
-    }
-
-
-def _acting_states(state: Mapping[str, Any], num_parameters: int) -> dict[int, AgentState]:
-    """Read what :func:`_acting_entries` gave; such a state plays, and is never learned from."""
-    versions = state.get("acting", {})
-    if not versions:
-        return {}
-    parameters, statistics = state["acting_parameters"], state["acting_statistics"]
-    if parameters.shape != (len(versions), num_parameters) or statistics.shape[1:] != (3,):
-        raise ValueError("the acting policies do not fit the network")
-    nothing = np.zeros(0, np.float32)
-    return {
-        int(agent): AgentState(int(version), 0, parameters[i], nothing, nothing, statistics[i])
-        for i, (agent, version) in enumerate(sorted(versions.items()))
-    }
