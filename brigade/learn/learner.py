@@ -338,8 +338,7 @@ class Learner:
             raise BadMessage("a welcome without a seed")
         if self._run and welcome.run != self._run:
             raise LearnerRefused(f"this is run {welcome.run}, where run {self._run} was")
-        _check_welcome(welcome)
-        network = Network(welcome.num_features, tuple(welcome.action_nvec), config.hidden_size)
+        network = _network(welcome, config.hidden_size)
         states = [_granted_state(g, arrays, network, config.seed) for g in welcome.agents]
         agents = [granted.agent for granted in welcome.agents]
         stack = AgentStack(network, agents, states, self.device)
@@ -367,8 +366,8 @@ class Learner:
         joined.inbox.add(header.agent, header.sequence, received)
 
 
-def _check_welcome(welcome: messages.Welcome) -> None:
-    """Check what the types of a welcome's fields leave open.
+def _network(welcome: messages.Welcome, hidden_size: int) -> Network:
+    """Make the network that a welcome describes, checking what its fields' types leave open.
 
     Raises
     ------
@@ -381,6 +380,15 @@ def _check_welcome(welcome: messages.Welcome) -> None:
     sizes = [welcome.num_features, *welcome.action_nvec]
     if not welcome.action_nvec or not all(0 < size <= LARGEST_SIZE for size in sizes):
         raise BadMessage("a welcome with shapes that cannot be")
+    try:
+        return Network(
+            welcome.num_features,
+            tuple(welcome.action_nvec),
+            hidden_size,
+            tuple(map(tuple, welcome.choices)),
+        )
+    except ValueError as error:
+        raise BadMessage(f"a welcome with a network that cannot be: {error}") from None
 
 
 def _granted_state(

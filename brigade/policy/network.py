@@ -1,10 +1,14 @@
 """The policy network of K agents at once, with its parameters in one flat row per agent.
 
 Every agent has the same shape of network: two hidden layers with ReLU, then one linear layer whose
-columns are the logits of each action component and, last, the state's value. K agents are one
-tensor ``[K, num_parameters]``; a layer's weights are views into it, so that one batched matrix
-multiplication serves all agents, one call of the optimiser updates them, and one copy sends an
-agent away. Nothing here draws random numbers of its own, knows a device or keeps state.
+columns are a query, the logits of each action component and, last, the state's value. The query
+*points*: where the first component chooses among things that the observation describes (houses),
+its product with each thing's features is added to that thing's logit. So what is learned about a
+burning house is learned about all of them at once (after Vinyals et al. 2015, "Pointer Networks").
+
+K agents are one tensor ``[K, num_parameters]``; a layer's weights are views into it, so that one
+batched matrix multiplication serves all agents, one call of the optimiser updates them, and one
+copy sends an agent away. Nothing here draws random numbers of its own or keeps state.
 """
 
 from __future__ import annotations
@@ -28,11 +32,38 @@ class Network:
         Number of choices of each action component, for brigade ``(num_houses, 2, 2)``.
     hidden_size
         Width H of the two hidden layers.
+    choices
+        For each choice of the first action component the q columns of the observation that
+        describe it, in the same order for all: ``[action_nvec[0]][q]``. Empty where there is
+        nothing to point at; then q is 0.
+
+    Raises
+    ------
+    ValueError
+        ``choices`` do not fit the other numbers.
     """
 
     num_features: int
     action_nvec: tuple[int, ...]
     hidden_size: int
+    choices: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.choices:
+            return
+        widths = {len(columns) for columns in self.choices}
+        if len(self.choices) != self.action_nvec[0] or len(widths) != 1 or 0 in widths:
+            raise ValueError(
+                f"{len(self.choices)} choices with {sorted(widths)} features, where "
+                f"{self.action_nvec[0]} with as many each are needed"
+            )
+        if not all(0 <= c < self.num_features for columns in self.choices for c in columns):
+            raise ValueError(f"a choice's feature lies outside the {self.num_features}")
+
+    @property
+    def query_size(self) -> int:
+        """Features of each choice that the first action component points by, q."""
+        return len(self.choices[0]) if self.choices else 0
 
     @property
     def num_logits(self) -> int:
@@ -42,7 +73,7 @@ class Network:
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each tensor, in the order in which they lie in a row."""
-        f, h, o = self.num_features, self.hidden_size, self.num_logits + 1
+        f, h, o = self.num_features, self.hidden_size, self.query_size + self.num_logits + 1
         return {
             "hidden1.weight": (f, h),
             "hidden1.bias": (h,),
@@ -82,7 +113,7 @@ class Network:
         for name, gain in (("hidden1.weight", sqrt(2)), ("hidden2.weight", sqrt(2))):
             torch.nn.init.orthogonal_(views[name][0], gain, generator)
         heads = views["heads.weight"][0]
-        policy = torch.empty(self.hidden_size, self.num_logits)
+        policy = torch.empty(self.hidden_size, heads.shape[1] - 1)
         heads[:, :-1] = torch.nn.init.orthogonal_(policy, 0.01, generator)
         heads[:, -1:] = torch.nn.init.orthogonal_(torch.empty_like(heads[:, -1:]), 1.0, generator)
         return row[0]
@@ -112,27 +143,53 @@ class Activations:
     observations: Tensor  # [K, R, F]
     hidden1: Tensor  # [K, R, H], after ReLU
     hidden2: Tensor  # [K, R, H], after ReLU
-    outputs: Tensor  # [K, R, L + 1]: logits, then the value in normalised units
+    heads: Tensor  # [K, R, q + L + 1]: the query, then the outputs
+    choices: Tensor  # [K, R, C, q]: the features of the first component's choices
+    columns: Tensor  # int64 [C * q]: their places in an observation
+
+    @property
+    def outputs(self) -> Tensor:
+        """Logits, then the value in normalised units, ``[K, R, L + 1]``."""
+        return self.heads[..., self.query_size :]
 
     @property
     def logits(self) -> Tensor:
         """Logits of all action components side by side, ``[K, R, L]``."""
-        return self.outputs[..., :-1]
+        return self.heads[..., self.query_size : -1]
 
     @property
     def values(self) -> Tensor:
         """Value in the agent's normalised units, ``[K, R]``."""
-        return self.outputs[..., -1]
+        return self.heads[..., -1]
+
+    @property
+    def query_size(self) -> int:
+        """Features that the query weighs, q."""
+        return self.choices.shape[-1]
 
     @classmethod
-    def empty(cls, network: Network, agents: int, rows: int, device: torch.device) -> Activations:
+    def empty(
+        cls,
+        network: Network,
+        agents: int,
+        rows: int,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> Activations:
         """Allocate buffers to compute into, so that no step of a loop has to."""
-        widths = (network.num_features, network.hidden_size, network.hidden_size)
-        buffers = [
-            torch.empty(agents, rows, width, device=device)
-            for width in (*widths, network.num_logits + 1)
-        ]
-        return cls(*buffers)
+
+        def room(*shape: int) -> Tensor:
+            return torch.empty(agents, rows, *shape, device=device, dtype=dtype)
+
+        columns = [column for choice in network.choices for column in choice]
+        return cls(
+            observations=room(network.num_features),
+            hidden1=room(network.hidden_size),
+            hidden2=room(network.hidden_size),
+            heads=room(network.query_size + network.num_logits + 1),
+            choices=room(len(network.choices), network.query_size),
+            columns=torch.tensor(columns, dtype=torch.int64, device=device),
+        )
 
 
 def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
@@ -147,25 +204,41 @@ def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
     a.hidden1.relu_()
     torch.baddbmm(p["hidden2.bias"].unsqueeze(1), a.hidden1, p["hidden2.weight"], out=a.hidden2)
     a.hidden2.relu_()
-    torch.baddbmm(p["heads.bias"].unsqueeze(1), a.hidden2, p["heads.weight"], out=a.outputs)
+    torch.baddbmm(p["heads.bias"].unsqueeze(1), a.hidden2, p["heads.weight"], out=a.heads)
+    if a.query_size:
+        torch.index_select(a.observations, 2, a.columns, out=a.choices.flatten(2))
+        pointed = torch.bmm(a.choices.flatten(0, 1), _columns(a.heads[..., : a.query_size]))
+        a.logits[..., : a.choices.shape[2]].add_(pointed.view(a.choices.shape[:3]))
     return a
 
 
 @dataclass(frozen=True)
 class Gradients:
-    """Room for a backward pass: the gradient rows and the two hidden layers' gradients."""
+    """Room for a backward pass: the gradient rows, and the gradients of what lies between."""
 
     rows: Tensor  # [K, D]
     views: dict[str, Tensor]  # Network.views(rows)
     hidden1: Tensor  # [K, R, H]
     hidden2: Tensor  # [K, R, H]
+    heads: Tensor  # [K, R, q + L + 1]
 
     @classmethod
-    def empty(cls, network: Network, agents: int, rows: int, device: torch.device) -> Gradients:
+    def empty(
+        cls,
+        network: Network,
+        agents: int,
+        rows: int,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> Gradients:
         """Allocate for K agents with R observations each."""
-        flat = torch.empty(agents, network.num_parameters, device=device)
-        hidden = [torch.empty(agents, rows, network.hidden_size, device=device) for _ in range(2)]
-        return cls(flat, network.views(flat), *hidden)
+        flat = torch.empty(agents, network.num_parameters, device=device, dtype=dtype)
+        heads = network.query_size + network.num_logits + 1
+        room = [
+            torch.empty(agents, rows, width, device=device, dtype=dtype)
+            for width in (network.hidden_size, network.hidden_size, heads)
+        ]
+        return cls(flat, network.views(flat), *room)
 
 
 def backward(
@@ -186,9 +259,10 @@ def backward(
         Where to compute; ``gradients.rows`` ``[K, D]`` is returned.
     """
     p, a, g = parameters, activations, gradients
-    torch.bmm(a.hidden2.mT, outputs, out=g.views["heads.weight"])
-    torch.sum(outputs, dim=1, out=g.views["heads.bias"])
-    torch.bmm(outputs, p["heads.weight"].mT, out=g.hidden2)
+    heads = _through_query(a, outputs, g.heads) if a.query_size else outputs
+    torch.bmm(a.hidden2.mT, heads, out=g.views["heads.weight"])
+    torch.sum(heads, dim=1, out=g.views["heads.bias"])
+    torch.bmm(heads, p["heads.weight"].mT, out=g.hidden2)
     _through_relu(g.hidden2, a.hidden2)
     torch.bmm(a.hidden1.mT, g.hidden2, out=g.views["hidden2.weight"])
     torch.sum(g.hidden2, dim=1, out=g.views["hidden2.bias"])
@@ -197,6 +271,20 @@ def backward(
     torch.bmm(a.observations.mT, g.hidden1, out=g.views["hidden1.weight"])
     torch.sum(g.hidden1, dim=1, out=g.views["hidden1.bias"])
     return g.rows
+
+
+def _through_query(activations: Activations, outputs: Tensor, heads: Tensor) -> Tensor:
+    """Gradient for the heads ``[K, R, q + L + 1]``, written into ``heads``."""
+    choices, q = activations.choices, activations.query_size
+    heads[..., q:] = outputs
+    pointed = _columns(outputs[..., : choices.shape[2]])
+    heads[..., :q] = torch.bmm(choices.flatten(0, 1).mT, pointed).view(*outputs.shape[:2], q)
+    return heads
+
+
+def _columns(rows: Tensor) -> Tensor:
+    """Rows ``[K, R, n]`` as single columns ``[K * R, n, 1]``."""
+    return rows.flatten(0, 1).unsqueeze(-1)
 
 
 def _through_relu(gradient: Tensor, activation: Tensor) -> None:

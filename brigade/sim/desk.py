@@ -252,6 +252,7 @@ class Desk:
             config=msgspec.to_builtins(self._config),
             num_features=network.num_features,
             action_nvec=list(network.action_nvec),
+            choices=[list(columns) for columns in network.choices],
             agents=granted,
         )
         await self._sockets.send_control(peer, messages.encode(welcome, arrays))

@@ -23,6 +23,9 @@ from brigade.sim.matchmaking import Matchmaker
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
 
+# Blocks of an observation that hold as many entries for each house, house by house.
+HOUSE_BLOCKS = ("houses", "fire_progress", "workers", "owned", "home")
+
 
 @dataclass(frozen=True)
 class Episodes:
@@ -36,7 +39,23 @@ class Episodes:
 def network_for(config: RunConfig, scenario: Scenario) -> Network:
     """Shape of the policies of a run."""
     env = BatchedEnv(1, scenario, config.num_agents_per_game)
-    return Network(env.num_features, env.action_nvec, config.hidden_size)
+    houses = house_columns(scenario, config.num_agents_per_game)
+    return Network(env.num_features, env.action_nvec, config.hidden_size, houses)
+
+
+def house_columns(scenario: Scenario, num_seats: int) -> tuple[tuple[int, ...], ...]:
+    """Where an observation describes each house: its state, its progress, who worked there, ..."""
+    layout = observation_layout(scenario, num_seats)
+    blocks = [layout[name] for name in HOUSE_BLOCKS]
+    widths = [(block.stop - block.start) // scenario.num_houses for block in blocks]
+    return tuple(
+        tuple(
+            block.start + house * width + i
+            for block, width in zip(blocks, widths, strict=True)
+            for i in range(width)
+        )
+        for house in range(scenario.num_houses)
+    )
 
 
 class Player:

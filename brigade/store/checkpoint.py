@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from brigade.config import ConfigError, RunConfig, convert
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
 
-FORMAT = 1
+FORMAT = 2
 # What reading a file that is a checkpoint in part may raise.
 _UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
 
@@ -63,6 +63,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             "num_features": c.network.num_features,
             "action_nvec": list(c.network.action_nvec),
             "hidden_size": c.network.hidden_size,
+            "choices": c.network.choices,
         },
         "policies": {
             agent: c.network.state_dict(torch.tensor(state.parameters))
@@ -84,7 +85,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     temporary = path.with_name(f".{path.name}.part")
     try:
         with temporary.open("wb") as file:
-            torch.save(content, file)
+            _save(content, file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -92,6 +93,16 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _save(content: dict[str, Any], file: BinaryIO) -> None:
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:
+        # Where the disk is full, closing torch's archive fails too, and hides why.
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def load(path: Path) -> Checkpoint:
@@ -127,7 +138,10 @@ def _read(content: Mapping[str, Any]) -> Checkpoint:
     config = convert(RunConfig, content["config"])
     shape = content["network"]
     network = Network(
-        int(shape["num_features"]), tuple(map(int, shape["action_nvec"])), int(shape["hidden_size"])
+        int(shape["num_features"]),
+        tuple(map(int, shape["action_nvec"])),
+        int(shape["hidden_size"]),
+        tuple(tuple(map(int, columns)) for columns in shape["choices"]),
     )
     agents = []
     for agent in range(config.population_size):

@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 # dtypes that may be on the wire, by NumPy's name with byte order.
 DTYPES = {name: np.dtype(name) for name in ("<f4", "<f8", "<i4", "<i8", "|u1", "|b1")}
@@ -49,7 +49,7 @@ class BadMessage(ValueError):
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
     """What every header has: the protocol's version. A header's type is its class's name."""
 
-    protocol: Literal[1] = 1
+    protocol: Literal[2] = 2
 
 
 class Hello(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
@@ -87,6 +87,7 @@ class Welcome(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     config: dict[str, Any]
     num_features: Count
     action_nvec: list[Count]
+    choices: list[list[Count]]  # see Network.choices
     agents: list[Granted]
 
 

@@ -109,6 +109,7 @@ def welcome(agents=(3, 5), states: dict[int, AgentState] | None = None, **change
         config=msgspec.to_builtins(CONFIG),
         num_features=NETWORK.num_features,
         action_nvec=list(NETWORK.action_nvec),
+        choices=[],
         agents=granted,
     )
     arrays = {f"{a}/{n}": x for a, s in states.items() for n, x in s.arrays().items()}

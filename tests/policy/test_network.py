@@ -1,5 +1,6 @@
 """The stacked network: equal, agent by agent, to a plain torch network with autograd."""
 
+import random
 from math import prod, sqrt
 
 import pytest
@@ -10,7 +11,12 @@ from torch import Tensor, nn
 
 from brigade.policy.network import Activations, Gradients, Network, backward, forward
 
-SMALL = Network(num_features=7, action_nvec=(5, 2, 2), hidden_size=6)
+SMALL = Network(
+    num_features=7,
+    action_nvec=(5, 2, 2),
+    hidden_size=6,
+    choices=((0, 5), (1, 5), (2, 6), (3, 6), (4, 4)),
+)
 
 
 def random_rows(network: Network, agents: int, seed: int, dtype=torch.float64) -> Tensor:
@@ -20,39 +26,56 @@ def random_rows(network: Network, agents: int, seed: int, dtype=torch.float64) -
 
 def activations_for(network: Network, observations: Tensor) -> Activations:
     k, rows, _ = observations.shape
-    hidden = network.hidden_size
-    room = [torch.empty(k, rows, w, dtype=observations.dtype) for w in (hidden, hidden)]
-    outputs = torch.empty(k, rows, network.num_logits + 1, dtype=observations.dtype)
-    return Activations(observations.clone(), *room, outputs)
+    buffers = Activations.empty(network, k, rows, observations.device, observations.dtype)
+    buffers.observations.copy_(observations)
+    return buffers
 
 
 def gradients_for(network: Network, observations: Tensor) -> Gradients:
     k, rows, _ = observations.shape
-    flat = torch.empty(k, network.num_parameters, dtype=observations.dtype)
-    room = [torch.empty(k, rows, network.hidden_size, dtype=observations.dtype) for _ in range(2)]
-    return Gradients(flat, network.views(flat), *room)
+    return Gradients.empty(network, k, rows, observations.device, observations.dtype)
 
 
-def plain(network: Network, row: Tensor) -> nn.Sequential:
+class Plain(nn.Module):
     """One agent as anyone would write it; torch keeps a layer's weight as [out, in]."""
-    tensors = network.state_dict(row)
-    h, o = network.hidden_size, network.num_logits + 1
-    layers = [nn.Linear(network.num_features, h), nn.Linear(h, h), nn.Linear(h, o)]
-    for layer, name in zip(layers, ("hidden1", "hidden2", "heads"), strict=True):
-        layer.to(row.dtype)
-        with torch.no_grad():
-            layer.weight.copy_(tensors[f"{name}.weight"].T)
-            layer.bias.copy_(tensors[f"{name}.bias"])
-    return nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
 
+    def __init__(self, network: Network, row: Tensor) -> None:
+        super().__init__()
+        tensors = network.state_dict(row)
+        h, o = network.hidden_size, network.query_size + network.num_logits + 1
+        self.network = network
+        self.layers = nn.ModuleDict(
+            {
+                "hidden1": nn.Linear(network.num_features, h),
+                "hidden2": nn.Linear(h, h),
+                "heads": nn.Linear(h, o),
+            }
+        ).to(row.dtype)
+        for name, layer in self.layers.items():
+            with torch.no_grad():
+                layer.weight.copy_(tensors[f"{name}.weight"].T)
+                layer.bias.copy_(tensors[f"{name}.bias"])
 
-def plain_gradient(network: Network, model: nn.Sequential) -> Tensor:
-    """The model's gradients, laid out as a row."""
-    found = {}
-    for index, name in ((0, "hidden1"), (2, "hidden2"), (4, "heads")):
-        found[f"{name}.weight"] = model[index].weight.grad.T
-        found[f"{name}.bias"] = model[index].bias.grad
-    return torch.cat([found[name].reshape(-1) for name in network.shapes])
+    def forward(self, observations: Tensor) -> Tensor:
+        hidden = self.layers["hidden1"](observations).relu()
+        heads = self.layers["heads"](self.layers["hidden2"](hidden).relu())
+        query, outputs = heads[:, : self.network.query_size], heads[:, self.network.query_size :]
+        if not self.network.choices:
+            return outputs
+        pointed = [
+            (query * observations[:, list(columns)]).sum(1) for columns in self.network.choices
+        ]
+        return outputs + nn.functional.pad(
+            torch.stack(pointed, 1), (0, outputs.shape[1] - len(pointed))
+        )
+
+    def gradient(self) -> Tensor:
+        """All gradients, laid out as a row."""
+        found = {}
+        for name, layer in self.layers.items():
+            found[f"{name}.weight"] = layer.weight.grad.T
+            found[f"{name}.bias"] = layer.bias.grad
+        return torch.cat([found[name].reshape(-1) for name in self.network.shapes])
 
 
 def passes(
@@ -71,12 +94,17 @@ def passes(
     features=st.integers(1, 12),
     hidden=st.integers(1, 9),
     nvec=st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple),
+    query=st.integers(0, 3),
     seed=st.integers(0, 2**31),
 )
 def test_forward_and_backward_are_those_of_plain_networks(
-    agents, num_rows, features, hidden, nvec, seed
+    agents, num_rows, features, hidden, nvec, query, seed
 ):
-    network = Network(features, nvec, hidden)
+    draw = random.Random(seed)
+    choices = tuple(
+        tuple(draw.randrange(features) for _ in range(query)) for _ in range(nvec[0] * bool(query))
+    )
+    network = Network(features, nvec, hidden, choices)
     rows = random_rows(network, agents, seed)
     generator = torch.Generator().manual_seed(seed + 1)
     observations = torch.randn(agents, num_rows, features, generator=generator, dtype=torch.float64)
@@ -85,30 +113,27 @@ def test_forward_and_backward_are_those_of_plain_networks(
     )
     outputs, gradient = passes(network, rows, observations, outgoing)
     for k in range(agents):
-        model = plain(network, rows[k])
+        model = Plain(network, rows[k])
         expected = model(observations[k])
         expected.backward(outgoing[k])
         torch.testing.assert_close(outputs[k], expected.detach(), rtol=1e-10, atol=1e-12)
-        torch.testing.assert_close(
-            gradient[k], plain_gradient(network, model), rtol=1e-10, atol=1e-12
-        )
+        torch.testing.assert_close(gradient[k], model.gradient(), rtol=1e-10, atol=1e-12)
 
 
 def test_float32_agrees_with_plain_networks_at_the_usual_size():
-    network = Network(num_features=90, action_nvec=(10, 2, 2), hidden_size=64)
+    houses = tuple(tuple(range(7 * house, 7 * house + 7)) for house in range(10))
+    network = Network(num_features=90, action_nvec=(10, 2, 2), hidden_size=64, choices=houses)
     generator = torch.Generator().manual_seed(3)
     rows = torch.stack([network.initial_row(generator) for _ in range(3)])
     observations = torch.rand(3, 256, 90, generator=generator)
     outgoing = torch.randn(3, 256, 15, generator=generator) / 256
     outputs, gradient = passes(network, rows, observations, outgoing)
     for k in range(3):
-        model = plain(network, rows[k])
+        model = Plain(network, rows[k])
         expected = model(observations[k])
         expected.backward(outgoing[k])
         torch.testing.assert_close(outputs[k], expected.detach(), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(
-            gradient[k], plain_gradient(network, model), rtol=1e-4, atol=1e-5
-        )
+        torch.testing.assert_close(gradient[k], model.gradient(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("what", ["observations", "weights", "outgoing", "nan"])
@@ -188,7 +213,7 @@ def test_initial_weights_are_orthogonal_and_the_policy_nearly_uniform():
     policy, value = weights["heads.weight"][:, :-1], weights["heads.weight"][:, -1]
     torch.testing.assert_close(policy.T @ policy, 1e-4 * torch.eye(14), rtol=0, atol=1e-8)
     torch.testing.assert_close(value.norm(), torch.tensor(1.0))
-    logits = plain(network, row)(torch.rand(100, 40))[:, :-1]
+    logits = Plain(network, row)(torch.rand(100, 40))[:, :-1]
     assert logits.abs().max() < 0.1
 
 
@@ -201,5 +226,27 @@ def test_initial_weights_follow_from_the_generator_alone():
 
 
 def test_flops_are_two_for_each_weight():
-    f, h, o = 7, 6, 10
+    f, h, o = 7, 6, 2 + 10
     assert SMALL.forward_flops == 2 * (f * h + h * h + h * o)
+
+
+def test_what_is_learned_about_one_choice_holds_for_every_choice_of_the_same_features():
+    observation = torch.tensor([0.3, -0.2, 0.3, 0.3, -0.2])
+    network = Network(5, (5,), 4, tuple((i,) for i in range(5)))
+    row = random_rows(network, 1, 2, torch.float32)
+    network.views(row)["heads.weight"][..., 1:] = 0
+    network.views(row)["heads.bias"][..., 1:] = 0
+    made = forward(network.views(row), activations_for(network, observation.view(1, 1, 5)))
+    logits = made.logits.flatten()
+    assert torch.equal(logits[[0, 0, 1]], logits[[2, 3, 4]])
+    assert logits[0] != logits[1]
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [((0,),) * 4, ((0,), (1, 2), (0,), (0,), (0,)), ((),) * 5, ((7,),) * 5, ((-1,),) * 5],
+    ids=["too few", "of two widths", "of nothing", "beyond the observation", "before it"],
+)
+def test_choices_that_do_not_fit_are_refused(choices):
+    with pytest.raises(ValueError, match="choice"):
+        Network(7, (5, 2, 2), 6, choices)

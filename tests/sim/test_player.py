@@ -195,7 +195,11 @@ def test_each_row_is_acted_and_valued_by_the_agent_in_its_seat():
             x = torch.from_numpy(step["observations"][lane]).double()
             for layer in ("hidden1", "hidden2"):
                 x = torch.relu(x @ p[f"{layer}.weight"] + p[f"{layer}.bias"])
-            out = x @ p["heads.weight"] + p["heads.bias"]
+            heads = x @ p["heads.weight"] + p["heads.bias"]
+            query, out = heads[: network.query_size], heads[network.query_size :]
+            features = torch.from_numpy(step["observations"][lane]).double()
+            for house, columns in enumerate(network.choices):
+                out[house] += query @ features[list(columns)]
             action = torch.from_numpy(step["actions"][lane].astype(np.int64))
             parts = out[:-1].split([6, 2, 2])
             log_prob = sum(
@@ -204,6 +208,21 @@ def test_each_row_is_acted_and_valued_by_the_agent_in_its_seat():
             assert step["log_probs"][lane] == pytest.approx(float(log_prob), abs=1e-4)
             value = float(out[-1]) * (1.0 + agent) + 3.0 * agent
             assert step["values"][lane] == pytest.approx(value, rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("scenario", [ONE_PHASE, TWO_PHASE])
+def test_the_network_points_at_houses_by_all_that_is_seen_of_each(scenario):
+    network = network_for(run_config(), scenario)
+    env = brigade.BatchedEnv(1, scenario, 4, seed=3)
+    env.reset()
+    env.step(np.array([[[1, 1, 0], [1, 1, 1], [2, 0, 0], [4, 1, 0]]], np.int32))
+    layout = brigade.observation_layout(scenario, 4)
+    seen = env.observations[0, 1]
+    for house, columns in enumerate(network.choices):
+        houses = seen[layout["houses"]].reshape(-1, 3)
+        others = [seen[layout[name]][house] for name in ("fire_progress", "workers", "owned")]
+        expected = [*houses[house], *others, seen[layout["home"]][house]]
+        np.testing.assert_array_equal(seen[list(columns)], expected)
 
 
 def test_seats_change_between_games_and_only_there():

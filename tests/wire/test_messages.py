@@ -59,6 +59,7 @@ BY_TYPE = {
         config=CONFIGS,
         num_features=COUNTS,
         action_nvec=st.lists(COUNTS, max_size=5),
+        choices=st.lists(st.lists(COUNTS, max_size=3), max_size=5),
         agents=st.lists(st.builds(Granted, COUNTS, COUNTS, COUNTS, st.booleans()), max_size=5),
     ),
     Refusal: st.builds(Refusal, reason=REASONS, final=st.booleans()),
@@ -125,7 +126,7 @@ EXAMPLE = Experience(run="r", agent=3, sequence=7, progress=0.5)
 
 def header(**changes):
     """A valid header's bytes, with fields changed or (None) left out."""
-    body = {"type": "heartbeat", "protocol": 1, "run": "r", "arrays": []} | changes
+    body = {"type": "heartbeat", "protocol": messages.PROTOCOL, "run": "r", "arrays": []} | changes
     return msgpack.packb({name: value for name, value in body.items() if value is not None})
 
 
@@ -229,7 +230,7 @@ REFUSED = {
     "keys that are no text": [msgpack.packb({1: 2})],
     "nested too deep": [b"\x91" * 5000 + b"\x01"],
     "a long header": [header(run="r" * MAX_HEADER_BYTES)],
-    "another protocol": [header(protocol=2)],
+    "another protocol": [header(protocol=messages.PROTOCOL + 1)],
     "no protocol": [header(protocol=None)],
     "a protocol that is true": [header(protocol=True)],
     "an unknown type": [header(type="pickle")],
