@@ -135,6 +135,7 @@ def _parser(command: str, kind: type[Any]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=f"brigade {command}",
         description=COMMANDS[command][3].capitalize() + ".",
+        epilog=getattr(kind, "EPILOG", None),
         allow_abbrev=False,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=100),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -19,6 +20,11 @@ class KeysConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What to do with which key."""
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("action", "what")
+    EPILOG: ClassVar[str] = (
+        "A public key is 40 characters, and is its own fingerprint. `new` prints it: a learner "
+        "names its simulator's with --server-key, by the .pub file or by these characters, in "
+        "quotes."
+    )
 
     action: Annotated[
         Literal["new", "admit", "revoke", "list"],
@@ -45,11 +51,13 @@ def run_keys(config: KeysConfig) -> int:
         pair = new_keys()
         private, public = keys.write_pair(folder, config.what, pair.public, pair.secret)
         print(f"private: {private}\npublic:  {public}\nkey:     {pair.public}")
+        print(f"If it is a simulator's, learners name it by the file {public.name}, or by the key:")
+        print(f"  --server-key={shlex.quote(pair.public)}")
     elif config.action == "admit":
         print(f"{keys.admit(Path(config.what), doors)} is admitted: {doors}")
     elif config.action == "revoke":
         keys.revoke(config.what, doors)
-        print(f"{config.what} is admitted no more; one that is connected stays until it leaves")
+        print(f"{config.what} is admitted no more; if it is connected, it is turned out in seconds")
     else:
         for known, name in keys.admitted(doors).items():
             print(f"{name}  {known}")
@@ -66,7 +74,7 @@ def guard(key: str, doors: str | None) -> Guard:
     """
     path = Path(key).expanduser()
     folder = Path(doors).expanduser() if doors else path.parent / "admitted"
-    return Guard(Keys(*keys.read_pair(path)), lambda public: keys.admitted(folder).get(public))
+    return Guard(Keys(*keys.read_pair(path)), lambda: keys.admitted(folder))
 
 
 def passport(key: str | None, server_key: str | None) -> Passport | None:

@@ -27,7 +27,7 @@ from brigade.sim.repository import Repository
 from brigade.sim.roster import Lease, Refused, Roster
 from brigade.wire import messages
 from brigade.wire.messages import Arrays, BadMessage, Frame
-from brigade.wire.transport import SimulatorSockets, TransportError
+from brigade.wire.transport import Sender, SimulatorSockets, TransportError
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,8 @@ class Desk:
         self.bad_messages: Counter[str] = Counter()
         self.closing = ""
         self.unattended: set[int] = set()
-        self._standing_by: dict[bytes, None] = {}  # refused for now, the latest last
+        # Keys by identity, of who was refused for now; the latest last.
+        self._standing_by: dict[bytes, str] = {}
         self._config = config
         self._repository = repository
         self._sockets = sockets
@@ -147,22 +148,22 @@ class Desk:
     async def serve_control(self) -> None:
         """Answer learners, for ever."""
         while True:
-            peer, frames = await self._sockets.receive_control()
+            sender, frames = await self._sockets.receive_control()
             try:
-                await self._answer(peer, messages.decode(frames)[0])
+                await self._answer(sender, messages.decode(frames)[0])
             except BadMessage as error:
-                self._count_bad(f"control {peer.hex()}", error)
+                self._count_bad(f"control {sender}", error)
 
     async def serve_weights(self) -> None:
         """Take new policies in, for ever."""
         while True:
-            frames = await self._sockets.receive_weights()
+            sender, frames = await self._sockets.receive_weights()
             try:
                 header, arrays = messages.decode(frames)
                 weights, state = read_weights(header, arrays, self.run, self._repository.network)
-                self._take_in(weights, state)
+                self._take_in(weights, state, sender.key)
             except BadMessage as error:
-                self._count_bad("weights", error)
+                self._count_bad(f"weights {sender}", error)
                 continue
             lease = self.roster.lease_of(weights.agent)
             if lease is not None:
@@ -182,6 +183,7 @@ class Desk:
                 # We, not the learners, were silent (suspended, say): what they said meanwhile
                 # has yet to be read.
                 self.roster.forgive(late)
+            await self._turn_out_revoked()
             for lease in list(self.roster.leases.values()):
                 outstanding = sum(len(self._outbox[agent]) for agent in lease.agents)
                 beat = messages.Heartbeat(run=self.run, outstanding=outstanding)
@@ -195,9 +197,23 @@ class Desk:
 
     # ---- learners ------------------------------------------------------------------------
 
-    async def _answer(self, peer: bytes, header: messages.Message) -> None:
+    async def _turn_out_revoked(self) -> None:
+        """Take the agents of those away whose keys were revoked, and tell them."""
+        revoked = self._sockets.revoked()
+        self._standing_by = {p: key for p, key in self._standing_by.items() if key not in revoked}
+        refusal = messages.encode(messages.Refusal(reason="your key was revoked"))
+        for lease in [x for x in self.roster.leases.values() if x.key in revoked]:
+            self.roster.leave(lease.peer)
+            self._lose(lease, "its key was revoked")
+            await self._sockets.send_control(lease.peer, refusal)
+
+    async def _answer(self, sender: Sender, header: messages.Message) -> None:
+        peer = sender.identity
+        lease = self.roster.leases.get(peer)
+        if lease is not None and lease.key != sender.key:
+            raise BadMessage(f"{type(header).__name__} in the name of {lease.name}")
         if isinstance(header, messages.Hello):
-            await self._welcome(peer, header)
+            await self._welcome(sender, header)
             return
         if isinstance(header, messages.Ask):
             await self._sockets.send_control(peer, messages.encode(self._report()))
@@ -206,8 +222,7 @@ class Desk:
         if run != self.run:
             raise BadMessage(f"{type(header).__name__} for run {run!r}")
         if isinstance(header, messages.Goodbye):
-            lease = self.roster.leave(peer)
-            if lease is not None:
+            if self.roster.leave(peer) and lease is not None:
                 self._lose(lease, header.reason or "it left")
         elif isinstance(header, messages.Heartbeat):
             if not self.roster.heard(peer, time.monotonic()):
@@ -216,17 +231,18 @@ class Desk:
         else:
             raise BadMessage(f"{type(header).__name__} on the control socket")
 
-    async def _welcome(self, peer: bytes, hello: messages.Hello) -> None:
+    async def _welcome(self, sender: Sender, hello: messages.Hello) -> None:
         """Grant a learner its agents, or say why not."""
+        peer = sender.identity
         before = self.roster.leave(peer)  # it starts anew, so what it had is free
         if before is not None:
             self._sockets.close_slot(before.slot)
         try:
-            lease = self._grant(peer, hello)
+            lease = self._grant(sender, hello)
         except Refused as error:
             if not error.final:
                 self._standing_by.pop(peer, None)
-                self._standing_by[peer] = None
+                self._standing_by[peer] = sender.key
                 if len(self._standing_by) > MOST_STANDING_BY:
                     del self._standing_by[next(iter(self._standing_by))]
             refusal = messages.Refusal(reason=str(error), final=error.final)
@@ -262,7 +278,7 @@ class Desk:
         self._events.joined(lease)
         self._changed()
 
-    def _grant(self, peer: bytes, hello: messages.Hello) -> Lease:
+    def _grant(self, sender: Sender, hello: messages.Hello) -> Lease:
         """Find a learner its agents and a slot.
 
         Raises
@@ -275,12 +291,12 @@ class Desk:
         if self.closing:
             raise Refused("the run is over")
         now = time.monotonic()
-        lease = self.roster.join(peer, hello.name, hello.device, hello.agents, now)
-        lease.ticket = secrets.token_hex(16)
+        lease = self.roster.join(sender.identity, hello.name, hello.device, hello.agents, now)
+        lease.ticket, lease.key = secrets.token_hex(16), sender.key
         try:
-            self._sockets.open_slot(lease.slot)
+            self._sockets.open_slot(lease.slot, lease.key)
         except (TransportError, ValueError) as error:
-            self.roster.leave(peer)
+            self.roster.leave(lease.peer)
             raise Refused(str(error)) from None
         return lease
 
@@ -293,14 +309,17 @@ class Desk:
                 self._failed(f"{lease.name} ({format_agents(lease.agents)}) is gone: {why}")
         self._changed()
 
-    def _take_in(self, weights: messages.Weights, state: AgentState) -> None:
+    def _take_in(self, weights: messages.Weights, state: AgentState, key: str) -> None:
         """Keep a new version; one that was here before needs no more than to be acknowledged."""
         agent, version = weights.agent, state.version
         if agent not in self.rollouts:
             raise BadMessage(f"weights of agent {agent}, which does not exist")
         lease = self.roster.lease_of(agent)
-        if lease is None or not hmac.compare_digest(
-            lease.ticket.encode(), weights.ticket.encode(errors="replace")
+        ticket = weights.ticket.encode(errors="replace")
+        if (
+            lease is None
+            or lease.key != key
+            or not hmac.compare_digest(lease.ticket.encode(), ticket)
         ):
             raise BadMessage(f"weights of agent {agent} from one who has no lease of it")
         expected = self._repository.newest.get(agent, -1) + 1

@@ -18,6 +18,7 @@ class Lease:
     slot: int
     last_seen: float  # seconds on a monotonic clock
     ticket: str = field(default="", repr=False)  # what its weights are known by
+    key: str = ""  # its public key, where there are keys
 
 
 class Refused(ValueError):

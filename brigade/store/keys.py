@@ -79,7 +79,10 @@ def admit(path: Path, folder: Path) -> str:
     if target.exists() and _read(target)["public"] != content["public"]:
         raise ConfigError(f"{target} is another key: revoke {content['name']} first")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target.write_text(json.dumps({k: content[k] for k in ("name", "public")}) + "\n")
+    # At once, for a simulator that looks meanwhile.
+    part = folder / f".{target.name}.part"
+    part.write_text(json.dumps({k: content[k] for k in ("name", "public")}) + "\n")
+    part.replace(target)
     return content["name"]
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import zmq
 import zmq.asyncio
+from zmq.utils.monitor import parse_monitor_message
 
 from brigade.wire import auth
 from brigade.wire.auth import Doorkeeper, Guard, Passport
@@ -26,6 +28,22 @@ LEARNER_FRAME_BYTES = 1 << 32
 LINGER_MS = 1000
 # Messages are large and counted by the schedule; these bounds are never what limits a run.
 HIGH_WATER_MARK = 1 << 14
+# A handshake breaks off where the other side has another key, but also where the other side is
+# killed or a cable cut. After so many without a message in between it is the key.
+MOST_BROKEN_HANDSHAKES = 3
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sent a message: ``identity`` on the control socket, ``key`` where there are keys."""
+
+    identity: bytes = b""
+    key: str = ""
+    address: str = ""
+
+    def __str__(self) -> str:
+        parts = (self.address, self.identity.hex(), self.key and f"key {self.key[:8]}...")
+        return " ".join(part for part in parts if part) or "somebody"
 
 
 class TransportError(RuntimeError):
@@ -74,7 +92,9 @@ class SimulatorSockets:
             self._remove_files()
             raise
 
-    def _bind(self, kind: int, address: str, frame_bytes: int) -> zmq.asyncio.Socket:
+    def _bind(
+        self, kind: int, address: str, frame_bytes: int, domain: str = "brigade"
+    ) -> zmq.asyncio.Socket:
         if address.startswith("ipc://") and _someone_listens(address):
             # ZeroMQ takes a path over without asking.
             raise TransportError(f"{address} is in use by another run: choose another --bind")
@@ -84,7 +104,7 @@ class SimulatorSockets:
         socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
         socket.setsockopt(zmq.MAXMSGSIZE, frame_bytes)
         if self._guard is not None:
-            auth.close_to_strangers(socket, self._guard.keys)
+            auth.close_to_strangers(socket, self._guard.keys, domain)
         if self._doorkeeper is not None and kind != zmq.PUSH:
             self._doorkeeper.watch(socket, address)
         try:
@@ -98,24 +118,35 @@ class SimulatorSockets:
             self._paths.append(Path(address.removeprefix("ipc://")))
         return socket
 
-    async def receive_control(self) -> tuple[bytes, list[Frame]]:
-        """Wait for a learner's message: its identity and the frames."""
-        identity, *rest = await self._control.recv_multipart()
-        frames: list[Frame] = list(rest)
-        return identity, frames
+    async def receive_control(self) -> tuple[Sender, list[Frame]]:
+        """Wait for a learner's message: who sent it, and the frames."""
+        sender, (identity, *frames) = await self._receive(self._control)
+        return replace(sender, identity=bytes(identity)), frames
 
     async def send_control(self, identity: bytes, frames: Sequence[Frame]) -> None:
         """Send to a learner; one that is gone already misses it, which its lease will show."""
         with contextlib.suppress(zmq.ZMQError):
             await self._control.send_multipart([identity, *frames], copy=False)
 
-    async def receive_weights(self) -> list[Frame]:
-        """Wait for published weights; the frames are views, not copies."""
-        frames = await self._weights.recv_multipart(copy=False)
-        return [frame.buffer for frame in frames]
+    async def receive_weights(self) -> tuple[Sender, list[Frame]]:
+        """Wait for published weights: who sent them, and the frames."""
+        return await self._receive(self._weights)
 
-    def open_slot(self, slot: int) -> None:
-        """Bind a learner's experience socket.
+    async def _receive(self, socket: zmq.asyncio.Socket) -> tuple[Sender, list[Frame]]:
+        """Wait for a message of one whose key was not revoked; frames are views, not copies."""
+        while True:
+            frames = await socket.recv_multipart(copy=False)
+            key = _property(frames[0], "User-Id")
+            if self._doorkeeper is None or not self._doorkeeper.ignores(key):
+                sender = Sender(key=key, address=_property(frames[0], "Peer-Address"))
+                return sender, [frame.buffer for frame in frames]
+
+    def revoked(self) -> set[str]:
+        """Look up which keys that came in are admitted no more: from now on they are not heard."""
+        return self._doorkeeper.revoked() if self._doorkeeper else set()
+
+    def open_slot(self, slot: int, key: str = "") -> None:
+        """Bind a learner's experience socket; where there are keys, for the one with this key.
 
         Raises
         ------
@@ -123,7 +154,10 @@ class SimulatorSockets:
             Its address is in use.
         """
         suffix = self.endpoint.experience_suffix(slot)
-        socket = self._bind(zmq.PUSH, self.endpoint.at(suffix), CONTROL_FRAME_BYTES)
+        domain = f"brigade-{slot}"
+        if self._doorkeeper is not None:
+            self._doorkeeper.reserved[domain] = key
+        socket = self._bind(zmq.PUSH, self.endpoint.at(suffix), CONTROL_FRAME_BYTES, domain)
         queue: asyncio.Queue[Sequence[Frame]] = asyncio.Queue()
 
         async def send() -> None:
@@ -143,6 +177,8 @@ class SimulatorSockets:
         del self._queues[slot]
         task.cancel()
         socket.close(linger=0)
+        if self._doorkeeper is not None:
+            del self._doorkeeper.reserved[f"brigade-{slot}"]
 
     def close(self) -> None:
         """Close everything, giving the last messages a second to leave."""
@@ -171,6 +207,7 @@ class LearnerSockets:
         self.endpoint = endpoint
         self._passport = passport
         self._monitor: zmq.Socket[bytes] | None = None
+        self._broken_handshakes = 0
         self._context = zmq.Context()
         self._poller = zmq.Poller()
         self._control = self._connect(zmq.DEALER, endpoint.control)
@@ -233,16 +270,32 @@ class LearnerSockets:
             The simulator does not let us in.
         """
         self._poller.poll(int(timeout * 1000))
-        if _drain(self._monitor):
-            raise TransportError(
-                f"{self.endpoint.control} refused the connection: "
-                + (
-                    "our key is not admitted, or --server-key is not its key"
-                    if self._passport
-                    else "it wants keys; see --key and --server-key"
-                )
-            )
-        return _drain(self._control), _drain(self._experience)
+        control, experience = _drain(self._control), _drain(self._experience)
+        self._look_at_handshakes(bool(control))
+        return control, experience
+
+    def _look_at_handshakes(self, heard: bool) -> None:
+        """Give up where the simulator does not let us in.
+
+        Raises
+        ------
+        TransportError
+            It refused our key, or does not understand us.
+        """
+        if heard:
+            self._broken_handshakes = 0
+        for frames in _drain(self._monitor):
+            event = parse_monitor_message([bytes(frame) for frame in frames])["event"]
+            self._broken_handshakes += event == auth.BROKEN_OFF
+            if self._passport and event == auth.REFUSED:
+                why = f"our key is not admitted there ({self._passport.keys.public})"
+            elif event == auth.BROKEN_OFF and self._broken_handshakes < MOST_BROKEN_HANDSHAKES:
+                continue
+            elif self._passport:
+                why = f"--server-key is not its key, or it has none ({self._passport.server})"
+            else:
+                why = "it wants keys; see --key and --server-key"
+            raise TransportError(f"{self.endpoint.control} refused the connection: {why}")
 
     def close(self) -> None:
         """Close everything, giving the last messages a second to leave."""
@@ -256,6 +309,14 @@ def _drain(socket: zmq.Socket[bytes] | None) -> list[list[Frame]]:
             frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
             messages.append([frame.buffer for frame in frames])
     return messages
+
+
+def _property(frame: zmq.Frame, name: str) -> str:
+    """Look up what ZeroMQ says of the connection that a frame came over; "" for nothing."""
+    try:
+        return str(frame.get(name))
+    except zmq.ZMQError:
+        return ""
 
 
 def _someone_listens(address: str) -> bool:

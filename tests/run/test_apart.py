@@ -61,3 +61,36 @@ def test_a_run_with_keys_loses_a_learner_and_goes_on(tmp_path: Path, capfd: obje
     assert secret not in log.read_text() + simulator.output
     rows = (tmp_path / "experiments/marl/checkpoints/apart/metrics.jsonl").read_text().splitlines()
     assert [json.loads(row)["update"] for row in rows] == list(range(len(rows)))
+
+
+def test_a_key_that_is_revoked_ends_its_learner_and_another_takes_over(tmp_path: Path) -> None:
+    folder = str(tmp_path / "keys")
+    for words in (["new", "sim"], ["new", "box"], ["new", "lab"]):
+        assert main(["keys", *words, "--folder", folder]) == 0
+    for name in ("box", "lab"):
+        assert main(["keys", "admit", f"{folder}/{name}.pub", "--folder", folder]) == 0
+    address = f"tcp://127.0.0.1:{free_base_port()}"
+    server = json.loads(Path(folder, "sim.pub").read_text())["public"]
+
+    def learn(name: str) -> list[str]:
+        papers = ["--key", f"{folder}/{name}.key", f"--server-key={server}"]
+        return ["learn", "--connect", address, "--device", "cpu", "--threads", "1", *papers]
+
+    sim = ["sim", *ENDLESS, "--bind", address, "--key", f"{folder}/sim.key", "--run-name", "keys"]
+    log = tmp_path / "events.jsonl"
+    with (
+        brigade(tmp_path, *sim, "--log-file", str(log)) as simulator,
+        brigade(tmp_path, *learn("box"), "--name", "first") as first,
+    ):
+        wait_for(lambda: '"update"' in log.read_text() if log.exists() else False)
+        assert main(["keys", "revoke", "box", "--folder", folder]) == 0
+        assert first.end(10) == 2, first.output
+        assert "brigade learn: your key was revoked" in first.output
+        simulator.prints("first (agents 0-3) is gone: its key was revoked")
+        with brigade(tmp_path, *learn("box")) as again:
+            assert again.end() == 2
+            assert "our key is not admitted" in again.output
+        said = run(tmp_path, *learn("lab"), "--name", "second", "--max-updates", "3")
+        assert "second: made its 3 updates" in said
+        simulator.popen.send_signal(signal.SIGTERM)
+        assert simulator.end() == 0, simulator.output

@@ -19,6 +19,7 @@ from brigade.learn import learner as learner_module
 from brigade.learn.learner import Learner
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState, initial_state
+from brigade.sim import desk as desk_module
 from brigade.sim.desk import Desk
 from brigade.sim.events import Events
 from brigade.sim.repository import Repository
@@ -26,7 +27,7 @@ from brigade.sim.rollout import RolloutBuffer
 from brigade.wire import messages
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.messages import Header
-from brigade.wire.transport import LearnerSockets, SimulatorSockets
+from brigade.wire.transport import LearnerSockets, Sender, SimulatorSockets
 
 NETWORK = Network(num_features=5, action_nvec=(3, 2, 2), hidden_size=8)
 CONFIG = RunConfig(
@@ -79,6 +80,8 @@ class Sockets:
     sent: list[tuple[bytes, Header, dict[str, np.ndarray]]] = field(default_factory=list)
     slots: dict[int, list[messages.Experience]] = field(default_factory=dict)
     closed: list[int] = field(default_factory=list)
+    keys: dict[int, str] = field(default_factory=dict)  # by slot
+    turned_out: set[str] = field(default_factory=set)
 
     async def receive_control(self) -> Any:
         return await self.control.get()
@@ -86,11 +89,15 @@ class Sockets:
     async def receive_weights(self) -> Any:
         return await self.weights.get()
 
+    def revoked(self) -> set[str]:
+        return self.turned_out
+
     async def send_control(self, peer: bytes, frames: Any) -> None:
         self.sent.append((peer, *messages.decode(as_bytes(frames))))
 
-    def open_slot(self, slot: int) -> None:
+    def open_slot(self, slot: int, key: str = "") -> None:
         assert slot not in self.slots
+        self.keys[slot] = key
         self.slots[slot] = []
 
     def close_slot(self, slot: int) -> None:
@@ -130,17 +137,17 @@ class Office:
         )
         self.run = self.desk.run
 
-    async def hear(self, peer: bytes, header: Header | list[bytes]) -> list[Header]:
+    async def hear(self, peer: bytes, header: Header | list[bytes], key: str = "") -> list[Header]:
         """Let a learner say something; what it is answered."""
         frames = header if isinstance(header, list) else as_bytes(messages.encode(header))
         before = len(self.sockets.sent)
-        self.sockets.control.put_nowait((peer, frames))
+        self.sockets.control.put_nowait((Sender(peer, key), frames))
         await settle()
         return [said for who, said, _ in self.sockets.sent[before:] if who == peer]
 
-    async def hello(self, peer: bytes, agents: str, run: str = "") -> Header:
+    async def hello(self, peer: bytes, agents: str, run: str = "", key: str = "") -> Header:
         said = messages.Hello(name=peer.decode(), agents=agents, device="cpu", run=run)
-        [answer] = await self.hear(peer, said)
+        [answer] = await self.hear(peer, said, key)
         return answer
 
     def ticket_of(self, agent: int) -> str:
@@ -150,6 +157,7 @@ class Office:
     async def publish(
         self, agent: int, version: int, run: str | None = None, **changes: Any
     ) -> None:
+        key = changes.pop("key", "")
         state = initial_state(NETWORK, 1, agent)
         arrays = state.arrays() | changes.pop("arrays", {})
         header = messages.Weights(
@@ -160,8 +168,14 @@ class Office:
             ticket=changes.pop("ticket", self.ticket_of(agent)),
             **changes,
         )
-        self.sockets.weights.put_nowait(as_bytes(messages.encode(header, arrays)))
+        frames = as_bytes(messages.encode(header, arrays))
+        self.sockets.weights.put_nowait((Sender(key=key), frames))
         await settle()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():
+        await asyncio.sleep(0.005)
 
 
 async def settle() -> None:
@@ -265,7 +279,7 @@ def test_who_cannot_be_helped_is_told_why(agents, run, says):
 
 def test_a_slot_that_cannot_be_opened_is_a_refusal_and_no_lease():
     async def story(office):
-        def busy(slot):
+        def busy(slot, key):
             raise ValueError("no port is left")
 
         office.sockets.open_slot = busy
@@ -382,6 +396,43 @@ def test_who_says_goodbye_frees_its_agents_at_once():
         assert office.sockets.closed == [welcome.slot]
         assert office.left == ["one: tired"]
         assert office.failures == []
+
+    at_work(story)
+
+
+def test_whose_key_was_revoked_loses_its_agents_and_is_told(monkeypatch):
+    monkeypatch.setattr(desk_module, "HEARTBEAT_SECONDS", 0.01)
+
+    async def story(office: Office) -> None:
+        await office.hello(b"mine", "0,1", key="my key")
+        await office.hello(b"other", "2", key="another")
+        await office.hello(b"third", "2", key="my key")  # stands by
+        assert office.sockets.keys == {0: "my key", 1: "another"}
+        clock = asyncio.create_task(office.desk.keep_time(list))
+        office.sockets.turned_out.add("my key")
+        await asyncio.wait_for(until(lambda: office.left), 5)
+        clock.cancel()
+        await office.desk.dismiss("over", failed=False)
+        said = {peer: header for peer, header, _ in office.sockets.sent}
+        assert said[b"mine"] == messages.Refusal(reason="your key was revoked")
+        assert said[b"third"].__class__ is messages.Refusal, "it is not told how the run ended"
+
+    office = at_work(story)
+    assert office.left == ["mine: its key was revoked"]
+    assert office.desk.roster.free == [0, 1, 3]
+    assert office.sockets.closed == [0]
+
+
+def test_nobody_speaks_for_one_with_another_key():
+    async def story(office: Office) -> None:
+        await office.hello(b"mine", "0", key="my key")
+        await office.publish(0, 0, key="another")
+        assert office.learned == []
+        assert await office.hear(b"mine", messages.Goodbye(run=office.run), key="another") == []
+        assert office.desk.roster.free == [1, 2, 3]
+        await office.publish(0, 0, key="my key")
+        assert office.learned == [(0, 0, {})]
+        assert office.desk.bad_messages.total() == 2
 
     at_work(story)
 

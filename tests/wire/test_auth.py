@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import pytest
 from test_transport import free_port
@@ -11,15 +11,16 @@ from brigade.wire.auth import Guard, Keys, Passport, new_keys
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import LearnerSockets, SimulatorSockets, TransportError
 
-SERVER, FRIEND, STRANGER = new_keys(), new_keys(), new_keys()
+SERVER, FRIEND, OTHER, STRANGER = new_keys(), new_keys(), new_keys(), new_keys()
+FRIENDS = {FRIEND.public: "friend", OTHER.public: "other"}
 
 
-def meet(passport: Passport | None, admitted: Callable[[str], str | None]) -> bytes:
+def meet(passport: Passport | None, admitted: Mapping[str, str]) -> bytes:
     """Let one client say hello: what the simulator got of it, or the client's error."""
     endpoint = Endpoint.parse(f"tcp://127.0.0.1:{free_port()}")
 
     async def story() -> bytes:
-        simulator = SimulatorSockets(endpoint, 1 << 20, Guard(SERVER, admitted))
+        simulator = SimulatorSockets(endpoint, 1 << 20, Guard(SERVER, lambda: admitted))
         client = LearnerSockets(endpoint, passport)
         try:
             client.send_control([b"hello"])
@@ -37,44 +38,116 @@ def meet(passport: Passport | None, admitted: Callable[[str], str | None]) -> by
     return asyncio.run(story())
 
 
-def only_friends(key: str) -> str | None:
-    return {FRIEND.public: "friend"}.get(key)
-
-
 def test_an_admitted_key_comes_in():
-    assert meet(Passport(FRIEND, SERVER.public), only_friends) == b"hello"
+    assert meet(Passport(FRIEND, SERVER.public), FRIENDS) == b"hello"
 
 
 def test_an_unknown_key_is_refused_and_logged(caplog):
     with pytest.raises(TransportError, match="our key is not admitted"):
-        meet(Passport(STRANGER, SERVER.public), only_friends)
+        meet(Passport(STRANGER, SERVER.public), FRIENDS)
     assert f"unknown key {STRANGER.public[:8]}" in caplog.text
     assert STRANGER.secret not in caplog.text
 
 
 def test_a_client_that_wants_another_server_is_refused_and_logged(caplog):
-    with caplog.at_level(logging.WARNING), pytest.raises(TransportError, match="--server-key"):
-        meet(Passport(FRIEND, STRANGER.public), only_friends)
+    with caplog.at_level(logging.WARNING), pytest.raises(TransportError, match="is not its key"):
+        meet(Passport(FRIEND, STRANGER.public), FRIENDS)
     assert "with another server's key" in caplog.text
 
 
 def test_a_plain_client_is_refused_and_logged(caplog):
     with pytest.raises(TransportError, match="it wants keys"):
-        meet(None, only_friends)
+        meet(None, FRIENDS)
     assert "a client without CURVE" in caplog.text
 
 
 def test_a_key_with_a_forged_secret_is_refused():
     with pytest.raises(TransportError, match="refused the connection"):
-        meet(Passport(Keys(FRIEND.public, STRANGER.secret), SERVER.public), only_friends)
+        meet(Passport(Keys(FRIEND.public, STRANGER.secret), SERVER.public), FRIENDS)
 
 
 def test_a_key_that_is_revoked_does_not_come_in_again():
     known = {FRIEND.public: "friend"}
-    assert meet(Passport(FRIEND, SERVER.public), known.get) == b"hello"
+    assert meet(Passport(FRIEND, SERVER.public), known) == b"hello"
     known.clear()
     with pytest.raises(TransportError, match="not admitted"):
-        meet(Passport(FRIEND, SERVER.public), known.get)
+        meet(Passport(FRIEND, SERVER.public), known)
+
+
+def test_a_key_that_is_revoked_is_not_heard_over_the_connection_that_it_has(caplog):
+    endpoint, known = Endpoint.parse(f"tcp://127.0.0.1:{free_port()}"), dict(FRIENDS)
+
+    async def story() -> None:
+        simulator = SimulatorSockets(endpoint, 1 << 20, Guard(SERVER, lambda: known))
+        mine, other = (
+            LearnerSockets(endpoint, Passport(k, SERVER.public)) for k in (FRIEND, OTHER)
+        )
+        simulator.open_slot(0, FRIEND.public)
+        simulator.open_slot(1, OTHER.public)
+        try:
+            for slot, (client, keys) in enumerate(((mine, FRIEND), (other, OTHER))):
+                client.attach(endpoint.weights_suffix, endpoint.experience_suffix(slot))
+                client.send_control([b"hello"])
+                sender, _ = await asyncio.wait_for(simulator.receive_control(), 10)
+                assert sender.key == keys.public
+                published = asyncio.create_task(simulator.receive_weights())
+                while not published.done():
+                    client.publish([b"weights"])
+                    await asyncio.sleep(0.02)
+                assert published.result()[0].key == keys.public
+            assert simulator.revoked() == set()
+            del known[FRIEND.public]
+            assert simulator.revoked() == {FRIEND.public}
+            for client in (mine, other):
+                client.publish([b"more"])
+                client.send_control([b"more"])
+            senders = [
+                await asyncio.wait_for(simulator.receive_control(), 10),
+                await asyncio.wait_for(simulator.receive_weights(), 10),
+            ]
+            while senders[-1][1][0] == b"weights":  # of the last that were published until one came
+                senders[-1] = await asyncio.wait_for(simulator.receive_weights(), 10)
+            assert [sender.key for sender, _ in senders] == [OTHER.public] * 2
+            known[FRIEND.public] = "friend"
+            assert simulator.revoked() == set()
+            mine.send_control([b"here again"])
+            sender, frames = await asyncio.wait_for(simulator.receive_control(), 10)
+            assert (sender.key, bytes(frames[0])) == (FRIEND.public, b"here again")
+        finally:
+            mine.close()
+            other.close()
+            simulator.close()
+
+    asyncio.run(story())
+    assert "dropped message 1 of revoked key friend" in caplog.text
+
+
+def test_nobody_takes_experience_from_anothers_socket(caplog):
+    endpoint = Endpoint.parse(f"tcp://127.0.0.1:{free_port()}")
+
+    async def story() -> None:
+        simulator = SimulatorSockets(endpoint, 1 << 20, Guard(SERVER, lambda: FRIENDS))
+        simulator.open_slot(0, FRIEND.public)
+        thief, owner = (
+            LearnerSockets(endpoint, Passport(k, SERVER.public)) for k in (OTHER, FRIEND)
+        )
+        try:
+            thief.attach(endpoint.weights_suffix, endpoint.experience_suffix(0))
+            while "another learner's socket" not in caplog.text:
+                await asyncio.sleep(0.01)
+            owner.attach(endpoint.weights_suffix, endpoint.experience_suffix(0))
+            simulator.send_experience(0, [b"for the owner"])
+            got: list[object] = []
+            while not got:
+                got = (await asyncio.to_thread(owner.receive, 0.05))[1]
+            assert thief.receive(0.0)[1] == []
+        finally:
+            thief.close()
+            owner.close()
+            simulator.close()
+
+    asyncio.run(asyncio.wait_for(story(), 20))
+    assert "other at another learner's socket" in caplog.text
 
 
 def test_a_secret_is_not_shown():

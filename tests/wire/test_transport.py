@@ -93,7 +93,8 @@ async def published(meeting: Meeting, learner: LearnerSockets, frames) -> list:
     while time.monotonic() < deadline:
         learner.publish(frames)
         try:
-            return await asyncio.wait_for(meeting.simulator.receive_weights(), 0.2)
+            _, frames = await asyncio.wait_for(meeting.simulator.receive_weights(), 0.2)
+            return frames
         except TimeoutError:
             continue
     raise AssertionError("the weights did not arrive")
@@ -106,9 +107,9 @@ def test_an_answer_finds_the_learner_that_asked(endpoint):
             for k, learner in enumerate(learners):
                 learner.send_control([b"hello", bytes([k])])
             for _ in learners:
-                identity, frames = await meeting.simulator.receive_control()
+                sender, frames = await meeting.simulator.receive_control()
                 assert bytes(frames[0]) == b"hello"
-                await meeting.simulator.send_control(identity, [b"welcome", frames[1]])
+                await meeting.simulator.send_control(sender.identity, [b"welcome", frames[1]])
             for k, learner in enumerate(learners):
                 control, experience = await received(learner, control=1)
                 assert control == [[b"welcome", bytes([k])]]
@@ -217,9 +218,9 @@ def test_sending_to_a_learner_that_is_not_there_is_no_error(endpoint):
         async with Meeting(endpoint) as meeting:
             learner = meeting.learner()
             learner.send_control([b"hello"])
-            identity, _ = await meeting.simulator.receive_control()
+            sender, _ = await meeting.simulator.receive_control()
             learner.close()
-            for who in (b"never seen", identity):
+            for who in (b"never seen", sender.identity):
                 sent = meeting.simulator.send_control(who, [b"welcome"])
                 await asyncio.wait_for(sent, PATIENCE)
 
@@ -409,9 +410,9 @@ def test_nobody_hangs_at_exit_over_what_nobody_reads(endpoint):
         silent = LearnerSockets(endpoint)
         silent.attach(endpoint.weights_suffix, endpoint.experience_suffix(0))
         silent.send_control([b"hello"])
-        identity, _ = await simulator.receive_control()
+        sender, _ = await simulator.receive_control()
         for _ in range(100):
-            await simulator.send_control(identity, [bytes(1 << 16)])
+            await simulator.send_control(sender.identity, [bytes(1 << 16)])
         started = time.monotonic()
         simulator.close()
         assert time.monotonic() - started < 4
@@ -428,15 +429,15 @@ def test_last_words_are_heard(endpoint):
         simulator = SimulatorSockets(endpoint, BOUND)
         learner = LearnerSockets(endpoint)
         learner.send_control([b"hello"])
-        identity, _ = await simulator.receive_control()
+        sender, _ = await simulator.receive_control()
         learner.send_control([b"goodbye"])
         learner.close()
         _, frames = await asyncio.wait_for(simulator.receive_control(), PATIENCE)
         assert bytes(frames[0]) == b"goodbye"
         other = LearnerSockets(endpoint)
         other.send_control([b"hello"])
-        identity, _ = await simulator.receive_control()
-        await simulator.send_control(identity, [b"stop"])
+        sender, _ = await simulator.receive_control()
+        await simulator.send_control(sender.identity, [b"stop"])
         simulator.close()
         control, _ = await received(other, control=1)
         assert control == [[b"stop"]]
