@@ -6,10 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +25,7 @@ from brigade.run.process import (
     pick_device,
     quiet_threads,
 )
+from brigade.run.scratch import Scratch, scratch_folder
 from brigade.run.settle import run_config, settle
 from brigade.wire.endpoints import Endpoint
 
@@ -98,13 +97,12 @@ def run_train(config: TrainConfig) -> int:
     folder = Path(settled.checkpoint_dir) / str(settled.run_name)
     if folder.exists() and not config.resume:
         raise ConfigError(f"run {folder} exists: choose another --run-name")
-    with ExitStack() as stack:
-        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="brigade-"))
-        address = config.bind or f"ipc://{scratch}/control"
+    with scratch_folder() as scratch:
+        address = config.bind or f"ipc://{scratch.path}/control"
         Endpoint.parse(address)
         # A run that is told to fail when it loses a learner is not mended behind its back.
         mends = config.max_restarts if settled.on_learner_loss != "fail" else 0
-        launcher = _Launcher(Path(scratch), mends)
+        launcher = _Launcher(scratch, mends)
         operation = [*operation_arguments(config), "--bind", address]
         again = ["--resume", str(folder), *operation]
         first = again if config.resume else [*_arguments(settled), *operation]
@@ -164,12 +162,12 @@ class _Launcher:
         Times that each child is started again after it was lost.
     """
 
-    def __init__(self, scratch: Path, max_restarts: int) -> None:
+    def __init__(self, scratch: Scratch, max_restarts: int) -> None:
         self._scratch = scratch
         self._max_restarts = max_restarts
         self._children: list[_Child] = []
         self._signals: list[signal.Signals] = []
-        self._known_by = scratch / "never"
+        self._known_by = scratch.path / "never"
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, lambda number, _: self._signals.append(signal.Signals(number)))
 
@@ -187,7 +185,7 @@ class _Launcher:
         ``known_by`` is a file without which there is nothing yet to start ``again`` from.
         """
         number = len(self._children)
-        log = None if own_terminal else (self._scratch / f"{command}-{number}.log").open("w+b")
+        log = None if own_terminal else (self._scratch.path / f"{command}-{number}.log").open("w+b")
         name = f"brigade {command}"
         child = _Child(name, [command, *arguments], [command, *again], log)
         self._known_by = known_by or self._known_by
@@ -199,13 +197,14 @@ class _Launcher:
 
         So Ctrl-C reaches only us, and the simulator ends the run in order.
         """
-        ours = {PARENT_VARIABLE: str(os.getpid()), SCRATCH_VARIABLE: str(self._scratch)}
+        ours = {PARENT_VARIABLE: str(os.getpid()), SCRATCH_VARIABLE: str(self._scratch.path)}
         child.process = subprocess.Popen(
             [sys.executable, "-m", "brigade", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=child.log,
             stderr=child.log,
             start_new_session=True,
+            pass_fds=(self._scratch.lock,),
             env=os.environ | quiet_threads() | ours,
         )
         child.found_dead = None
