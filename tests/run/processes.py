@@ -115,6 +115,15 @@ def alive(pid: int) -> bool:
         return False
 
 
+def memory(pid: int) -> int:
+    """Resident bytes of a process; 0 where it is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def free_base_port(count: int = 8) -> int:
     """A port after which ``count`` ports in a row are free."""
     for base in range(20000 + os.getpid() % 20000, 60000, count):

@@ -1,6 +1,9 @@
 """A run's folder: its files, and that no run writes over another's."""
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import torch
 from test_checkpoint import example
 
 from brigade.config import ConfigError, RunConfig, convert
-from brigade.store.checkpoint import load
+from brigade.store.checkpoint import load, save
 from brigade.store.folder import RunFolder
 
 
@@ -124,6 +127,44 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     (folder.path / ".checkpoint_7.pt.part").write_bytes(b"half")
     RunFolder(config(tmp_path), resume=True).close()
     assert not list(folder.path.glob(".*"))
+
+
+WRITER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from brigade.config import RunConfig
+from brigade.store.checkpoint import load
+from brigade.store.folder import RunFolder
+
+content = load(Path(sys.argv[1]))
+folder = RunFolder(RunConfig(run_name="a-run", checkpoint_dir=sys.argv[2], seed=3), resume=True)
+for episodes in range(1, 10**6):
+    folder.save(replace(content, statistics=content.statistics | {"total_episodes": episodes}))
+"""
+
+
+def test_a_kill_in_the_middle_of_writing_leaves_the_checkpoint_before(tmp_path):
+    RunFolder(config(tmp_path)).close()
+    content, _ = example()
+    save(tmp_path / "example.pt", content)
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "example.pt"), str(tmp_path)]
+    deadline, halves, newest = time.monotonic() + 50, 0, 0
+    while not halves:
+        assert time.monotonic() < deadline, "never killed in the middle"
+        with subprocess.Popen(command) as writer:
+            while not (parts := list(tmp_path.glob("a-run/.*.part"))) or newest == 0:
+                newest = max(newest, len(list(tmp_path.glob("a-run/*.pt"))))
+                assert writer.poll() is None
+                assert time.monotonic() < deadline, "never seen in the middle"
+            writer.kill()
+        halves = sum(path.exists() for path in parts)
+        written = {int(path.stem[11:]) for path in tmp_path.glob("a-run/*.pt")}
+        folder = RunFolder(config(tmp_path), resume=True)
+        found = folder.newest()
+        folder.close()
+        assert found.statistics["total_episodes"] == max(written)
+        assert not list(tmp_path.glob("a-run/.*"))
 
 
 def test_the_newest_whole_checkpoint_is_found(tmp_path, caplog):

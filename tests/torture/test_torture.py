@@ -3,7 +3,8 @@
 In ``lockstep`` the run that was tortured must end as the one that was left alone: the same final
 checkpoint, bit for bit, and the same metrics. That says more than any count: each version was made
 once and in order, from the right transitions and from each of them once, and the statistics are of
-just what was used. ``BRIGADE_KILLS`` sets how often (``make torture``: 30).
+just what was used. What can be counted is counted all the same. ``BRIGADE_KILLS`` sets how often
+(``make torture``: 30).
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 import torch
 
-from ..run.processes import SMALL, alive, brigade, descendants, wait_for
+from ..run.processes import SMALL, alive, brigade, descendants, memory, wait_for
 
 RUNS = Path("experiments/marl/checkpoints")
 KILLS = int(os.environ.get("BRIGADE_KILLS", "2"))
@@ -28,6 +30,8 @@ EPISODES = 250 * (KILLS + 1)
 SEED = int(os.environ.get("BRIGADE_SEED", "1"))
 FLAGS = [*SMALL[:-4], "--num-episodes", str(EPISODES), "--seed", "7", "--sync", "lockstep"]
 FLAGS += ["--checkpoint-interval", "50"]
+SEATS = 4
+MOST_GROWTH = 32 << 20  # bytes, that a process of a tortured run may have more than one of another
 
 
 def processes(launcher: int) -> dict[str, list[int]]:
@@ -44,11 +48,40 @@ def processes(launcher: int) -> dict[str, list[int]]:
     return found
 
 
+class Watch:
+    """Notes the most memory that each kind of process was seen with, and every process seen."""
+
+    def __init__(self) -> None:
+        self.memory: dict[str, int] = defaultdict(int)
+        self.seen: set[int] = set()
+
+    def look(self, launcher: int) -> None:
+        for kind, pids in processes(launcher).items():
+            self.seen |= set(pids)
+            self.memory[kind] = max(self.memory[kind], *map(memory, pids), 0)
+
+    def gone(self) -> bool:
+        return not any(map(alive, self.seen))
+
+
+def check_counts(folder: Path) -> None:
+    """Statistics and versions are the sums over the rollouts that were used, each once."""
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    final = torch.load(folder / "final_checkpoint.pt", weights_only=True)
+    statistics = final["statistics"]
+    assert [row["update"] for row in rows] == list(range(len(rows))), "each update once, in order"
+    assert set(final["versions"].values()) == {len(rows)}, "one version from each rollout"
+    assert all(row["agents"]["lag"] == [0] * SEATS for row in rows)
+    assert statistics["total_episodes"] == rows[-1]["episodes"]
+    assert statistics["total_transitions"] == rows[-1]["transitions"]
+    assert statistics["total_transitions"] == SEATS * statistics["total_steps"]
+    assert sum(statistics["match_counts"].values()) == SEATS * statistics["total_episodes"]
+
+
 def result(folder: Path) -> tuple[bytes, list[dict[str, object]]]:
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     timed = ("seconds", "time_share", "learning", "agents")
     rows = [{k: v for k, v in json.loads(line).items() if k not in timed} for line in lines]
-    assert [row["update"] for row in rows] == list(range(len(rows))), "each update once, in order"
     return (folder / "final_checkpoint.pt").read_bytes(), rows
 
 
@@ -62,6 +95,7 @@ def strike(what: str, launcher: int, rng: random.Random) -> str:
         "suspend sim": children["sim"],
         "suspend learn": children["learn"],
         "launcher": [launcher],
+        "all": [launcher, *children["sim"], *children["learn"]],
     }[what]
     which = signal.SIGSTOP if what.startswith("suspend") else signal.SIGKILL
     if what in ("learn", "suspend learn") and victims:
@@ -81,10 +115,15 @@ def test_a_tortured_run_ends_as_one_that_was_left_alone(
 ) -> None:
     scratch = Path(tempfile.mkdtemp(prefix="b-"))  # short, for the addresses in it
     monkeypatch.setenv("TMPDIR", str(scratch))
+    alone, watch = Watch(), Watch()
     with brigade(tmp_path, "train", *FLAGS, "--run-name", "alone") as process:
-        assert process.end(60 + 20 * KILLS) == 0, process.output
+        deadline = time.monotonic() + 60 + 20 * KILLS
+        while process.popen.poll() is None and time.monotonic() < deadline:
+            alone.look(process.popen.pid)
+            time.sleep(0.2)
+        assert process.end(0.1) == 0, process.output
     rng = random.Random(SEED)
-    kinds = ["sim", "learn", "suspend learn", "both", "launcher", "suspend sim"]
+    kinds = ["sim", "learn", "suspend learn", "both", "launcher", "suspend sim", "all"]
     plan = [kinds[i % len(kinds)] if KILLS < 6 else rng.choice(kinds) for i in range(KILLS)]
     common = ["--lease", "2", "--max-restarts", "1000", "--keep", "3"]
     command = ["train", *FLAGS, "--run-name", "tortured", "--num-learners", "2", *common]
@@ -93,10 +132,10 @@ def test_a_tortured_run_ends_as_one_that_was_left_alone(
         with brigade(tmp_path, *command) as process:
 
             def newest() -> float:
+                watch.look(process.popen.pid)
                 found = folder.glob("checkpoint_*.pt")
                 return max((path.stat().st_mtime for path in found), default=0.0)
 
-            seen: set[int] = set()
             while done < KILLS:
                 before = newest()
                 wait_for(lambda b=before: newest() > b or process.popen.poll() is not None,
@@ -104,21 +143,27 @@ def test_a_tortured_run_ends_as_one_that_was_left_alone(
                 if process.popen.poll() is not None:
                     break
                 time.sleep(rng.random() * 0.5)
-                seen |= set(descendants(process.popen.pid))
+                watch.look(process.popen.pid)
                 said.append(strike(plan[done], process.popen.pid, rng))
                 done += 1
-                if plan[done - 1] == "launcher":
+                if plan[done - 1] in ("launcher", "all"):
                     break
-            code = process.end(120 + 20 * KILLS)
-            wait_for(lambda pids=seen: not [pid for pid in pids if alive(pid)])
+            deadline = time.monotonic() + 120 + 20 * KILLS
+            while process.popen.poll() is None and time.monotonic() < deadline:
+                watch.look(process.popen.pid)
+                time.sleep(0.1)
+            code = process.end(0.1)
+            wait_for(watch.gone, lambda: "a process is left")
             if code == 0:
                 break
             assert code == -signal.SIGKILL, process.output
         command = ["train", "--resume", "tortured", "--num-learners", "2", *common]
-    print(*said, sep="\n")
+    print(*said, f"most memory: {dict(watch.memory)}, alone {dict(alone.memory)}", sep="\n")
     assert done == KILLS, "the run was over too soon"
     assert result(folder) == result(tmp_path / RUNS / "alone")
-    torch.load(folder / "final_checkpoint.pt", weights_only=True)
+    check_counts(folder)
+    for kind, most in watch.memory.items():
+        assert most < alone.memory[kind] + MOST_GROWTH, kind
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
     assert len(list(folder.glob("checkpoint_*.pt"))) <= 3
     assert not list(scratch.iterdir()), "no temporary file is left"
