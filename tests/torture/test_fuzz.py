@@ -1,6 +1,7 @@
 """Hostile messages by the thousand, over real sockets, while a run goes on as if there were none.
 
-``BRIGADE_FUZZ`` sets how many (``make torture``: 100,000).
+Strangers send them to the simulator, and a broken simulator to its learner. ``BRIGADE_FUZZ`` sets
+how many (``make torture``: 100,000).
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import random
 import tempfile
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgpack
 import numpy as np
+import pytest
 import torch
 import zmq
 
@@ -29,9 +33,12 @@ from brigade.sim.simulator import Simulator
 from brigade.store.checkpoint import Checkpoint
 from brigade.wire import messages
 from brigade.wire.endpoints import Endpoint
-from brigade.wire.messages import Header
+from brigade.wire.messages import Frame, Header
 from brigade.wire.transport import LearnerSockets, SimulatorSockets
 
+from ..run.processes import memory
+
+MOST_GROWTH = 64 << 20  # bytes, of attacker, simulator and learner together
 MESSAGES = int(os.environ.get("BRIGADE_FUZZ", "3000"))
 CONFIG = RunConfig(
     scenario="default",
@@ -110,19 +117,120 @@ def mutate(frames: list[bytes], rng: random.Random) -> list[bytes]:
     return frames or [b""]
 
 
-def attack(endpoint: Endpoint, over: threading.Event, sent: list[int]) -> None:
+class Overhearing(LearnerSockets):
+    """A learner's sockets, of which somebody hears all that is sent, tickets included."""
+
+    def __init__(self, endpoint: Endpoint, heard: list[tuple[bool, list[bytes]]]) -> None:
+        super().__init__(endpoint)
+        self._all_heard = heard
+
+    def send_control(self, frames: Sequence[Frame]) -> None:
+        self._all_heard.append((True, [bytes(frame) for frame in frames]))
+        super().send_control(frames)
+
+    def publish(self, frames: Sequence[Frame]) -> None:
+        self._all_heard.append((False, [bytes(frame) for frame in frames]))
+        super().publish(frames)
+
+
+class Play:
+    """A run with one learner in this process, which can be held open while it is attacked."""
+
+    def __init__(self, folder: str) -> None:
+        self.endpoint = Endpoint.parse(f"ipc://{folder}/control")
+        self.heard: list[tuple[bool, list[bytes]]] = []
+        self.sockets = SimulatorSockets(self.endpoint, 4 * NETWORK.num_parameters + (1 << 20))
+        self.finals: list[Checkpoint] = []
+        events = Events(checkpoint=lambda content, final: self.finals.append(content))
+        self.simulator = Simulator(CONFIG, SCENARIO, self.sockets, events)
+        self.learner: Learner | None = None
+
+    def learn(self) -> None:
+        sockets = Overhearing(self.endpoint, self.heard)
+        self.learner = Learner(sockets, "honest", "auto", torch.device("cpu"))
+        self.learner.run()
+        sockets.close()
+
+    async def run(self, attack: Callable[[Play], Coroutine[Any, Any, None]] | None) -> None:
+        """Play it all; the attack begins with the first rollout, and the run ends after it."""
+        tasks: list[asyncio.Task[None]] = []
+        send, finish = self.simulator._send, self.simulator._finish
+
+        def send_and_start() -> None:
+            if attack is not None and not tasks:
+                tasks.append(asyncio.create_task(attack(self)))
+            send()
+
+        async def wait_and_finish() -> None:
+            for task in tasks:
+                await task
+            await finish()
+
+        self.simulator._send = send_and_start  # type: ignore[method-assign]
+        self.simulator._finish = wait_and_finish  # type: ignore[method-assign]
+        learner = threading.Thread(target=self.learn)
+        learner.start()
+        await self.simulator.run()
+        self.sockets.close()
+        await asyncio.to_thread(learner.join)
+        assert not self.simulator.desk.roster.leases
+
+
+def train(attack: Callable[[Play], Coroutine[Any, Any, None]] | None) -> Play:
+    """Train, under attack or in peace."""
+
+    async def story(folder: str) -> Play:
+        play = Play(folder)
+        await play.run(attack)
+        return play
+
+    with tempfile.TemporaryDirectory(prefix="b-") as folder:
+        play = asyncio.run(story(folder))
+        assert not list(Path(folder).iterdir())
+    return play
+
+
+@pytest.fixture(scope="module")
+def peaceful() -> Checkpoint:
+    play = train(None)
+    assert play.learner is not None
+    assert play.simulator.desk.bad_messages.total() == play.learner.bad_messages == 0
+    return play.finals[-1]
+
+
+def check_equal(mine: Checkpoint, theirs: Checkpoint) -> None:
+    assert mine.statistics == theirs.statistics
+    for one, other in zip(mine.agents, theirs.agents, strict=True):
+        assert one.version == other.version > 0
+        for name, array in one.arrays().items():
+            assert np.array_equal(array, other.arrays()[name]), name
+
+
+def check_log(text: str, bad: Counter[str]) -> None:
+    """Of each sender the 1st, 2nd, 4th, 8th ... message is logged, and no other."""
+    assert text.count("dropped bad message") == sum(n.bit_length() for n in bad.values())
+
+
+# ---- strangers against the simulator -------------------------------------------------------
+
+
+def besiege(play: Play, over: threading.Event, sent: list[int]) -> None:
+    """Send spoilt messages, and what the learner said before: again, and in any order."""
     rng = random.Random(1)
     context = zmq.Context()
     control, weights = context.socket(zmq.DEALER), context.socket(zmq.PUB)
-    for socket, suffix in ((control, ""), (weights, endpoint.weights_suffix)):
+    for socket, suffix in ((control, ""), (weights, play.endpoint.weights_suffix)):
         socket.setsockopt(zmq.SNDTIMEO, 100)
-        socket.connect(endpoint.at(suffix))
+        socket.connect(play.endpoint.at(suffix))
     traffic = recorded()
     time.sleep(0.1)
     while sent[0] < MESSAGES and not over.is_set():
-        message = mutate(rng.choice(traffic), rng)
+        if rng.random() < 0.1:
+            to_control, message = rng.choice(play.heard)
+        else:
+            to_control, message = rng.random() < 0.5, mutate(rng.choice(traffic), rng)
         try:
-            (control if rng.random() < 0.5 else weights).send_multipart(message)
+            (control if to_control else weights).send_multipart(message)
             sent[0] += 1
         except zmq.Again:
             continue
@@ -131,64 +239,105 @@ def attack(endpoint: Endpoint, over: threading.Event, sent: list[int]) -> None:
         while control.poll(0):
             control.recv_multipart()
     context.destroy(linger=200)
-    over.set()
 
 
-def train(attacked: bool) -> tuple[Checkpoint, int, int]:
-    """Train with one learner; the final checkpoint, the messages sent and those refused."""
-    finals: list[Checkpoint] = []
-    over, sent = threading.Event(), [0]
-    with tempfile.TemporaryDirectory(prefix="b-") as folder:
-        endpoint = Endpoint.parse(f"ipc://{folder}/control")
+def test_a_simulator_under_attack_goes_on_as_if_there_were_none(
+    peaceful: Checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent, grown = [0], [0]
 
-        def learn() -> None:
-            sockets = LearnerSockets(endpoint)
-            Learner(sockets, "honest", "auto", torch.device("cpu")).run()
-            sockets.close()
+    async def attack(play: Play) -> None:
+        before, over = memory(os.getpid()), threading.Event()
+        try:
+            await asyncio.to_thread(besiege, play, over, sent)
+        finally:
+            over.set()
+        await asyncio.sleep(0.3)  # what is on its way arrives
+        grown[0] = memory(os.getpid()) - before
 
-        async def story() -> int:
-            sockets = SimulatorSockets(endpoint, 4 * NETWORK.num_parameters + (1 << 20))
-            events = Events(checkpoint=lambda content, final: finals.append(content))
-            simulator = Simulator(CONFIG, SCENARIO, sockets, events)
-            learner = threading.Thread(target=learn)
-            learner.start()
-            attacker = threading.Thread(target=attack, args=(endpoint, over, sent))
-            play = simulator._send  # the run is held open until the attack is over
-
-            def send() -> None:
-                if simulator._rollout == 0 and attacked:
-                    attacker.start()
-                play()
-
-            simulator._send = send  # type: ignore[method-assign]
-            finish = simulator._finish
-
-            async def wait_and_finish() -> None:
-                while attacked and not over.is_set():
-                    await asyncio.sleep(0.01)
-                await asyncio.sleep(0.3 if attacked else 0)
-                await finish()
-
-            simulator._finish = wait_and_finish  # type: ignore[method-assign]
-            await simulator.run()
-            sockets.close()
-            await asyncio.to_thread(learner.join)
-            assert [lease.name for lease in simulator.desk.roster.leases.values()] == []
-            return simulator.desk.bad_messages.total()
-
-        bad = asyncio.run(story())
-        assert not list(Path(folder).iterdir())
-    return finals[-1], sent[0], bad
+    play = train(attack)
+    bad = play.simulator.desk.bad_messages
+    print(f"{sent[0]:,} messages, {bad.total():,} refused; memory grew by {grown[0]:,} bytes")
+    assert sent[0] >= MESSAGES
+    assert bad.total() > sent[0] / 3
+    assert {sender.split()[0] for sender in bad} >= {"control", "weights"}, "each is counted"
+    check_log(caplog.text, bad)
+    check_equal(play.finals[-1], peaceful)
+    assert grown[0] < MOST_GROWTH
 
 
-def test_a_run_under_attack_learns_what_it_would_have_learned() -> None:
-    peaceful, _, none = train(attacked=False)
-    attacked, sent, bad = train(attacked=True)
-    assert none == 0
-    assert sent >= MESSAGES
-    assert bad > sent / 3
-    assert attacked.statistics == peaceful.statistics
-    for mine, theirs in zip(attacked.agents, peaceful.agents, strict=True):
-        assert mine.version == theirs.version > 0
-        for name, array in mine.arrays().items():
-            assert np.array_equal(array, theirs.arrays()[name]), name
+# ---- a broken simulator against its learner ------------------------------------------------
+
+
+def spoil(frames: list[bytes], rng: random.Random) -> list[bytes]:
+    """Spoil experience so that it surely is none: a learner must believe what is whole."""
+    frames, kind = list(frames), rng.randrange(7)
+    body = msgpack.unpackb(frames[0])
+    where = next(i for i, frame in enumerate(frames) if i and frame)
+    if kind == 0:
+        frames[where] = frames[where][: rng.randrange(len(frames[where]))]
+    elif kind == 1:
+        del frames[rng.randrange(len(frames))]
+    elif kind == 2:
+        frames.insert(rng.randrange(len(frames) + 1), rng.randbytes(rng.randrange(200)))
+    elif kind == 3:
+        frames = [rng.randbytes(rng.randrange(2000)) for _ in range(rng.randint(1, 4))]
+    elif kind == 4:
+        number = np.array([rng.choice([np.nan, np.inf, -np.inf])], "<f4").tobytes()
+        position = [name for name, *_ in body["arrays"]].index("observations") + 1
+        frames[position] = number + frames[position][4:]
+    elif kind == 5:
+        name, value = rng.choice(
+            [("protocol", 2), ("run", "another"), ("agent", 77), ("agent", -1), ("type", "boom"),
+             ("sequence", 2**40), ("progress", float("nan")), ("more", 1)]
+        )  # fmt: skip
+        frames[0] = msgpack.packb(body | {name: value})
+    else:
+        entry = rng.choice(body["arrays"])
+        entry[1:] = rng.choice([["|O", entry[2]], ["<f4", [2**31, 2**31]], ["<c8", entry[2]],
+                                ["<f4", [1] * 9], ["<f8", [2**62, 0]], ["<f4", [-1]]])  # fmt: skip
+        frames[0] = msgpack.packb(body)
+    return frames
+
+
+def test_a_learner_under_attack_goes_on_as_if_there_were_none(
+    peaceful: Checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = 0
+
+    async def attack(play: Play) -> None:
+        nonlocal sent
+        rng, honest, send = random.Random(2), [], play.sockets.send_experience
+
+        def overhear(slot: int, frames: Sequence[Frame]) -> None:
+            honest.append([bytes(frame) for frame in frames])
+            send(slot, frames)
+
+        play.sockets.send_experience = overhear  # type: ignore[method-assign]
+        [lease] = play.simulator.desk.roster.leases.values()
+        learner = play.learner
+        assert learner is not None
+        while not honest:
+            await asyncio.sleep(0.001)
+        while sent < MESSAGES:
+            message = spoil(rng.choice(honest), rng)
+            if rng.random() < 0.5:
+                send(lease.slot, message)
+            else:
+                await play.sockets.send_control(lease.peer, message)
+            if rng.random() < 0.1:
+                send(lease.slot, rng.choice(honest))  # again, and in any order
+            sent += 1
+            while sent - learner.bad_messages > 100:
+                await asyncio.sleep(0.001)
+        deadline = time.monotonic() + 30
+        while learner.bad_messages < sent and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+
+    play = train(attack)
+    assert play.learner is not None
+    print(f"{sent:,} messages, {play.learner.bad_messages:,} refused")
+    assert play.learner.bad_messages == sent >= MESSAGES
+    assert play.learner.updates == play.finals[-1].agents[0].version, "no rollout is used twice"
+    check_log(caplog.text, Counter(learner=play.learner.bad_messages))
+    check_equal(play.finals[-1], peaceful)

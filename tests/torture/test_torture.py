@@ -31,7 +31,7 @@ SEED = int(os.environ.get("BRIGADE_SEED", "1"))
 FLAGS = [*SMALL[:-4], "--num-episodes", str(EPISODES), "--seed", "7", "--sync", "lockstep"]
 FLAGS += ["--checkpoint-interval", "50"]
 SEATS = 4
-MOST_GROWTH = 32 << 20  # bytes, that a process of a tortured run may have more than one of another
+MOST_GROWTH = 64 << 20  # bytes, that a process of a tortured run may have more than one of another
 
 
 def processes(launcher: int) -> dict[str, list[int]]:
