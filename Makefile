@@ -39,10 +39,10 @@ test-rust: setup
 test-python: setup
 	$(BIN)/python -m pytest
 
-torture: setup ## Kill processes at random while training (30 times), and send 100,000 bad messages
-	BRIGADE_KILLS=30 BRIGADE_FUZZ=100000 BRIGADE_CUT=20 $(BIN)/python -m pytest tests/torture tests/network tests/run/test_resume.py --timeout 1800 -s
+torture: setup ## Kill processes at random while training (30 times), suspend them, and send 200,000 bad messages
+	BRIGADE_KILLS=30 BRIGADE_FUZZ=100000 BRIGADE_SUSPEND=30 BRIGADE_CUT=20 $(BIN)/python -m pytest tests/torture tests/network tests/run/test_resume.py --timeout 1800 -s
 
-soak: setup ## Train for five minutes and see that memory stays flat
+soak: setup ## Train for five minutes, millions of games, and see that memory stays flat
 	BRIGADE_SOAK=300 $(BIN)/python -m pytest tests/torture/test_soak.py -s
 
 lint: setup ## ruff, mypy, stubtest, rustfmt, clippy

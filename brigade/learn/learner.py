@@ -275,7 +275,7 @@ class Learner:
         except BadMessage as error:
             self.bad_messages += 1
             if self.bad_messages & (self.bad_messages - 1) == 0:
-                log.warning("dropped bad message %d: %s", self.bad_messages, error)
+                log.warning("dropped bad message %d: %s", self.bad_messages, str(error))
 
     def _take_control(self, frames: list[Frame]) -> None:
         header, arrays = messages.decode(frames)

@@ -339,7 +339,7 @@ class Desk:
         self.bad_messages[sender] += 1
         count = self.bad_messages[sender]
         if count & (count - 1) == 0:
-            log.warning("dropped bad message %d from %s: %s", count, sender, error)
+            log.warning("dropped bad message %d from %s: %s", count, sender, str(error))
 
 
 def read_weights(

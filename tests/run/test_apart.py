@@ -7,6 +7,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from brigade.cli import main
 
 from .processes import ENDLESS, brigade, free_base_port, run, wait_for
@@ -94,3 +96,38 @@ def test_a_key_that_is_revoked_ends_its_learner_and_another_takes_over(tmp_path:
         assert "second: made its 3 updates" in said
         simulator.popen.send_signal(signal.SIGTERM)
         assert simulator.end() == 0, simulator.output
+
+
+@pytest.mark.parametrize("what", ["freeze", "fail"])
+def test_a_lost_learner_is_followed_by_what_the_run_was_told(tmp_path: Path, what: str) -> None:
+    address = f"ipc://{tmp_path.parent}/c"
+    sim = ["sim", *ENDLESS, "--bind", address, "--run-name", "loss", "--lease", "2"]
+    learn = ["learn", "--connect", address, "--device", "cpu", "--threads", "1"]
+    metrics = tmp_path / "experiments/marl/checkpoints/loss/metrics.jsonl"
+
+    def updates() -> int:
+        return metrics.read_bytes().count(b"\n") if metrics.exists() else 0
+
+    with (
+        brigade(tmp_path, *sim, "--on-learner-loss", what) as simulator,
+        brigade(tmp_path, *learn, "--agents", "0-2", "--name", "stays") as stays,
+        brigade(tmp_path, *learn, "--agents", "3", "--name", "goes") as goes,
+    ):
+        wait_for(lambda: updates() > 2, lambda: simulator.output)
+        os.kill(goes.popen.pid, signal.SIGKILL)
+        simulator.prints("goes (agent 3) is gone: silent for 2 s")
+        if what == "fail":
+            assert simulator.end() == 1
+            line = "brigade sim: goes (agent 3) is gone: silent for 2 s"
+            assert simulator.output.splitlines()[-1] == line
+            assert stays.end() == 1
+            assert "the run failed: goes (agent 3) is gone" in stays.output
+            return
+        before = updates()
+        wait_for(lambda: updates() > before + 5, lambda: simulator.output)
+        assert len(json.loads(metrics.read_text().splitlines()[-2])["agents"]["lag"]) == 3
+        said = run(tmp_path, *learn, "--agents", "3", "--name", "comes", "--max-updates", "3")
+        assert "comes: made its 3 updates" in said
+        simulator.popen.send_signal(signal.SIGTERM)
+        assert simulator.end() == 0, simulator.output
+        assert stays.end() == 0, stays.output

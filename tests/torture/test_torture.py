@@ -127,7 +127,7 @@ def test_a_tortured_run_ends_as_one_that_was_left_alone(
     plan = [kinds[i % len(kinds)] if KILLS < 6 else rng.choice(kinds) for i in range(KILLS)]
     common = ["--lease", "2", "--max-restarts", "1000", "--keep", "3"]
     command = ["train", *FLAGS, "--run-name", "tortured", "--num-learners", "2", *common]
-    folder, done, said = tmp_path / RUNS / "tortured", 0, []
+    folder, done, said, output = tmp_path / RUNS / "tortured", 0, [], ""
     while True:
         with brigade(tmp_path, *command) as process:
 
@@ -154,12 +154,16 @@ def test_a_tortured_run_ends_as_one_that_was_left_alone(
                 time.sleep(0.1)
             code = process.end(0.1)
             wait_for(watch.gone, lambda: "a process is left")
+            output += process.output
             if code == 0:
                 break
             assert code == -signal.SIGKILL, process.output
         command = ["train", "--resume", "tortured", "--num-learners", "2", *common]
     print(*said, f"most memory: {dict(watch.memory)}, alone {dict(alone.memory)}", sep="\n")
     assert done == KILLS, "the run was over too soon"
+    for kind in {"sim", "learn"} & set(plan):
+        assert f"brigade {kind} was killed by SIGKILL; started again (" in output, output
+    assert "Traceback" not in output, output
     assert result(folder) == result(tmp_path / RUNS / "alone")
     check_counts(folder)
     for kind, most in watch.memory.items():
