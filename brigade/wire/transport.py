@@ -28,6 +28,9 @@ LEARNER_FRAME_BYTES = 1 << 32
 LINGER_MS = 1000
 # Messages are large and counted by the schedule; these bounds are never what limits a run.
 HIGH_WATER_MARK = 1 << 14
+# Of one connection, that the simulator takes in before it has read them. Who sends faster than it
+# reads has the rest wait on its own side.
+UNREAD_MESSAGES = 64
 # A handshake breaks off where the other side has another key, but also where the other side is
 # killed or a cable cut. After so many without a message in between it is the key.
 MOST_BROKEN_HANDSHAKES = 3
@@ -101,7 +104,7 @@ class SimulatorSockets:
         socket = self._context.socket(kind)
         socket.setsockopt(zmq.LINGER, LINGER_MS)
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
-        socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
+        socket.setsockopt(zmq.RCVHWM, UNREAD_MESSAGES)
         socket.setsockopt(zmq.MAXMSGSIZE, frame_bytes)
         if self._guard is not None:
             auth.close_to_strangers(socket, self._guard.keys, domain)

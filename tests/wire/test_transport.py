@@ -1,6 +1,7 @@
 """The sockets, for real: over tcp and ipc, the simulator's side in asyncio, learners in threads."""
 
 import asyncio
+import contextlib
 import shutil
 import socket
 import tempfile
@@ -10,11 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zmq
 
 from brigade.sim.roster import Roster
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.messages import MAX_HEADER_BYTES
-from brigade.wire.transport import LearnerSockets, SimulatorSockets, TransportError
+from brigade.wire.transport import (
+    UNREAD_MESSAGES,
+    LearnerSockets,
+    SimulatorSockets,
+    TransportError,
+)
 
 BOUND = 1 << 24  # bytes of a weights frame
 PATIENCE = 10.0
@@ -172,6 +179,28 @@ def test_large_arrays_arrive_whole_and_as_views(endpoint):
             frames = await published(meeting, learner, [b"header", memoryview(large)])
             assert isinstance(frames[1], memoryview)
             assert np.array_equal(np.frombuffer(frames[1], np.uint8), large)
+
+    asyncio.run(main())
+
+
+def test_who_sends_faster_than_is_read_waits_on_its_own_side(endpoint):
+    async def main():
+        async with Meeting(endpoint) as meeting:
+            with zmq.Context() as context, context.socket(zmq.DEALER) as flood:
+                for option, value in ((zmq.SNDHWM, 1), (zmq.SNDTIMEO, 500), (zmq.LINGER, 0)):
+                    flood.setsockopt(option, value)
+                flood.connect(endpoint.control)
+                sent = 0
+                with contextlib.suppress(zmq.Again):
+                    while sent < 3 * UNREAD_MESSAGES:  # beyond what the kernel's buffers may hold
+                        flood.send(bytes(MAX_HEADER_BYTES))
+                        sent += 1
+                assert sent < 3 * UNREAD_MESSAGES
+            good = meeting.learner()
+            good.send_control([b"hello"])
+            frames = [b""]
+            while bytes(frames[0]) != b"hello":
+                _, frames = await asyncio.wait_for(meeting.simulator.receive_control(), PATIENCE)
 
     asyncio.run(main())
 
