@@ -9,6 +9,7 @@ just what was used. What can be counted is counted all the same. ``BRIGADE_KILLS
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -20,6 +21,8 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from brigade.run.process import PARENT_VARIABLE
 
 from ..run.processes import SMALL, alive, brigade, descendants, memory, wait_for
 
@@ -59,8 +62,19 @@ class Watch:
             self.seen |= set(pids)
             self.memory[kind] = max(self.memory[kind], *map(memory, pids), 0)
 
-    def gone(self) -> bool:
-        return not any(map(alive, self.seen))
+    def gone(self, launcher: int) -> bool:
+        """Whether all are, and those that the launcher had just started when it was killed."""
+        return not any(map(alive, self.seen | started_by(launcher)))
+
+
+def started_by(launcher: int) -> set[int]:
+    """Processes that were started by a launcher, which may be gone."""
+    mark, found = f"{PARENT_VARIABLE}={launcher}".encode(), set()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in path.read_bytes().split(b"\0"):
+                found.add(int(path.parent.name))
+    return found
 
 
 def check_counts(folder: Path) -> None:
@@ -152,7 +166,7 @@ def test_a_tortured_run_ends_as_one_that_was_left_alone(
                 watch.look(process.popen.pid)
                 time.sleep(0.1)
             code = process.end(0.1)
-            wait_for(watch.gone, lambda: "a process is left")
+            wait_for(lambda: watch.gone(process.popen.pid), lambda: "a process is left")
             output += process.output
             if code == 0:
                 break
