@@ -288,8 +288,8 @@ def spoil(frames: list[bytes], rng: random.Random) -> list[bytes]:
         frames[position] = number + frames[position][4:]
     elif kind == 5:
         name, value = rng.choice(
-            [("protocol", 2), ("run", "another"), ("agent", 77), ("agent", -1), ("type", "boom"),
-             ("sequence", 2**40), ("progress", float("nan")), ("more", 1)]
+            [("protocol", messages.PROTOCOL + 1), ("run", "another"), ("agent", 77), ("agent", -1),
+             ("type", "boom"), ("sequence", 2**40), ("progress", float("nan")), ("more", 1)]
         )  # fmt: skip
         frames[0] = msgpack.packb(body | {name: value})
     else:
