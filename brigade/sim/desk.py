@@ -125,7 +125,7 @@ class Desk:
                     device=lease.device,
                     agents=list(lease.agents),
                     versions=[newest.get(agent, -1) for agent in lease.agents],
-                    outstanding=[len(self._outbox[agent]) for agent in lease.agents],
+                    outstanding=[self._outstanding(agent) for agent in lease.agents],
                     silent_seconds=now - lease.last_seen,
                     learn_seconds=last.get("learn_seconds", 0.0),
                     wait_seconds=last.get("wait_seconds", 0.0),
@@ -185,7 +185,7 @@ class Desk:
                 self.roster.forgive(late)
             await self._turn_out_revoked()
             for lease in list(self.roster.leases.values()):
-                outstanding = sum(len(self._outbox[agent]) for agent in lease.agents)
+                outstanding = sum(self._outstanding(agent) for agent in lease.agents)
                 beat = messages.Heartbeat(run=self.run, outstanding=outstanding)
                 await self._sockets.send_control(lease.peer, messages.encode(beat))
             for lease in self.roster.expire(time.monotonic()):
@@ -251,8 +251,9 @@ class Desk:
         self._standing_by.pop(peer, None)
         self.unattended -= set(lease.agents)
         granted, arrays = [], {}
+        versions = self._common_versions(lease.agents)
         for agent in lease.agents:
-            state = self._repository.state(agent)
+            state = self._repository.state(agent, versions.get(agent))
             if state is None:
                 granted.append(messages.Granted(agent, 0, 0, state=False))
             else:
@@ -273,10 +274,35 @@ class Desk:
         )
         await self._sockets.send_control(peer, messages.encode(welcome, arrays))
         for agent in lease.agents:
-            for _, frames in sorted(self._outbox[agent].items()):
-                self._sockets.send_experience(lease.slot, frames)
+            for sequence, frames in sorted(self._outbox[agent].items()):
+                if sequence >= versions.get(agent, 0):
+                    self._sockets.send_experience(lease.slot, frames)
         self._events.joined(lease)
         self._changed()
+
+    def _outstanding(self, agent: int) -> int:
+        """Count the rollouts that an agent has yet to learn from."""
+        newest = self._repository.newest.get(agent, 0)
+        return sum(sequence >= newest for sequence in self._outbox[agent])
+
+    def _common_versions(self, agents: tuple[int, ...]) -> dict[int, int]:
+        """Versions for a learner to go on from, of those agents that have any.
+
+        The learner before may have been killed when only some of its agents' new versions had
+        arrived. All go back to the oldest then, to be updated together; what is learned once more
+        comes out the same, and is known already.
+        """
+        newest = self._repository.newest
+        least = min((newest.get(agent, 0) for agent in agents), default=0)
+        return {
+            agent: least if self._can_go_back(agent, least) else newest[agent]
+            for agent in agents
+            if agent in newest
+        }
+
+    def _can_go_back(self, agent: int, version: int) -> bool:
+        kept = all(s in self._outbox[agent] for s in range(version, self.rollouts[agent]))
+        return kept and self._repository.state(agent, version) is not None
 
     def _grant(self, sender: Sender, hello: messages.Hello) -> Lease:
         """Find a learner its agents and a slot.
@@ -326,8 +352,8 @@ class Desk:
         if version > min(expected, self.rollouts[agent]):
             raise BadMessage(f"version {version} of agent {agent}, where {expected} comes next")
         if self._repository.add(agent, state):
-            waiting = self._outbox[agent]
-            self._outbox[agent] = {s: f for s, f in waiting.items() if s >= version}
+            kept = min(version, self._repository.acting.get(agent, 0))
+            self._outbox[agent] = {s: f for s, f in self._outbox[agent].items() if s >= kept}
             self._last_metrics[agent] = weights.metrics
             self._learned(agent, state, weights.metrics)
             self._changed()

@@ -336,6 +336,31 @@ def test_who_takes_over_gets_what_was_not_learned_from():
     at_work(story)
 
 
+def test_agents_that_were_left_at_different_versions_go_on_together():
+    """The learner before was killed when one of its two new versions had arrived."""
+
+    async def story(office: Office) -> None:
+        await office.hello(b"one", "0,1")
+        for agent in (0, 1):
+            await office.publish(agent, 0)
+        office.repository.act_with({0: 0, 1: 0})
+        for agent in (0, 1):
+            office.desk.send(agent, experience(agent), 0.1)
+        await office.publish(0, 1)
+        assert [sum(x.outstanding) for x in office.desk.learners()] == [1]
+        welcome = await office.hello(b"one", "0,1")
+        assert [(g.agent, g.version) for g in welcome.agents] == [(0, 0), (1, 0)]
+        sent = [(header.agent, header.sequence) for header in office.sockets.slots[1]]
+        assert sent == [(0, 0), (1, 0)]
+        for agent in (0, 1):
+            await office.publish(agent, 0)
+            await office.publish(agent, 1)
+        assert office.desk.bad_messages.total() == 0
+        assert [x[:2] for x in office.learned] == [(0, 0), (1, 0), (0, 1), (1, 1)]
+
+    at_work(story)
+
+
 def test_a_new_version_is_kept_told_and_acknowledged():
     async def story(office):
         await office.hello(b"one", "0")
