@@ -59,9 +59,9 @@ class Process:
 
 
 @contextmanager
-def brigade(folder: Path, *arguments: str) -> Iterator[Process]:
+def brigade(folder: Path, *arguments: str, prefix: Sequence[str] = ()) -> Iterator[Process]:
     """Start a command; kill whatever is left of it at the end."""
-    process = Process(folder, *arguments)
+    process = Process(folder, *arguments, prefix=prefix)
     try:
         yield process
     finally:
