@@ -99,6 +99,10 @@ RUN_MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "no checkpoints": (("--keep", "0"), ("--keep", "0")),
     "a short lease": (("--lease", "1"), ("--lease", "1")),
     "nobody to start with": (("--start-with", "0"), ("--start-with", "0")),
+    "more to start with than there are": (
+        ("--start-with", "9"),
+        ("--start-with 9", "the population has 8 agents"),
+    ),
     "a missing config": (("--config", "missing.toml"), ("--config", "missing.toml")),
 }
 

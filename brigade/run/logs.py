@@ -14,7 +14,10 @@ events = logging.getLogger("brigade.events")
 
 
 class _Line(logging.Formatter):
-    """A record as one line of JSON: time, level, component, process, event, and its fields."""
+    """A record as one line of JSON: time, level, component, process, event, and its fields.
+
+    What is not an event of ours is the event ``warning`` (or ``error``), with its text.
+    """
 
     def __init__(self, component: str) -> None:
         super().__init__()
@@ -27,9 +30,12 @@ class _Line(logging.Formatter):
             "level": record.levelname.lower(),
             "component": self._component,
             "process": os.getpid(),
-            "event": record.getMessage(),
         }
-        return json.dumps(line | getattr(record, "fields", {}))
+        if record.name == events.name:
+            line |= {"event": record.getMessage(), **getattr(record, "fields", {})}
+        else:
+            line |= {"event": line["level"], "text": record.getMessage(), "source": record.name}
+        return json.dumps(line)
 
 
 def start_logs(component: str, log_file: str | None) -> None:

@@ -218,8 +218,13 @@ class Desk:
 
     async def _welcome(self, peer: bytes, hello: messages.Hello) -> None:
         """Grant a learner its agents, or say why not."""
-        before = self.roster.leave(peer)  # it starts anew, so what it had is free
-        if before is not None:
+        before = self.roster.leases.get(peer)
+        if before is not None and not before.welcomed:
+            # It asked more than once while nobody answered. Its welcome is on its way.
+            before.last_seen = time.monotonic()
+            return
+        if before is not None:  # it starts anew, so what it had is free
+            self.roster.leave(peer)
             self._sockets.close_slot(before.slot)
         try:
             lease = self._grant(peer, hello)

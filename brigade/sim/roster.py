@@ -18,6 +18,7 @@ class Lease:
     slot: int
     last_seen: float  # seconds on a monotonic clock
     ticket: str = field(default="", repr=False)  # what its weights are known by
+    welcomed: bool = False  # it has been heard since its welcome, so it has that
 
 
 class Refused(ValueError):
@@ -66,6 +67,7 @@ class Roster:
         lease = self.leases.get(peer)
         if lease is not None:
             lease.last_seen = now
+            lease.welcomed = True
         return lease is not None
 
     def leave(self, peer: bytes) -> Lease | None:

@@ -119,7 +119,7 @@ class View:
         return (
             f"{s.share:4.0%}  {s.episodes:,} episodes  {episodes:,.1f} episodes/s  "
             f"{transitions:,.0f} transitions/s  return {_mean(returns):,.1f} ({spread})  "
-            f"lag {s.lag:.0f}  {_duration(s.seconds_left)} left"
+            f"lag {s.lag:.0f}  {duration(s.seconds_left)} left"
         )
 
     def _render(self) -> RenderableType:
@@ -137,7 +137,7 @@ class View:
             ProgressBar(total=1.0, completed=s.share, width=36),
             f"{s.share:.0%}",
             f"{s.episodes:,} of {config.num_episodes:,} episodes",
-            f"{_duration(s.seconds_left)} left" if s.share else "",
+            f"{duration(s.seconds_left)} left" if s.share else "",
         )
         figures = Table.grid(padding=(0, 3))
         for _ in range(5):
@@ -173,7 +173,7 @@ class View:
         _, transitions = s.rates
         self.say(
             f"{s.episodes:,} games, {s.transitions:,} agent-transitions in "
-            f"{_duration(s.seconds)} ({transitions:,.0f} a second)"
+            f"{duration(s.seconds)} ({transitions:,.0f} a second)"
         )
         if self._first and s.known_returns:
             self.say(
@@ -187,7 +187,8 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write a time for people: ``3 h 05 min``."""
     if math.isnan(seconds):
         return "-"
     minutes, rest = divmod(round(seconds), 60)

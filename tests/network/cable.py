@@ -1,8 +1,8 @@
 """Two hosts and the cable between them: network namespaces, and a link with latency and loss.
 
-The link is a pair of virtual Ethernet devices with ``tc netem`` where the kernel has that. Where it
-has not, it is a TAP device on each host, and a thread that carries the frames from one to the other,
-late, and not all of them. Either needs root and iproute2, and touches no other network.
+The link is a pair of virtual Ethernet devices with ``tc netem`` where the kernel has that. Where
+it has not, it is a TAP device on each host, and a thread that carries the frames from one to the
+other, late, and not all of them. Either needs root and iproute2, and touches no other network.
 """
 
 from __future__ import annotations

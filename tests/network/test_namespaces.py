@@ -113,7 +113,7 @@ def test_a_cable_that_is_cut_changes_nothing_but_the_time(
         assert simulator.end(60 + 3 * CUT_SECONDS) == 0, simulator.output + learner.output
         assert learner.end() == 0, learner.output
         assert "far (agents 0-3) is gone: silent for 2 s" in simulator.output
-        assert simulator.output.count("far learns agents 0-3") == 2
+        assert simulator.output.count("far learns agents 0-3") > 1, simulator.output
     assert final_bytes(tmp_path, "apart") == alone
 
 

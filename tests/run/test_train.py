@@ -111,8 +111,10 @@ def test_learners_started_by_hand_do_what_train_does(tmp_path: Path) -> None:
         sim.prints("waiting for a learner of agent 3")
         with brigade(tmp_path, *attach, "--agents", "0,3", "--name", "greedy") as greedy:
             assert greedy.end() == 2
-            line = "brigade learn: --agents 0,3: agent 0 already taken by early"
-            assert greedy.output.strip() == line
+            assert greedy.output.strip() == (
+                "brigade learn: --agents 0,3: agent 0 already taken by early; "
+                "--stand-by waits for them"
+            )
         with brigade(tmp_path, *attach, "--agents", "auto", "--name", "late") as late:
             assert sim.end() == 0, sim.output
             assert late.end() == 0, late.output

@@ -276,12 +276,26 @@ def test_a_slot_that_cannot_be_opened_is_a_refusal_and_no_lease():
     at_work(story)
 
 
-def test_a_hello_said_again_leaves_one_lease():
+def test_a_hello_said_again_before_the_answer_is_there_changes_nothing():
+    # A learner that waited for us for days has said many, and all of them arrive at once.
     async def story(office):
-        await office.hello(b"one", "0-1")
-        await office.hello(b"one", "0-1")
+        welcome = await office.hello(b"one", "0-1")
+        hello = messages.Hello(name="one", agents="0-1", device="cpu")
+        for _ in range(10):
+            assert await office.hear(b"one", hello) == []
+        assert list(office.sockets.slots) == [welcome.slot]
+        assert (office.joined, office.left) == (["one"], [])
+
+    at_work(story)
+
+
+def test_a_learner_that_joins_anew_gets_a_new_slot():
+    async def story(office):
+        first = await office.hello(b"one", "0-1")
+        await office.hear(b"one", messages.Heartbeat(run=office.run))
+        second = await office.hello(b"one", "0-1")
         assert len(office.desk.roster.leases) == 1
-        assert len(office.sockets.slots) == 1
+        assert list(office.sockets.slots) == [second.slot] != [first.slot]
         assert office.left == []
 
     at_work(story)
