@@ -13,6 +13,13 @@ from brigade.config import ConfigError
 events = logging.getLogger("brigade.events")
 
 
+class _Stderr(logging.Handler):
+    """Writes to whatever stderr is at the moment: a live view stands in for it while it shows."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
 class _Line(logging.Formatter):
     """A record as one line of JSON: time, level, component, process, event, and its fields.
 
@@ -53,7 +60,7 @@ def start_logs(component: str, log_file: str | None) -> None:
     ConfigError
         The file cannot be written.
     """
-    stderr = logging.StreamHandler(sys.stderr)
+    stderr = _Stderr()
     stderr.setLevel(logging.WARNING)
     stderr.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
     handlers: list[logging.Handler] = [stderr]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
@@ -57,7 +58,11 @@ class View:
         self._status = "waiting for learners"
         self._next_line = config.log_interval
         self._live = Live(
-            get_renderable=self._render, console=console, refresh_per_second=4, transient=True
+            get_renderable=self._render,
+            console=console,
+            refresh_per_second=4,
+            transient=True,
+            redirect_stderr=sys.stderr.isatty(),
         )
 
     def __enter__(self) -> View:
