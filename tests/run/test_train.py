@@ -137,6 +137,17 @@ def test_a_signal_ends_the_run_in_order(tmp_path: Path, which: signal.Signals) -
     assert sum(load(tmp_path, "cut")["versions"].values()) > 0  # type: ignore[attr-defined]
 
 
+def test_a_signal_to_all_processes_at_once_ends_the_run_in_order(tmp_path: Path) -> None:
+    # As service managers and batch systems do.
+    with brigade(tmp_path, "train", *ENDLESS, "--log-interval", "20", "--run-name", "all") as run_:
+        run_.prints("episodes/s")
+        for pid in [run_.popen.pid, *descendants(run_.popen.pid)]:
+            os.kill(pid, signal.SIGTERM)
+        assert run_.end() == 128 + signal.SIGTERM
+    assert sum(load(tmp_path, "all")["versions"].values()) > 0  # type: ignore[attr-defined]
+    assert "bad message" not in run_.output
+
+
 @pytest.mark.parametrize("victim", ["sim", "learn"])
 def test_a_child_that_dies_too_often_ends_the_training(tmp_path: Path, victim: str) -> None:
     flags = [*ENDLESS, "--log-interval", "20", "--max-restarts", "0"]

@@ -385,6 +385,25 @@ def test_weights_that_do_not_fit_are_counted_and_dropped(wrong):
     at_work(story)
 
 
+def test_weights_that_come_after_their_learner_left_are_no_news_and_no_attack():
+    async def story(office):
+        await office.hello(b"one", "0")
+        await office.publish(0, 0)
+        office.desk.send(0, experience(0), 0.5)
+        late = office.ticket_of(0)
+        await office.hear(b"one", messages.Goodbye(run=office.run))
+        await office.hello(b"two", "0")
+        said = len(office.sockets.sent)
+        await office.publish(0, 1, ticket=late)
+        assert office.repository.newest == {0: 0}
+        assert office.desk.bad_messages.total() == 0
+        assert len(office.sockets.sent) == said, "the next learner's version is not acknowledged"
+        await office.publish(0, 1)
+        assert office.repository.newest == {0: 1}
+
+    at_work(story)
+
+
 # ---- staying and leaving -----------------------------------------------------------------
 
 
