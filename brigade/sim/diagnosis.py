@@ -45,10 +45,12 @@ def diagnose(
                 f"it counts as lost after {patience:.0f} s"
             )
         elif awaited & set(learner.agents) and waited > SLOW_SECONDS:
-            remarks.append(
-                f"the run has waited {waited:.0f} s for {who}, "
+            last = (
                 f"whose last update took {learner.learn_seconds:.1f} s"
+                if learner.learn_seconds
+                else "which has made no update yet"
             )
+            remarks.append(f"the run has waited {waited:.0f} s for {who}, {last}")
     if not free and learners and all(_starved(learner) for learner in learners):
         most = min(_waits(learner) for learner in learners)
         remarks.append(f"the simulator is slow: every learner waits for it {most:.0%} of its time")

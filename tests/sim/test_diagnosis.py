@@ -10,12 +10,13 @@ from brigade.wire.messages import LearnerReport
 class Case:
     silent: float = 0.5
     wait: float = 0.1
+    learn: float = 2.5
 
     @property
     def learner(self) -> LearnerReport:
         return LearnerReport(
             name="gpu-box", device="cuda:0", agents=[0, 1], versions=[3, 3], outstanding=[1, 1],
-            silent_seconds=self.silent, learn_seconds=2.5, wait_seconds=self.wait,
+            silent_seconds=self.silent, learn_seconds=self.learn, wait_seconds=self.wait,
         )  # fmt: skip
 
 
@@ -38,6 +39,8 @@ def test_a_learner_that_the_run_waits_for_is_named():
     assert remarks([Case()], awaited=[1], waited=4.2) == [
         "the run has waited 4 s for gpu-box (agents 0-1 on cuda:0), whose last update took 2.5 s"
     ]
+    [remark] = remarks([Case(learn=0.0)], awaited=[1], waited=4.2)
+    assert remark.endswith("which has made no update yet")
 
 
 def test_a_silent_learner_is_named():
