@@ -208,7 +208,8 @@ class Learner:
 
     def _between_batches(self) -> None:
         """Keep in touch during a long update, and end it if the run is over."""
-        if time.monotonic() - self._last_beat > HEARTBEAT_SECONDS:
+        self._idle_since = time.monotonic()  # who is at work is not waiting for what was lost
+        if self._idle_since - self._last_beat > HEARTBEAT_SECONDS:
             self._stay_in_touch()
             self._receive(0.0)
 

@@ -264,9 +264,13 @@ class _Launcher:
             if time.monotonic() - child.found_dead < RESTART_SECONDS:
                 return True
         child.restarts += 1
-        line = (
-            f"{child.name} {_how_it_died(code)}; started again "
-            f"({child.restarts} of {self._max_restarts})"
+        last = child.said().strip().splitlines()[-1:] if code > 0 else []
+        line = "".join(
+            [
+                f"{child.name} {_how_it_died(code)}; started again ",
+                f"({child.restarts} of {self._max_restarts})",
+                *(f"; its last words: {words}" for words in last),
+            ]
         )
         note("restarted", text=line)
         print(f"brigade train: {line}", file=sys.stderr, flush=True)

@@ -639,3 +639,22 @@ def test_it_stays_in_touch_during_a_long_update_and_hears_the_end(
     assert learner.run() == "enough"
     assert sum(isinstance(said, messages.Heartbeat) for said in sockets.said) >= 2
     assert learner.versions == [0, 0], "a broken-off update is no version"
+
+
+def test_a_long_update_is_not_taken_for_a_line_that_lost_something(learner, sockets, clock):
+    join(learner, sockets)
+    for agent in (3, 5):
+        sockets.control.append(message(messages.Acknowledge(run=RUN, agent=agent, version=0)))
+    learner.step(0)
+    between = learner._between_batches
+
+    def slow_batch():
+        clock.now += 30
+        sockets.control.append(message(messages.Heartbeat(run=RUN, outstanding=2)))
+        between()
+
+    learner._between_batches = slow_batch
+    sockets.experience += [experience(3, 0), experience(5, 0)]
+    assert learner.step(0)
+    assert learner.versions == [1, 1]
+    assert not [said for said in sockets.said[1:] if isinstance(said, messages.Hello)]
