@@ -61,6 +61,7 @@ bench: setup ## Measure the environment, transport and training; figures go to b
 	$(BIN)/python bench/pettingzoo_env.py
 	$(BIN)/python bench/transport.py
 	$(BIN)/python bench/training.py
+	$(BIN)/python bench/running.py
 
 format: setup ## Format Python and Rust
 	$(BIN)/ruff check --fix .

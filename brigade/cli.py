@@ -86,6 +86,16 @@ def _run(command: str, words: Sequence[str]) -> int:
         return int(getattr(module, function)(read(command, kind, words)))
     except _user_errors() as error:
         return _refuse(f"brigade {command}", str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        first_line = str(error).partition("\n")[0][:200]
+        print(
+            f"brigade {command}: out of memory: try fewer agents for each learner, a smaller "
+            f"--hidden-size or fewer --num-games ({first_line})",
+            file=sys.stderr,
+        )
+        return 1
     except BrokenPipeError:
         return 1
     except KeyboardInterrupt:
@@ -220,6 +230,12 @@ def _user_errors() -> tuple[type[Exception], ...]:
         if module in sys.modules:  # not imported, so not raised
             errors.append(getattr(sys.modules[module], name))
     return tuple(errors)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether NumPy or torch, which has no type of its own for it on CPUs, lacks memory."""
+    said = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in said or "allocate memory" in said
 
 
 def _refuse(who: str, why: str) -> int:

@@ -99,6 +99,10 @@ RUN_MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "no checkpoints": (("--keep", "0"), ("--keep", "0")),
     "a short lease": (("--lease", "1"), ("--lease", "1")),
     "nobody to start with": (("--start-with", "0"), ("--start-with", "0")),
+    "more to start with than there are": (
+        ("--start-with", "9"),
+        ("--start-with 9", "the population has 8 agents"),
+    ),
     "a missing config": (("--config", "missing.toml"), ("--config", "missing.toml")),
 }
 
@@ -392,3 +396,31 @@ def test_commands_of_their_own_are_the_same(
     assert stop.value.code == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"brigade {name}: unknown flag {word}; did you mean {word}")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 9. TiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 8 bytes"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB\nand more"),
+    ],
+)
+def test_too_little_memory_is_one_line(capsys, monkeypatch, error):
+    def fail(config):
+        raise error
+
+    monkeypatch.setattr("brigade.run.evaluate.run_evaluate", fail)
+    assert cli.main(["evaluate", "random"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("brigade evaluate: out of memory: try fewer")
+    assert "llocate" in line
+
+
+def test_other_errors_are_not_hidden(monkeypatch):
+    def fail(config):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("brigade.run.evaluate.run_evaluate", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli.main(["evaluate", "random"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -10,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from .run.processes import brigade, run
+from .run.processes import SMALL, brigade, run
+from .run.test_train import RUNS
+
+SMALL_RUN = SMALL[2:]  # without the scenario
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -54,6 +60,88 @@ def test_processes_apart_as_in_the_readme(tmp_path: Path) -> None:
             assert process.end() == 0, process.output
 
 
-def test_links_in_the_readme_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text()):
-        assert (ROOT / target).exists(), target
+GUIDE = "docs/running.md"
+
+
+@pytest.fixture
+def small_brigade(tmp_path: Path) -> dict[str, str]:
+    """Environment in which ``brigade train`` makes short runs, and is where the guide has it."""
+    bin_ = tmp_path / ".venv" / "bin"
+    bin_.mkdir(parents=True)
+    script = f"""#!/bin/sh
+case "$*" in *--resume*) set -- "$@" ;; train*) set -- "$@" {" ".join(SMALL_RUN)} ;; esac
+exec {sys.executable} -m brigade "$@"
+"""
+    for name in ("brigade", "brigade-sim", "brigade-learn"):
+        (bin_ / name).write_text(script)
+        (bin_ / name).chmod(0o755)
+    return os.environ | {"PATH": f"{bin_}:{os.environ['PATH']}"}
+
+
+def test_scenarios_one_after_another_as_in_the_guide(
+    tmp_path: Path, small_brigade: dict[str, str]
+) -> None:
+    loop = next(text for text in blocks(GUIDE, "sh") if text.startswith("for scenario"))
+    loop = loop.replace("chain_reaction", "no_such_scenario")
+    done = shell(loop, tmp_path, small_brigade)
+    folders = {path.name for path in (tmp_path / RUNS).iterdir()}
+    assert folders == {"trivial_cooperation", "default"}, done
+    said = (tmp_path / "failed.txt").read_text()
+    assert said == "no_such_scenario ended with exit code 2\n"
+
+
+def test_a_slurm_script_as_in_the_guide_begins_and_then_goes_on(
+    tmp_path: Path, small_brigade: dict[str, str]
+) -> None:
+    script, several = blocks(GUIDE, "bash")
+    assert "final checkpoint" in shell(script, tmp_path, small_brigade)
+    assert "is complete; there is nothing to go on with" in shell(script, tmp_path, small_brigade)
+    subprocess.run(["bash", "-n", "-c", several], check=True)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_systemd_finds_nothing_wrong_with_the_guides_unit(
+    tmp_path: Path, small_brigade: dict[str, str]
+) -> None:
+    [unit] = blocks(GUIDE, "ini")
+    (tmp_path / "brigade.service").write_text(unit.replace("/srv/brigade", str(tmp_path)))
+    words = ["systemd-analyze", "verify", "--man=no", str(tmp_path / "brigade.service")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def shell(text: str, folder: Path, environment: dict[str, str]) -> str:
+    words = ["bash", "-c", text]
+    done = subprocess.run(
+        words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    return done.stdout.decode()
+
+
+def said_in_the_code() -> str:
+    """All of the code's text, its string literals joined and what is filled in as ``...``."""
+    parts = []
+    for path in [*(ROOT / "brigade").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                values = [v.value if isinstance(v, ast.Constant) else "..." for v in node.values]
+                parts.append("".join(map(str, values)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                parts.append(re.sub("%[ds]", "...", node.value))
+    return "\n".join(parts)
+
+
+def test_the_messages_that_the_guide_explains_are_the_programs_own() -> None:
+    text = (ROOT / GUIDE).read_text()
+    table = text[text.index("## Troubleshooting") :]
+    quoted = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    assert len(quoted) > 15
+    code = said_in_the_code()
+    for message in quoted:
+        assert message in code
+
+
+@pytest.mark.parametrize("name", ["README.md", GUIDE])
+def test_links_lead_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
+        assert (ROOT / name).parent.joinpath(target).exists(), target

@@ -83,7 +83,7 @@ class Learner:
     max_updates
         Updates to make before leaving; by default as many as the run has.
     announce
-        Told, in a line, what happens to this learner.
+        Told what happens to this learner: the event's name, and a line for people.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Learner:
         name: str,
         wanted: str,
         device: torch.device,
-        announce: Callable[[str], None] = lambda line: None,
+        announce: Callable[[str, str], None] = lambda event, line: None,
         *,
         stand_by: bool = False,
         max_updates: int | None = None,
@@ -208,7 +208,8 @@ class Learner:
 
     def _between_batches(self) -> None:
         """Keep in touch during a long update, and end it if the run is over."""
-        if time.monotonic() - self._last_beat > HEARTBEAT_SECONDS:
+        self._idle_since = time.monotonic()  # who is at work is not waiting for what was lost
+        if self._idle_since - self._last_beat > HEARTBEAT_SECONDS:
             self._stay_in_touch()
             self._receive(0.0)
 
@@ -235,6 +236,9 @@ class Learner:
         now = time.monotonic()
         if self._joined is None:
             if now - self._last_hello > HELLO_SECONDS:
+                if self._heard < self._last_hello and not self._run:
+                    where = self._sockets.endpoint.control
+                    self._tell("unanswered", f"no simulator answers at {where}: waiting for one")
                 self._say_hello(now, self._run)
             return
         if now - self._last_beat > HEARTBEAT_SECONDS:
@@ -267,7 +271,8 @@ class Learner:
             self._guard(self._take_experience, frames)
         if self._joined is not None and time.monotonic() - self._heard > PATIENCE_SECONDS:
             self._detach()
-            self._tell(f"the simulator is silent: waiting for run {self._run} to go on")
+            line = f"the simulator is silent: waiting for run {self._run} to go on"
+            self._tell("silent", line)
 
     def _guard(self, take: Callable[[list[Frame]], None], frames: list[Frame]) -> None:
         try:
@@ -285,12 +290,14 @@ class Learner:
             if self._joined is None or self._joined.slot != header.slot:
                 self._join(header, arrays)
         elif isinstance(header, messages.Refusal):
-            if header.final or not (self._joined or self._run or self._stand_by):
+            if header.final:
                 raise LearnerRefused(header.reason)
+            if not (self._joined or self._run or self._stand_by):
+                raise LearnerRefused(f"{header.reason}; --stand-by waits for them")
             if self._joined is not None:
                 self._detach()
                 self._last_hello = float("-inf")
-            self._tell(f"the simulator: {header.reason}")
+            self._tell("refused", f"the simulator: {header.reason}")
         elif isinstance(header, messages.Stop):
             raise RunOver(header.reason, failed=header.failed)
         elif isinstance(header, messages.Acknowledge):
@@ -314,7 +321,7 @@ class Learner:
             self._idle_since = now
             self._detach()
             self._last_hello = float("-inf")
-            self._tell("experience was lost on its way: joining anew")
+            self._tell("rejoining", "experience was lost on its way: joining anew")
 
     def _detach(self) -> None:
         """Drop what a welcome gave."""
@@ -322,11 +329,11 @@ class Learner:
         self._published.clear()
         self._sockets.detach()
 
-    def _tell(self, line: str) -> None:
+    def _tell(self, event: str, line: str) -> None:
         """Announce something, once while it stays the same."""
         if line != self._said:
             self._said = line
-            self._announce(f"{self.name}: {line}")
+            self._announce(event, line)
 
     def _join(self, welcome: messages.Welcome, arrays: Arrays) -> None:
         """Set up what the welcome grants, and publish it."""
@@ -355,7 +362,7 @@ class Learner:
         )
         self._run = welcome.run
         self._heard = self._idle_since = time.monotonic()
-        self._tell(f"run {welcome.run}, {format_agents(agents)} on {self.device}")
+        self._tell("joined", f"run {welcome.run}, {format_agents(agents)} on {self.device}")
         self._publish(self._joined)
 
     def _take_experience(self, frames: list[Frame]) -> None:

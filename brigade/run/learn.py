@@ -83,14 +83,14 @@ def run_learn(config: LearnConfig) -> int:
 
     import torch
 
-    from brigade.learn.learner import Learner, RunOver
-    from brigade.wire.transport import LearnerSockets
+    from brigade.learn.learner import Learner, LearnerRefused, RunOver
+    from brigade.wire.transport import LearnerSockets, TransportError
 
     sockets = LearnerSockets(endpoint, papers)
 
-    def announce(line: str) -> None:
-        note(line, agents=learner.agents)
-        print(line, flush=True)
+    def announce(event: str, line: str) -> None:
+        note(event, text=line, agents=learner.agents)
+        print(f"{name}: {line}", flush=True)
 
     learner = Learner(
         sockets,
@@ -111,13 +111,18 @@ def run_learn(config: LearnConfig) -> int:
     follow_parent()
     try:
         reason = learner.run()
-        print(f"{name}: {reason}", flush=True)
+        announce("ended", reason)
         return 0
+    except (LearnerRefused, TransportError) as error:
+        note("refused", text=str(error))
+        raise
     except RunOver as over:
+        note("failed", text=str(over))
         print(f"brigade learn: {over}", file=sys.stderr)
         return 1
     except _Interrupted:
-        print(f"{name}: {caught[0]}: handing over", flush=True)
+        handing = ": handing over" if learner.agents else ""
+        announce("stopped", f"{caught[0]}{handing}")
         learner.leave(f"stopped by {caught[0]}")
         return 130 if caught[0] == "SIGINT" else 143
     finally:

@@ -13,8 +13,18 @@ from brigade.config import ConfigError
 events = logging.getLogger("brigade.events")
 
 
+class _Stderr(logging.Handler):
+    """Writes to whatever stderr is at the moment: a live view stands in for it while it shows."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
 class _Line(logging.Formatter):
-    """A record as one line of JSON: time, level, component, process, event, and its fields."""
+    """A record as one line of JSON: time, level, component, process, event, and its fields.
+
+    What is not an event of ours is the event ``warning`` (or ``error``), with its text.
+    """
 
     def __init__(self, component: str) -> None:
         super().__init__()
@@ -27,9 +37,12 @@ class _Line(logging.Formatter):
             "level": record.levelname.lower(),
             "component": self._component,
             "process": os.getpid(),
-            "event": record.getMessage(),
         }
-        return json.dumps(line | getattr(record, "fields", {}))
+        if record.name == events.name:
+            line |= {"event": record.getMessage(), **getattr(record, "fields", {})}
+        else:
+            line |= {"event": line["level"], "text": record.getMessage(), "source": record.name}
+        return json.dumps(line)
 
 
 def start_logs(component: str, log_file: str | None) -> None:
@@ -47,7 +60,7 @@ def start_logs(component: str, log_file: str | None) -> None:
     ConfigError
         The file cannot be written.
     """
-    stderr = logging.StreamHandler(sys.stderr)
+    stderr = _Stderr()
     stderr.setLevel(logging.WARNING)
     stderr.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
     handlers: list[logging.Handler] = [stderr]

@@ -46,6 +46,20 @@ def operation_arguments(config: OperationConfig) -> list[str]:
     return arguments
 
 
+def check_operation(config: OperationConfig, run: RunConfig) -> None:
+    """Check what depends on the run that is carried on.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be.
+    """
+    if config.start_with is not None and config.start_with > run.population_size:
+        raise ConfigError(
+            f"--start-with {config.start_with}: the population has {run.population_size} agents"
+        )
+
+
 def resumed(config: OperationConfig) -> RunConfig:
     """Read the settings of the run that ``config.resume`` names.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from brigade.config import ConfigError
 
 PARENT_VARIABLE = "BRIGADE_PARENT"
+SAME_SIGNAL_SECONDS = 1.0
 SCRATCH_VARIABLE = "BRIGADE_SCRATCH"  # the launcher's temporary folder
 
 
@@ -63,11 +65,21 @@ def quiet_threads() -> dict[str, str]:
 
 
 def on_signals(handler: Callable[[str], object]) -> None:
-    """Call ``handler`` with the signal's name at SIGINT and SIGTERM; a second one ends us hard."""
+    """Call ``handler`` with the signal's name at SIGINT and SIGTERM; one that follows ends us hard.
+
+    What follows at once is the same signal, sent to all processes of a run (as service managers and
+    batch systems do) and passed on by our parent.
+    """
+    first = math.inf
 
     def handle(number: int, frame: object) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_DFL)
+        nonlocal first
+        if first < math.inf:
+            if time.monotonic() - first > SAME_SIGNAL_SECONDS:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+            return
+        first = time.monotonic()
         handler(signal.Signals(number).name)
 
     for each in (signal.SIGINT, signal.SIGTERM):

@@ -12,7 +12,7 @@ from brigade._core import Scenario
 from brigade.config import ConfigError, RunConfig
 from brigade.run.keys import guard
 from brigade.run.logs import note, start_logs
-from brigade.run.operation import OperationConfig, resumed
+from brigade.run.operation import OperationConfig, check_operation, resumed
 from brigade.run.process import follow_parent, on_signals, use_threads
 from brigade.run.settle import run_config, settle
 from brigade.sim.events import Events
@@ -66,6 +66,7 @@ def run_sim(config: SimConfig) -> int:
     door = guard(config.key, config.admitted) if config.key else None
     run = resumed(config) if config.resume else run_config(config)
     settled, scenario = settle(run)
+    check_operation(config, settled)
     return asyncio.run(_run(settled, config, scenario, endpoint, door))
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NoReturn
 
 import msgspec
 from msgspec import Meta
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
-from brigade.agent_numbers import format_agents
+from brigade.agent_numbers import ranges
 from brigade.run.keys import passport
+from brigade.sim.view import duration
 from brigade.wire import messages
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.messages import BadMessage, Report
@@ -45,26 +50,41 @@ def run_status(config: StatusConfig) -> int:
     """
     papers = passport(config.key, config.server_key)
     sockets = LearnerSockets(Endpoint.parse(config.address), papers)
+    silence = (
+        f"no answer from {config.address} within {ANSWER_SECONDS:.0f} s: "
+        "no simulator listens there, or it is suspended"
+    )
+    console = Console()
     try:
+        if config.watch and console.is_terminal and not config.json:
+            _watch(sockets, console, silence)
         while True:
             report = ask(sockets)
             if report is None:
-                print(
-                    f"brigade status: no answer from {config.address} within "
-                    f"{ANSWER_SECONDS:.0f} s: no simulator listens there, or it is suspended",
-                    file=sys.stderr,
-                )
-                if not config.watch:
-                    return 1
+                print(f"brigade status: {silence}", file=sys.stderr)
             elif config.json:
                 print(json.dumps(msgspec.to_builtins(report)), flush=True)
             else:
-                print(describe(report), flush=True)
+                console.print(describe(report))
             if not config.watch:
-                return 0
+                return 1 if report is None else 0
             time.sleep(WATCH_SECONDS)
     finally:
         sockets.close()
+
+
+def _watch(sockets: LearnerSockets, console: Console, silence: str) -> NoReturn:
+    """Show the newest answer, written over the one before, until Ctrl-C."""
+    shown: RenderableType = ""
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            report = ask(sockets)
+            if report is not None:
+                shown = describe(report)
+                live.update(shown, refresh=True)
+            else:
+                live.update(Group(shown, Text(f"! {silence}", style="bold red")), refresh=True)
+            time.sleep(WATCH_SECONDS)
 
 
 def ask(sockets: LearnerSockets, timeout: float = ANSWER_SECONDS) -> Report | None:
@@ -82,24 +102,32 @@ def ask(sockets: LearnerSockets, timeout: float = ANSWER_SECONDS) -> Report | No
     return None
 
 
-def describe(report: Report) -> str:
-    """Write a report for people."""
+def describe(report: Report) -> RenderableType:
+    """Show a report to people: the run, a row for each learner, and what is slow or gone."""
     r = report
-    lines = [
-        f"run {r.run_name} ({r.run}): {r.share:.0%}, {r.episodes:,} episodes, "
-        f"{r.transitions:,} transitions in {r.seconds:,.0f} s "
-        f"({r.transitions_per_second:,.0f} a second of late), lag {r.lag}"
-    ]
+    bad = "" if not r.bad_messages else f"  {r.bad_messages:,} bad messages dropped"
+    run = Text.assemble(
+        ("run ", "dim"), (r.run_name, "bold"), (f"  {r.run}", "dim"), f"  {r.share:.1%} done"
+    )
+    figures = Text(
+        f"{r.episodes:,} episodes  {r.transitions:,} transitions  {duration(r.seconds)}\n"
+        f"{r.transitions_per_second:,.0f} transitions/s of late  lag {r.lag}{bad}"
+    )
+    learners = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("learner", "agents", "device"):
+        learners.add_column(name, overflow="fold")
+    for name in ("version", "to learn", "heard", "update", "wait"):
+        learners.add_column(name, justify="right", no_wrap=True)
     for x in r.learners:
-        versions = f"{min(x.versions)}" + (
-            f"-{max(x.versions)}" if max(x.versions) > min(x.versions) else ""
+        learners.add_row(
+            *(Text(each) for each in (x.name, ranges(x.agents), x.device)),
+            "-".join(f"{v}" for v in sorted({min(x.versions), max(x.versions)})),
+            f"{max(x.outstanding)}",
+            f"{x.silent_seconds:.1f} s",
+            f"{x.learn_seconds:.2f} s",
+            f"{x.wait_seconds:.2f} s",
         )
-        lines.append(
-            f"  {x.name}: {format_agents(x.agents)} on {x.device}, version {versions}, "
-            f"{max(x.outstanding)} rollouts to learn from, heard {x.silent_seconds:.1f} s ago, "
-            f"update {x.learn_seconds:.2f} s after {x.wait_seconds:.2f} s of waiting"
-        )
-    if r.bad_messages:
-        lines.append(f"  {r.bad_messages:,} bad messages were dropped")
-    lines += [f"  ! {remark}" for remark in r.remarks]
-    return "\n".join(lines)
+    remarks = Table.grid(padding=(0, 1))
+    for remark in r.remarks:
+        remarks.add_row(Text("!", style="bold red"), Text(remark, style="yellow"))
+    return Group(run, figures, *([learners] if r.learners else []), remarks)

@@ -17,7 +17,13 @@ from msgspec import Meta
 
 from brigade.agent_numbers import ranges
 from brigade.config import ConfigError, PositiveInt, RunConfig, flag
-from brigade.run.operation import OperationConfig, operation_arguments, resumed
+from brigade.run.logs import note, start_logs
+from brigade.run.operation import (
+    OperationConfig,
+    check_operation,
+    operation_arguments,
+    resumed,
+)
 from brigade.run.process import (
     PARENT_VARIABLE,
     SCRATCH_VARIABLE,
@@ -89,6 +95,7 @@ def run_train(config: TrainConfig) -> int:
     if config.device not in ("auto", "cpu"):
         pick_device(config.device)  # a wrong one is refused before anything starts
     settled, _ = settle(resumed(config) if config.resume else run_config(config))
+    check_operation(config, settled)
     if config.num_learners > settled.population_size:
         raise ConfigError(
             f"--num-learners {config.num_learners} is more than --population-size "
@@ -97,6 +104,7 @@ def run_train(config: TrainConfig) -> int:
     folder = Path(settled.checkpoint_dir) / str(settled.run_name)
     if folder.exists() and not config.resume:
         raise ConfigError(f"run {folder} exists: choose another --run-name")
+    start_logs("train", config.log_file)
     with scratch_folder() as scratch:
         address = config.bind or f"ipc://{scratch.path}/control"
         Endpoint.parse(address)
@@ -255,12 +263,16 @@ class _Launcher:
             if time.monotonic() - child.found_dead < RESTART_SECONDS:
                 return True
         child.restarts += 1
-        print(
-            f"brigade train: {child.name} {_how_it_died(code)}; started again "
-            f"({child.restarts} of {self._max_restarts})",
-            file=sys.stderr,
-            flush=True,
+        last = child.said().strip().splitlines()[-1:] if code > 0 else []
+        line = "".join(
+            [
+                f"{child.name} {_how_it_died(code)}; started again ",
+                f"({child.restarts} of {self._max_restarts})",
+                *(f"; its last words: {words}" for words in last),
+            ]
         )
+        note("restarted", text=line)
+        print(f"brigade train: {line}", file=sys.stderr, flush=True)
         known = child is not simulator or self._known_by.exists()
         self._spawn(child, child.again if known else child.arguments)
         return True

@@ -12,7 +12,7 @@ import hmac
 import logging
 import secrets
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 1.0
 GOODBYE_SECONDS = 1.0
 MOST_STANDING_BY = 1000
+MOST_FORMER = 1000  # tickets that are remembered
 MOST_SENDERS = 1000  # of bad messages, that are told apart
 
 
@@ -82,6 +83,7 @@ class Desk:
         self.unattended: set[int] = set()
         # Keys by identity, of who was refused for now; the latest last.
         self._standing_by: dict[bytes, str] = {}
+        self._former: deque[str] = deque(maxlen=MOST_FORMER)  # tickets of leases that have ended
         self._config = config
         self._repository = repository
         self._sockets = sockets
@@ -161,11 +163,10 @@ class Desk:
             try:
                 header, arrays = messages.decode(frames)
                 weights, state = read_weights(header, arrays, self.run, self._repository.network)
-                self._take_in(weights, state, sender.key)
+                lease = self._take_in(weights, state, sender.key)
             except BadMessage as error:
                 self._count_bad(f"weights {sender}", error)
                 continue
-            lease = self.roster.lease_of(weights.agent)
             if lease is not None:
                 acknowledge = messages.Acknowledge(
                     run=self.run, agent=weights.agent, version=state.version
@@ -234,8 +235,14 @@ class Desk:
     async def _welcome(self, sender: Sender, hello: messages.Hello) -> None:
         """Grant a learner its agents, or say why not."""
         peer = sender.identity
-        before = self.roster.leave(peer)  # it starts anew, so what it had is free
-        if before is not None:
+        before = self.roster.leases.get(peer)
+        if before is not None and not before.welcomed:
+            # It asked more than once while nobody answered. Its welcome is on its way.
+            before.last_seen = time.monotonic()
+            return
+        if before is not None:  # it starts anew, so what it had is free
+            self.roster.leave(peer)
+            self._former.append(before.ticket)
             self._sockets.close_slot(before.slot)
         try:
             lease = self._grant(sender, hello)
@@ -329,17 +336,24 @@ class Desk:
     def _lose(self, lease: Lease, why: str) -> None:
         """A learner is gone: free its place, and do what the run was told to do then."""
         self._sockets.close_slot(lease.slot)
+        self._former.append(lease.ticket)
         if not self.closing:
             self._events.left(lease, why)
             if self._config.on_learner_loss == "fail":
                 self._failed(f"{lease.name} ({format_agents(lease.agents)}) is gone: {why}")
         self._changed()
 
-    def _take_in(self, weights: messages.Weights, state: AgentState, key: str) -> None:
-        """Keep a new version; one that was here before needs no more than to be acknowledged."""
+    def _take_in(self, weights: messages.Weights, state: AgentState, key: str) -> Lease | None:
+        """Keep a new version, and return whose it is.
+
+        One that was here before needs no more than to be acknowledged. One that was on its way when
+        its learner's lease ended is nobody's.
+        """
         agent, version = weights.agent, state.version
         if agent not in self.rollouts:
             raise BadMessage(f"weights of agent {agent}, which does not exist")
+        if weights.ticket in self._former:
+            return None
         lease = self.roster.lease_of(agent)
         ticket = weights.ticket.encode(errors="replace")
         if (
@@ -357,6 +371,7 @@ class Desk:
             self._last_metrics[agent] = weights.metrics
             self._learned(agent, state, weights.metrics)
             self._changed()
+        return lease
 
     def _count_bad(self, sender: str, error: BadMessage) -> None:
         """Count a message that was dropped, and log the 1st, 2nd, 4th, 8th... of each sender."""

@@ -8,10 +8,16 @@ from brigade.agent_numbers import format_agents
 from brigade.wire.messages import LearnerReport
 
 QUIET_SECONDS = 3.0  # three heartbeats
+SLOW_SECONDS = 1.0
 
 
 def diagnose(
-    learners: Sequence[LearnerReport], free: Iterable[int], awaited: Iterable[int], patience: float
+    learners: Sequence[LearnerReport],
+    free: Iterable[int],
+    awaited: Iterable[int],
+    *,
+    waited: float,
+    patience: float,
 ) -> list[str]:
     """Name what is gone or slow.
 
@@ -21,6 +27,8 @@ def diagnose(
         Agents without a learner.
     awaited
         Agents whose next rollout cannot be played yet.
+    waited
+        Seconds for which the run has been waiting for them.
     patience
         Seconds of silence after which a learner is lost.
     """
@@ -36,8 +44,23 @@ def diagnose(
                 f"{who} has been silent for {learner.silent_seconds:.0f} s; "
                 f"it counts as lost after {patience:.0f} s"
             )
-        elif awaited & set(learner.agents):
-            remarks.append(
-                f"the run waits for {who}, whose last update took {learner.learn_seconds:.1f} s"
+        elif awaited & set(learner.agents) and waited > SLOW_SECONDS:
+            last = (
+                f"whose last update took {learner.learn_seconds:.1f} s"
+                if learner.learn_seconds
+                else "which has made no update yet"
             )
+            remarks.append(f"the run has waited {waited:.0f} s for {who}, {last}")
+    if not free and learners and all(_starved(learner) for learner in learners):
+        most = min(_waits(learner) for learner in learners)
+        remarks.append(f"the simulator is slow: every learner waits for it {most:.0%} of its time")
     return remarks
+
+
+def _waits(learner: LearnerReport) -> float:
+    """Share of its time that a learner waits for the simulator, as of its last update."""
+    return learner.wait_seconds / max(learner.wait_seconds + learner.learn_seconds, 1e-9)
+
+
+def _starved(learner: LearnerReport) -> bool:
+    return learner.wait_seconds > SLOW_SECONDS and _waits(learner) > 0.5

@@ -19,6 +19,7 @@ class Lease:
     last_seen: float  # seconds on a monotonic clock
     ticket: str = field(default="", repr=False)  # what its weights are known by
     key: str = ""  # its public key, where there are keys
+    welcomed: bool = False  # it has been heard since its welcome, so it has that
 
 
 class Refused(ValueError):
@@ -67,6 +68,7 @@ class Roster:
         lease = self.leases.get(peer)
         if lease is not None:
             lease.last_seen = now
+            lease.welcomed = True
         return lease is not None
 
     def leave(self, peer: bytes) -> Lease | None:

@@ -100,6 +100,7 @@ class Simulator:
         self._rollout = 0
         self._start_with = min(start_with or config.population_size, config.population_size)
         self._began = float("nan")  # when the first game did
+        self._waits_since = math.inf  # for agents' policies; infinity while playing
         self.earlier = 0.0
         self._asked = time.perf_counter(), 0  # when somebody asked, and the transitions then
         self._reported = 0.0
@@ -176,8 +177,9 @@ class Simulator:
 
     async def step(self) -> None:
         """Play one rollout and send it, as soon as the policies that it needs are here."""
-        started = time.perf_counter()
+        self._waits_since = started = time.perf_counter()
         await self._until(lambda: not self._awaited())
+        self._waits_since = math.inf
         self._ledger.times.wait += time.perf_counter() - started
         if self._stopping:
             return
@@ -349,7 +351,13 @@ class Simulator:
             free=free,
             bad_messages=self.desk.bad_messages.total(),
             learners=learners,
-            remarks=diagnose(learners, free, self._awaited(), self.desk.roster.patience),
+            remarks=diagnose(
+                learners,
+                free,
+                self._awaited(),
+                waited=max(0.0, time.perf_counter() - self._waits_since),
+                patience=self.desk.roster.patience,
+            ),
         )
 
     def _pace(self) -> float:

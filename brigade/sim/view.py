@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
@@ -57,7 +58,11 @@ class View:
         self._status = "waiting for learners"
         self._next_line = config.log_interval
         self._live = Live(
-            get_renderable=self._render, console=console, refresh_per_second=4, transient=True
+            get_renderable=self._render,
+            console=console,
+            refresh_per_second=4,
+            transient=True,
+            redirect_stderr=sys.stderr.isatty(),
         )
 
     def __enter__(self) -> View:
@@ -119,7 +124,7 @@ class View:
         return (
             f"{s.share:4.0%}  {s.episodes:,} episodes  {episodes:,.1f} episodes/s  "
             f"{transitions:,.0f} transitions/s  return {_mean(returns):,.1f} ({spread})  "
-            f"lag {s.lag:.0f}  {_duration(s.seconds_left)} left"
+            f"lag {s.lag:.0f}  {duration(s.seconds_left)} left"
         )
 
     def _render(self) -> RenderableType:
@@ -137,7 +142,7 @@ class View:
             ProgressBar(total=1.0, completed=s.share, width=36),
             f"{s.share:.0%}",
             f"{s.episodes:,} of {config.num_episodes:,} episodes",
-            f"{_duration(s.seconds_left)} left" if s.share else "",
+            f"{duration(s.seconds_left)} left" if s.share else "",
         )
         figures = Table.grid(padding=(0, 3))
         for _ in range(5):
@@ -173,7 +178,7 @@ class View:
         _, transitions = s.rates
         self.say(
             f"{s.episodes:,} games, {s.transitions:,} agent-transitions in "
-            f"{_duration(s.seconds)} ({transitions:,.0f} a second)"
+            f"{duration(s.seconds)} ({transitions:,.0f} a second)"
         )
         if self._first and s.known_returns:
             self.say(
@@ -187,7 +192,8 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write a time for people: ``3 h 05 min``."""
     if math.isnan(seconds):
         return "-"
     minutes, rest = divmod(round(seconds), 60)

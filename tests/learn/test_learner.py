@@ -18,6 +18,7 @@ from brigade.ppo.agents import AgentStack, AgentState, initial_state
 from brigade.ppo.update import Updater
 from brigade.sim.rollout import RolloutBuffer
 from brigade.wire import messages
+from brigade.wire.endpoints import Endpoint
 from brigade.wire.messages import Frame, Granted, Header
 
 NETWORK = Network(num_features=5, action_nvec=(3, 2, 2), hidden_size=8)
@@ -45,6 +46,7 @@ class Sockets:
 
     control: list[list[Frame]] = field(default_factory=list)
     experience: list[list[Frame]] = field(default_factory=list)
+    endpoint: Endpoint = field(default_factory=lambda: Endpoint.parse("ipc:///tmp/x"))
     attached: tuple[str, str] | None = None
     said: list[Header] = field(default_factory=list)
     published: list[tuple[messages.Weights, AgentState]] = field(default_factory=list)
@@ -161,7 +163,9 @@ def join(learner: Learner, sockets: Sockets, **kinds) -> None:
 # ---- joining -----------------------------------------------------------------------------
 
 
-def test_it_says_hello_until_it_is_answered(learner, sockets, clock):
+def test_it_says_hello_until_it_is_answered(sockets, clock):
+    told = []
+    learner = Learner(sockets, "tester", "3,5", CPU, lambda *line: told.append(line))
     for _ in range(3):
         learner.step(0)
         clock.now += 1
@@ -171,6 +175,10 @@ def test_it_says_hello_until_it_is_answered(learner, sockets, clock):
     learner.step(0)
     assert sockets.take("said") == [hello]
     assert learner.agents == []
+    assert told == [("unanswered", "no simulator answers at ipc:///tmp/x: waiting for one")]
+    clock.now += 6
+    learner.step(0)
+    assert len(told) == 1, "it is said once"
 
 
 def test_a_welcome_is_followed_to_where_it_says(learner, sockets):
@@ -526,7 +534,7 @@ def test_it_stands_by_where_it_is_told_to(clock, sockets):
 def test_what_is_taken_is_refused_where_it_is_not_told_to_stand_by(learner, sockets):
     taken = messages.Refusal(reason="already taken by another", final=False)
     sockets.control.append(message(taken))
-    with pytest.raises(LearnerRefused, match="already taken by another"):
+    with pytest.raises(LearnerRefused, match="taken by another; --stand-by waits for them"):
         learner.step(0)
 
 
@@ -631,3 +639,22 @@ def test_it_stays_in_touch_during_a_long_update_and_hears_the_end(
     assert learner.run() == "enough"
     assert sum(isinstance(said, messages.Heartbeat) for said in sockets.said) >= 2
     assert learner.versions == [0, 0], "a broken-off update is no version"
+
+
+def test_a_long_update_is_not_taken_for_a_line_that_lost_something(learner, sockets, clock):
+    join(learner, sockets)
+    for agent in (3, 5):
+        sockets.control.append(message(messages.Acknowledge(run=RUN, agent=agent, version=0)))
+    learner.step(0)
+    between = learner._between_batches
+
+    def slow_batch():
+        clock.now += 30
+        sockets.control.append(message(messages.Heartbeat(run=RUN, outstanding=2)))
+        between()
+
+    learner._between_batches = slow_batch
+    sockets.experience += [experience(3, 0), experience(5, 0)]
+    assert learner.step(0)
+    assert learner.versions == [1, 1]
+    assert not [said for said in sockets.said[1:] if isinstance(said, messages.Hello)]

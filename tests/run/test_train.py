@@ -111,8 +111,10 @@ def test_learners_started_by_hand_do_what_train_does(tmp_path: Path) -> None:
         sim.prints("waiting for a learner of agent 3")
         with brigade(tmp_path, *attach, "--agents", "0,3", "--name", "greedy") as greedy:
             assert greedy.end() == 2
-            line = "brigade learn: --agents 0,3: agent 0 already taken by early"
-            assert greedy.output.strip() == line
+            assert greedy.output.strip() == (
+                "brigade learn: --agents 0,3: agent 0 already taken by early; "
+                "--stand-by waits for them"
+            )
         with brigade(tmp_path, *attach, "--agents", "auto", "--name", "late") as late:
             assert sim.end() == 0, sim.output
             assert late.end() == 0, late.output
@@ -133,6 +135,17 @@ def test_a_signal_ends_the_run_in_order(tmp_path: Path, which: signal.Signals) -
         assert time.monotonic() - started < 5
         assert not [pid for pid in children if alive(pid)]
     assert sum(load(tmp_path, "cut")["versions"].values()) > 0  # type: ignore[attr-defined]
+
+
+def test_a_signal_to_all_processes_at_once_ends_the_run_in_order(tmp_path: Path) -> None:
+    # As service managers and batch systems do.
+    with brigade(tmp_path, "train", *ENDLESS, "--log-interval", "20", "--run-name", "all") as run_:
+        run_.prints("episodes/s")
+        for pid in [run_.popen.pid, *descendants(run_.popen.pid)]:
+            os.kill(pid, signal.SIGTERM)
+        assert run_.end() == 128 + signal.SIGTERM
+    assert sum(load(tmp_path, "all")["versions"].values()) > 0  # type: ignore[attr-defined]
+    assert "bad message" not in run_.output
 
 
 @pytest.mark.parametrize("victim", ["sim", "learn"])

@@ -290,12 +290,26 @@ def test_a_slot_that_cannot_be_opened_is_a_refusal_and_no_lease():
     at_work(story)
 
 
-def test_a_hello_said_again_leaves_one_lease():
+def test_a_hello_said_again_before_the_answer_is_there_changes_nothing():
+    # A learner that waited for us for days has said many, and all of them arrive at once.
     async def story(office):
-        await office.hello(b"one", "0-1")
-        await office.hello(b"one", "0-1")
+        welcome = await office.hello(b"one", "0-1")
+        hello = messages.Hello(name="one", agents="0-1", device="cpu")
+        for _ in range(10):
+            assert await office.hear(b"one", hello) == []
+        assert list(office.sockets.slots) == [welcome.slot]
+        assert (office.joined, office.left) == (["one"], [])
+
+    at_work(story)
+
+
+def test_a_learner_that_joins_anew_gets_a_new_slot():
+    async def story(office):
+        first = await office.hello(b"one", "0-1")
+        await office.hear(b"one", messages.Heartbeat(run=office.run))
+        second = await office.hello(b"one", "0-1")
         assert len(office.desk.roster.leases) == 1
-        assert len(office.sockets.slots) == 1
+        assert list(office.sockets.slots) == [second.slot] != [first.slot]
         assert office.left == []
 
     at_work(story)
@@ -404,6 +418,25 @@ def test_weights_that_do_not_fit_are_counted_and_dropped(wrong):
         await office.publish(**({"agent": 0, "version": 1} | wrong))
         assert office.repository.newest == {0: 0}
         assert office.desk.bad_messages.total() == 1
+        await office.publish(0, 1)
+        assert office.repository.newest == {0: 1}
+
+    at_work(story)
+
+
+def test_weights_that_come_after_their_learner_left_are_no_news_and_no_attack():
+    async def story(office):
+        await office.hello(b"one", "0")
+        await office.publish(0, 0)
+        office.desk.send(0, experience(0), 0.5)
+        late = office.ticket_of(0)
+        await office.hear(b"one", messages.Goodbye(run=office.run))
+        await office.hello(b"two", "0")
+        said = len(office.sockets.sent)
+        await office.publish(0, 1, ticket=late)
+        assert office.repository.newest == {0: 0}
+        assert office.desk.bad_messages.total() == 0
+        assert len(office.sockets.sent) == said, "the next learner's version is not acknowledged"
         await office.publish(0, 1)
         assert office.repository.newest == {0: 1}
 

@@ -9,31 +9,48 @@ from brigade.wire.messages import LearnerReport
 @dataclass
 class Case:
     silent: float = 0.5
+    wait: float = 0.1
+    learn: float = 2.5
 
     @property
     def learner(self) -> LearnerReport:
         return LearnerReport(
             name="gpu-box", device="cuda:0", agents=[0, 1], versions=[3, 3], outstanding=[1, 1],
-            silent_seconds=self.silent, learn_seconds=2.5, wait_seconds=0.1,
+            silent_seconds=self.silent, learn_seconds=self.learn, wait_seconds=self.wait,
         )  # fmt: skip
 
 
+def remarks(learners=(), free=(), awaited=(), waited=0.0):
+    cases = [case.learner for case in learners]
+    return diagnose(cases, free, awaited, waited=waited, patience=15)
+
+
 def test_nothing_is_said_while_all_is_well():
-    assert diagnose([Case().learner], [], [], 15) == []
+    assert remarks([Case()]) == []
+    assert remarks([Case()], awaited=[0, 1], waited=0.2) == [], "there is always something awaited"
 
 
 def test_agents_without_a_learner_are_named():
-    assert diagnose([], [2, 3], [], 15) == ["agents 2-3 have no learner"]
-    assert diagnose([], [2], [2], 15) == ["agent 2 has no learner and the run waits for one"]
+    assert remarks(free=[2, 3]) == ["agents 2-3 have no learner"]
+    assert remarks(free=[2], awaited=[2]) == ["agent 2 has no learner and the run waits for one"]
 
 
 def test_a_learner_that_the_run_waits_for_is_named():
-    assert diagnose([Case().learner], [], [1], 15) == [
-        "the run waits for gpu-box (agents 0-1 on cuda:0), whose last update took 2.5 s"
+    assert remarks([Case()], awaited=[1], waited=4.2) == [
+        "the run has waited 4 s for gpu-box (agents 0-1 on cuda:0), whose last update took 2.5 s"
     ]
+    [remark] = remarks([Case(learn=0.0)], awaited=[1], waited=4.2)
+    assert remark.endswith("which has made no update yet")
 
 
 def test_a_silent_learner_is_named():
-    [remark] = diagnose([Case(silent=8).learner], [], [0], 15)
+    [remark] = remarks([Case(silent=8)], awaited=[0], waited=8)
     assert "gpu-box" in remark
     assert "silent for 8 s; it counts as lost after 15 s" in remark
+
+
+def test_a_simulator_that_all_learners_wait_for_is_named():
+    slow = "the simulator is slow: every learner waits for it 75% of its time"
+    assert remarks([Case(wait=7.5), Case(wait=10)]) == [slow]
+    assert remarks([Case(wait=7.5), Case(wait=0.1)]) == [], "the other learner holds both up"
+    assert remarks([Case(wait=7.5)], free=[3]) == ["agent 3 has no learner"]
