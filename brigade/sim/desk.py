@@ -168,6 +168,7 @@ class Desk:
                 self._count_bad(f"weights {sender}", error)
                 continue
             if lease is not None:
+                lease.welcomed = True  # or it had no ticket to publish with
                 acknowledge = messages.Acknowledge(
                     run=self.run, agent=weights.agent, version=state.version
                 )
