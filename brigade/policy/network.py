@@ -5,6 +5,8 @@ columns are a query, the logits of each action component and, last, the state's 
 *points*: where the first component chooses among things that the observation describes (houses),
 its product with each thing's features is added to that thing's logit. So what is learned about a
 burning house is learned about all of them at once (after Vinyals et al. 2015, "Pointer Networks").
+The last feature is the thing's place in the order, from -1 to 1, by which agents may share work
+out: these take the first fires, those the last.
 
 K agents are one tensor ``[K, num_parameters]``; a layer's weights are views into it, so that one
 batched matrix multiplication serves all agents, one call of the optimiser updates them, and one
@@ -33,8 +35,8 @@ class Network:
     hidden_size
         Width H of the two hidden layers.
     choices
-        For each choice of the first action component the q columns of the observation that
-        describe it, in the same order for all: ``[action_nvec[0]][q]``. Empty where there is
+        For each choice of the first action component the q - 1 columns of the observation that
+        describe it, in the same order for all: ``[action_nvec[0]][q - 1]``. Empty where there is
         nothing to point at; then q is 0.
 
     Raises
@@ -62,8 +64,8 @@ class Network:
 
     @property
     def query_size(self) -> int:
-        """Features of each choice that the first action component points by, q."""
-        return len(self.choices[0]) if self.choices else 0
+        """Features of each choice that the first action component points by, its place too: q."""
+        return len(self.choices[0]) + 1 if self.choices else 0
 
     @property
     def num_logits(self) -> int:
@@ -144,8 +146,9 @@ class Activations:
     hidden1: Tensor  # [K, R, H], after ReLU
     hidden2: Tensor  # [K, R, H], after ReLU
     heads: Tensor  # [K, R, q + L + 1]: the query, then the outputs
-    choices: Tensor  # [K, R, C, q]: the features of the first component's choices
-    columns: Tensor  # int64 [C * q]: their places in an observation
+    choices: Tensor  # [K, R, C, q - 1]: what is seen of the first component's choices
+    columns: Tensor  # int64 [C * (q - 1)]: where in an observation
+    places: Tensor  # [C]: the choices' places in their order
 
     @property
     def outputs(self) -> Tensor:
@@ -165,7 +168,7 @@ class Activations:
     @property
     def query_size(self) -> int:
         """Features that the query weighs, q."""
-        return self.choices.shape[-1]
+        return self.choices.shape[-1] + 1 if len(self.places) else 0
 
     @classmethod
     def empty(
@@ -187,8 +190,9 @@ class Activations:
             hidden1=room(network.hidden_size),
             hidden2=room(network.hidden_size),
             heads=room(network.query_size + network.num_logits + 1),
-            choices=room(len(network.choices), network.query_size),
+            choices=room(len(network.choices), max(network.query_size - 1, 0)),
             columns=torch.tensor(columns, dtype=torch.int64, device=device),
+            places=torch.linspace(-1, 1, len(network.choices), device=device, dtype=dtype),
         )
 
 
@@ -207,8 +211,11 @@ def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
     torch.baddbmm(p["heads.bias"].unsqueeze(1), a.hidden2, p["heads.weight"], out=a.heads)
     if a.query_size:
         torch.index_select(a.observations, 2, a.columns, out=a.choices.flatten(2))
-        pointed = torch.bmm(a.choices.flatten(0, 1), _columns(a.heads[..., : a.query_size]))
-        a.logits[..., : a.choices.shape[2]].add_(pointed.view(a.choices.shape[:3]))
+        seen = a.query_size - 1
+        pointed = torch.bmm(a.choices.flatten(0, 1), _columns(a.heads[..., :seen]))
+        logits = a.logits[..., : len(a.places)]
+        logits.add_(pointed.view(logits.shape))
+        logits.addcmul_(a.heads[..., seen : seen + 1], a.places)
     return a
 
 
@@ -275,10 +282,12 @@ def backward(
 
 def _through_query(activations: Activations, outputs: Tensor, heads: Tensor) -> Tensor:
     """Gradient for the heads ``[K, R, q + L + 1]``, written into ``heads``."""
-    choices, q = activations.choices, activations.query_size
-    heads[..., q:] = outputs
-    pointed = _columns(outputs[..., : choices.shape[2]])
-    heads[..., :q] = torch.bmm(choices.flatten(0, 1).mT, pointed).view(*outputs.shape[:2], q)
+    a, seen = activations, activations.query_size - 1
+    pointed = outputs[..., : len(a.places)]
+    by_sight = torch.bmm(a.choices.flatten(0, 1).mT, _columns(pointed))
+    heads[..., :seen] = by_sight.view(*outputs.shape[:2], seen)
+    torch.matmul(pointed, a.places, out=heads[..., seen])
+    heads[..., seen + 1 :] = outputs
     return heads
 
 

@@ -111,11 +111,13 @@ class Updater:
         data, explained = self._prepare(rollouts, refresh)
         counts = [num_batches(len(rollout), config) for rollout in rollouts]
         order = self._order(rollouts, counts).to(stack.device)
-        rate = config.learning_rate * (1.0 - progress if config.anneal else 1.0)
+        left = 1.0 - progress if config.anneal else 1.0
+        rate = config.learning_rate * left
+        coefficients = Coefficients(config.clip, config.value_coef, config.entropy_coef * left)
         sums = torch.zeros(len(rollouts), len(STATISTICS) + 1, device=stack.device)
         for step in range(max(counts, default=0)):
             live = [step < count for count in counts]
-            statistics = self._gradient_batch(data, order[:, step], live, rate)
+            statistics = self._gradient_batch(data, order[:, step], live, rate, coefficients)
             if not all(live):
                 statistics = statistics * torch.tensor(live, device=stack.device).unsqueeze(1)
             sums += statistics
@@ -216,21 +218,28 @@ class Updater:
             order[k] += k * longest
         return torch.from_numpy(order)
 
-    def _gradient_batch(self, data: _Data, index: Tensor, live: list[bool], rate: float) -> Tensor:
+    def _gradient_batch(
+        self,
+        data: _Data,
+        index: Tensor,
+        live: list[bool],
+        rate: float,
+        coefficients: Coefficients,
+    ) -> Tensor:
         """Take one gradient step for each live agent; statistics ``[K, 6]``."""
-        config, network = self.config, self.stack.network
+        network = self.stack.network
         flat = index.reshape(-1)
         data.gather_observations(flat, self._activations.observations)
         activations = forward(self.stack.views, self._activations)
         gradient, statistics = loss_gradient(
             activations.outputs,
             data.batch(index, flat),
-            Coefficients(config.clip, config.value_coef, config.entropy_coef),
+            coefficients,
             network.action_nvec,
         )
         rows = backward(self.stack.views, activations, gradient, self._gradients)
         norms = torch.linalg.vector_norm(rows, dim=1)
-        scale = (config.max_grad_norm / (norms + 1e-6)).clamp(max=1.0)
+        scale = (self.config.max_grad_norm / (norms + 1e-6)).clamp(max=1.0)
         if rows.device.type != "cpu" or bool((scale < 1).any()):
             rows.mul_(scale.unsqueeze(1))
         self._adam.step(live, rate)

@@ -62,8 +62,10 @@ class Plain(nn.Module):
         query, outputs = heads[:, : self.network.query_size], heads[:, self.network.query_size :]
         if not self.network.choices:
             return outputs
+        places = torch.linspace(-1, 1, len(self.network.choices), dtype=query.dtype)
         pointed = [
-            (query * observations[:, list(columns)]).sum(1) for columns in self.network.choices
+            (query[:, :-1] * observations[:, list(columns)]).sum(1) + query[:, -1] * place
+            for columns, place in zip(self.network.choices, places, strict=True)
         ]
         return outputs + nn.functional.pad(
             torch.stack(pointed, 1), (0, outputs.shape[1] - len(pointed))
@@ -226,7 +228,7 @@ def test_initial_weights_follow_from_the_generator_alone():
 
 
 def test_flops_are_two_for_each_weight():
-    f, h, o = 7, 6, 2 + 10
+    f, h, o = 7, 6, 3 + 10
     assert SMALL.forward_flops == 2 * (f * h + h * h + h * o)
 
 
@@ -234,12 +236,21 @@ def test_what_is_learned_about_one_choice_holds_for_every_choice_of_the_same_fea
     observation = torch.tensor([0.3, -0.2, 0.3, 0.3, -0.2])
     network = Network(5, (5,), 4, tuple((i,) for i in range(5)))
     row = random_rows(network, 1, 2, torch.float32)
-    network.views(row)["heads.weight"][..., 1:] = 0
-    network.views(row)["heads.bias"][..., 1:] = 0
-    made = forward(network.views(row), activations_for(network, observation.view(1, 1, 5)))
+    only_by_sight = network.views(row)
+    only_by_sight["heads.weight"][..., 1:] = 0
+    only_by_sight["heads.bias"][..., 1:] = 0
+    made = forward(only_by_sight, activations_for(network, observation.view(1, 1, 5)))
     logits = made.logits.flatten()
     assert torch.equal(logits[[0, 0, 1]], logits[[2, 3, 4]])
     assert logits[0] != logits[1]
+
+
+def test_a_query_may_prefer_the_first_or_the_last_choices():
+    network = Network(5, (5,), 4, tuple((i,) for i in range(5)))
+    row = torch.zeros(1, network.num_parameters)
+    network.views(row)["heads.bias"][..., 1] = 3.0  # the query's weight of the place
+    made = forward(network.views(row), activations_for(network, torch.rand(1, 1, 5)))
+    torch.testing.assert_close(made.logits.flatten(), torch.tensor([-3.0, -1.5, 0.0, 1.5, 3.0]))
 
 
 @pytest.mark.parametrize(

@@ -198,8 +198,9 @@ def test_each_row_is_acted_and_valued_by_the_agent_in_its_seat():
             heads = x @ p["heads.weight"] + p["heads.bias"]
             query, out = heads[: network.query_size], heads[network.query_size :]
             features = torch.from_numpy(step["observations"][lane]).double()
+            places = np.linspace(-1, 1, len(network.choices))
             for house, columns in enumerate(network.choices):
-                out[house] += query @ features[list(columns)]
+                out[house] += query[:-1] @ features[list(columns)] + query[-1] * places[house]
             action = torch.from_numpy(step["actions"][lane].astype(np.int64))
             parts = out[:-1].split([6, 2, 2])
             log_prob = sum(
