@@ -1,15 +1,20 @@
 """How near trained populations come to the exact optimum, scenario by scenario.
 
-Trains one population for each scenario and seed, all with the same settings; prints the share of
+Trains one population for each scenario and seed, all with the same settings; measures the share of
 the way from random play to the optimum (discounted at 0.99, games of at most 1,000 nights), beside
-what scripted teams reach. A table for bench/results.md is printed at the end.
+what scripted teams reach. Each scenario's row goes into bench/results.md as soon as it is known,
+in place of the one that was there.
 
-    python bench/learning.py [default easy ...] [--seeds 3] [--num-transitions 4500000]
+    python bench/learning.py [default easy ...] [--seeds 3] [--num-transitions 6000000]
+
+With ``--curves FILE.svg`` it measures the checkpoints along the way of one seed instead, and draws
+them.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import statistics
 import subprocess
 import sys
@@ -17,76 +22,134 @@ import tempfile
 import time
 from pathlib import Path
 
+from curves import Curve, draw
+
 from brigade._core import ARCHETYPES, scenario_names
 from brigade.config import convert
 from brigade.run.evaluate import EvaluateConfig, evaluate
+from brigade.run.process import available_cores, use_threads
 
 SETTINGS = [
-    *("--hidden-size", "128", "--learning-rate", "3e-3", "--anneal"),
-    *("--update-interval", "25", "--team-spirit", "1"),
+    *("--hidden-size", "128", "--learning-rate", "3e-3", "--anneal", "--update-interval", "25"),
+    *("--value-coef", "2", "--team-spirit", "1", "--num-learners", "2"),
 ]
 EPISODES = 500
 MAX_NIGHTS = 1000
 # Their optimum is not known exactly.
 LEFT_OUT = ("default_continuous", "positional_default")
+RESULTS = Path(__file__).with_name("results.md")
+BEGIN, END = "<!-- shares: written by bench/learning.py -->", "<!-- end of shares -->"
+HEAD = (
+    "| scenario | sampled | seeds | greedy | seeds | spread-out team | best archetype team "
+    "| transitions | time |"
+)
+POINTS = 12  # checkpoints of a curve
+CURVE_EPISODES = 300
 
 
 def main() -> None:
-    """Train, measure and print."""
+    """Train, measure and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     known = [name for name in scenario_names() if name not in LEFT_OUT]
     parser.add_argument("scenarios", nargs="*", default=known)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--num-transitions", type=int, default=4_500_000)
+    parser.add_argument("--num-transitions", type=int, default=6_000_000)
+    parser.add_argument("--curves", type=Path, help="draw learning curves into this file instead")
     options = parser.parse_args()
-    flags = [*SETTINGS, "--num-transitions", str(options.num_transitions)]
-    rows = []
+    use_threads(available_cores())
+    print(f"brigade train {' '.join(SETTINGS)} --num-transitions {options.num_transitions}")
+    if options.curves:
+        curves = [curve(scenario, options.num_transitions) for scenario in options.scenarios]
+        options.curves.write_text(draw(curves))
+        return
     for scenario in options.scenarios:
-        results = [train(scenario, seed, flags) for seed in range(1, options.seeds + 1)]
-        shares = [share for share, _, _ in results]
-        greedy = statistics.mean(share for _, share, _ in results)
-        seconds = statistics.mean(seconds for _, _, seconds in results)
-        spread = share_of("spread", scenario)
-        archetype, best = max(
-            ((name, share_of(f"archetype:{name}", scenario)) for name in ARCHETYPES),
-            key=lambda pair: pair[1],
-        )
-        rows.append(
-            f"| {scenario} | {statistics.mean(shares):.3f} | {min(shares):.3f} to "
-            f"{max(shares):.3f} | {greedy:.3f} | {spread:.3f} | {best:.3f} ({archetype}) "
-            f"| {seconds:.0f} s |"
-        )
-        print(rows[-1], flush=True)
-    print(f"\n`brigade train {' '.join(flags)}`, {options.seeds} seeds, {EPISODES} games each:\n")
-    print("| scenario | sampled | seeds | greedy | spread-out team | best archetype | time |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    print("\n".join(rows))
+        row = table_row(scenario, options.seeds, options.num_transitions)
+        print(row, flush=True)
+        write(scenario, row)
 
 
-def train(scenario: str, seed: int, flags: list[str]) -> tuple[float, float, float]:
-    """Train one population: its share playing sampled, playing greedily, and the seconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        words = ["--scenario", scenario, "--seed", str(seed)]
-        place = ["--checkpoint-dir", folder, "--run-name", "run"]
-        limits = ["--num-episodes", "1000000000", "--checkpoint-interval", "1000000000"]
-        started = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "brigade", "train", *flags, *words, *place, *limits],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        seconds = time.perf_counter() - started
-        final = str(Path(folder) / "run" / "final_checkpoint.pt")
-        return share_of(final, None), share_of(final, None, greedy=True), seconds
+def table_row(scenario: str, seeds: int, transitions: int) -> str:
+    """Measure one scenario."""
+    sampled, greedy, times = [], [], []
+    for seed in range(1, seeds + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            run, seconds = train(scenario, seed, transitions, Path(folder), 10**9)
+            final = str(run / "final_checkpoint.pt")
+            sampled.append(share_of(final, None))
+            greedy.append(share_of(final, None, greedy=True))
+            times.append(seconds)
+    archetype, best = max(
+        ((name, share_of(f"archetype:{name}", scenario)) for name in ARCHETYPES),
+        key=lambda pair: pair[1],
+    )
+    spread = share_of("spread", scenario)
+    return (
+        f"| `{scenario}` | {statistics.mean(sampled):.3f} | {_each(sampled)} "
+        f"| {statistics.mean(greedy):.3f} | {_each(greedy)} | {spread:.3f} | {best:.3f} "
+        f"({archetype}) | {transitions / 1e6:g} M | {statistics.mean(times):.0f} s |"
+    )
 
 
-def share_of(what: str, scenario: str | None, *, greedy: bool = False) -> float:
+def _each(shares: list[float]) -> str:
+    return " ".join(f"{share:.3f}" for share in shares)
+
+
+def train(
+    scenario: str, seed: int, transitions: int, folder: Path, checkpoint_interval: int
+) -> tuple[Path, float]:
+    """Train one population: its run's folder, and the seconds from start to end."""
+    flags = [
+        *(*SETTINGS, "--num-transitions", str(transitions), "--num-episodes", "1000000000"),
+        *("--scenario", scenario, "--seed", str(seed)),
+        *("--checkpoint-dir", str(folder), "--run-name", "run"),
+        *("--checkpoint-interval", str(checkpoint_interval)),
+    ]
+    started = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "brigade", "train", *flags], check=True, stdout=subprocess.DEVNULL
+    )
+    return folder / "run", time.perf_counter() - started
+
+
+def share_of(
+    what: str, scenario: str | None, *, greedy: bool = False, episodes: int = EPISODES
+) -> float:
     """Measure a checkpoint or a scripted team as `brigade evaluate` does."""
-    settings = {"what": what, "episodes": EPISODES, "max_nights": MAX_NIGHTS, "greedy": greedy}
+    settings = {"what": what, "episodes": episodes, "max_nights": MAX_NIGHTS, "greedy": greedy}
     config = convert(EvaluateConfig, settings | ({"scenario": scenario} if scenario else {}))
     share = evaluate(config).share(MAX_NIGHTS)
     assert share is not None, f"{scenario} has no exact optimum"
     return share.share
+
+
+def curve(scenario: str, transitions: int) -> Curve:
+    """Measure the checkpoints of one run on its way."""
+    from brigade.store import checkpoint
+
+    with tempfile.TemporaryDirectory() as folder:
+        # Games take at most --max-nights, 50, in training, and four agents' transitions a night.
+        interval = max(1, transitions // (POINTS * 50 * 4))
+        run, _ = train(scenario, 1, transitions, Path(folder), interval)
+        points = [(0.0, 0.0)]
+        for path in sorted(run.glob("*checkpoint*.pt")):
+            done = checkpoint.load(path).statistics["total_transitions"]
+            points.append((float(done), share_of(str(path), None, episodes=CURVE_EPISODES)))
+    spread = share_of("spread", scenario)
+    print(scenario, sorted(points), f"spread {spread:.3f}", flush=True)
+    return Curve(scenario, sorted(points), spread)
+
+
+def write(scenario: str, row: str) -> None:
+    """Put a scenario's row into the table in bench/results.md."""
+    before, begin, rest = RESULTS.read_text().partition(BEGIN)
+    table, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit(f"{RESULTS} has no table between {BEGIN} and {END}")
+    found = re.findall(r"^(\| `(\w+)` .*)$", table, re.MULTILINE)
+    rows = {name: line for line, name in found} | {scenario: row}
+    order = [name for name in scenario_names() if name in rows]
+    lines = [HEAD, "| --- " * HEAD.count(" |") + "|", *(rows[name] for name in order)]
+    RESULTS.write_text(f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def best_time(work: Callable[[], object], repeats: int, device: torch.device) ->
 def sgemm_rate(network: Network, config: RunConfig, device: torch.device, repeats: int) -> float:
     """FLOP/s of a gradient batch's matrix products and nothing else."""
     k, b, h = config.population_size, config.batch_size, network.hidden_size
-    f, o = network.num_features, network.num_logits + 1
+    f, o = network.num_features, network.query_size + network.num_logits + 1
 
     def room(*shape: int) -> torch.Tensor:
         return torch.randn(k, *shape, device=device)

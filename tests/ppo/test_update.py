@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -191,24 +192,17 @@ def test_a_state_taken_out_is_not_changed_by_later_updates():
         assert np.array_equal(array, copies[name]), name
 
 
-def test_the_learning_rate_falls_linearly_where_it_is_told_to():
+@pytest.mark.parametrize("anneal", [False, True])
+def test_learning_rate_and_entropy_bonus_fall_linearly_where_they_are_told_to(anneal):
     rollout = random_rollout(NETWORK, USUAL, 1)
-    config = PPOConfig(
-        hidden_size=16,
-        batch_size=32,
-        num_epochs=4,
-        update_interval=10,
-        learning_rate=1e-3,
-        anneal=True,
-    )
-    for told, rate in ((config, 2.5e-4), (CONFIG, 1e-3)):
-        stacked = updater([0], told)
-        stacked.update([rollout], progress=0.75)
-        plain = PlainAgent(NETWORK, states([0])[0], told, 0, SEED)
-        plain.update(rollout, rate)
-        np.testing.assert_allclose(
-            stacked.stack.states()[0].parameters, plain.row(), rtol=0, atol=1e-5
-        )
+    config = msgspec.structs.replace(CONFIG, anneal=anneal, entropy_coef=0.5, learning_rate=1e-3)
+    left = 0.25 if anneal else 1.0
+    stacked = updater([0], config)
+    stacked.update([rollout], progress=0.75)
+    by_hand = msgspec.structs.replace(config, entropy_coef=0.5 * left)
+    plain = PlainAgent(NETWORK, states([0])[0], by_hand, 0, SEED)
+    plain.update(rollout, 1e-3 * left)
+    np.testing.assert_allclose(stacked.stack.states()[0].parameters, plain.row(), rtol=0, atol=1e-5)
 
 
 def test_what_an_update_reports():
