@@ -5,12 +5,10 @@ columns are a query, the logits of each action component and, last, the state's 
 *points*: where the first component chooses among things that the observation describes (houses),
 its product with each thing's features is added to that thing's logit. So what is learned about a
 burning house is learned about all of them at once (after Vinyals et al. 2015, "Pointer Networks").
-
-The query has two halves. The second one's product counts as far as the thing's place in its order
-and the seat's place among the seats go together, so it is where seats without any other difference
-find a common convention to share work out by: the low seats take the first fire, the high ones the
-last. Independent learners otherwise each settle on a preference of their own, and as nothing but
-fires moves a fire's weight, the noise of quiet nights does not drown the little that they find out.
+The last feature says how far the thing's place in its order and the seat's place among the seats
+go together. It is where seats without any other difference find a common convention to share work
+out by (the low seats take the first fire, the high ones the last), which independent learners
+otherwise do not: each settles on a preference of its own.
 
 K agents are one tensor ``[K, num_parameters]``; a layer's weights are views into it, so that one
 batched matrix multiplication serves all agents, one call of the optimiser updates them, and one
@@ -25,11 +23,8 @@ from math import prod, sqrt
 import torch
 from torch import Tensor
 
-# What an untrained agent's query has in each place of its second half.
-LEANING = 2.0
-# What a preference for one choice, whatever is seen of it, weighs beside the query: little, since
-# it is learned for each choice alone, and mostly from noise.
-OWN_PREFERENCE = 0.2
+# Weight that an untrained agent gives to a choice's place going together with its seat's.
+LEANING = 0.5
 
 
 @dataclass(frozen=True)
@@ -45,9 +40,9 @@ class Network:
     hidden_size
         Width H of the two hidden layers.
     choices
-        For each choice of the first action component the columns of the observation that describe
-        it, in the same order for all: ``[action_nvec[0]][q / 2]``. Empty where there is nothing to
-        point at; then q is 0.
+        For each choice of the first action component the q - 1 columns of the observation that
+        describe it, in the same order for all: ``[action_nvec[0]][q - 1]``. Empty where there is
+        nothing to point at; then q is 0.
     seats
         Columns of the observation that are 1 where the agent sits in that seat, 0 elsewhere.
 
@@ -79,8 +74,8 @@ class Network:
 
     @property
     def query_size(self) -> int:
-        """Length of the query, q: two halves of as many as each choice has features."""
-        return 2 * len(self.choices[0]) if self.choices else 0
+        """Features of each choice that the first action component points by, q."""
+        return len(self.choices[0]) + 1 if self.choices else 0
 
     @property
     def num_logits(self) -> int:
@@ -135,7 +130,7 @@ class Network:
         heads[:, :-1] = torch.nn.init.orthogonal_(policy, 0.01, generator)
         heads[:, -1:] = torch.nn.init.orthogonal_(torch.empty_like(heads[:, -1:]), 1.0, generator)
         if self.choices:
-            views["heads.bias"][0, self.query_size // 2 : self.query_size] = LEANING
+            views["heads.bias"][0, self.query_size - 1] = LEANING
         return row[0]
 
     def state_dict(self, row: Tensor) -> dict[str, Tensor]:
@@ -164,8 +159,8 @@ class Activations:
     hidden1: Tensor  # [K, R, H], after ReLU
     hidden2: Tensor  # [K, R, H], after ReLU
     heads: Tensor  # [K, R, q + L + 1]: the query, then the outputs
-    choices: Tensor  # [K, R, C, q / 2]: what is seen of the first component's choices
-    columns: Tensor  # int64 [C * q / 2]: where in an observation
+    choices: Tensor  # [K, R, C, q - 1]: what is seen of the first component's choices
+    columns: Tensor  # int64 [C * (q - 1)]: where in an observation
     ranks: Tensor  # [K, R, 1]: the seat's place among the seats, from -1 to 1
     seats: Tensor  # int64 [A]: columns of the observation that say which seat it is
     order: Tensor  # [A, 1]: the seats' ranks
@@ -188,8 +183,8 @@ class Activations:
 
     @property
     def query_size(self) -> int:
-        """Length of the query, q."""
-        return 2 * self.choices.shape[-1]
+        """Features that the query weighs, q."""
+        return self.choices.shape[-1] + 1 if len(self.places) else 0
 
     @classmethod
     def empty(
@@ -214,7 +209,7 @@ class Activations:
             hidden1=room(network.hidden_size),
             hidden2=room(network.hidden_size),
             heads=room(network.query_size + network.num_logits + 1),
-            choices=room(len(network.choices), network.query_size // 2),
+            choices=room(len(network.choices), max(network.query_size - 1, 0)),
             columns=torch.tensor(columns, dtype=torch.int64, device=device),
             ranks=room(1).fill_(1.0),
             seats=torch.tensor(network.seats, dtype=torch.int64, device=device),
@@ -238,13 +233,13 @@ def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
     torch.baddbmm(p["heads.bias"].unsqueeze(1), a.hidden2, p["heads.weight"], out=a.heads)
     if a.query_size:
         torch.index_select(a.observations, 2, a.columns, out=a.choices.flatten(2))
-        query = a.heads[..., : a.query_size].reshape(-1, 2, a.query_size // 2)
-        pointed = torch.bmm(a.choices.flatten(0, 1), query.mT).view(*a.choices.shape[:3], 2)
+        seen = a.query_size - 1
+        pointed = torch.bmm(a.choices.flatten(0, 1), _columns(a.heads[..., :seen]))
+        logits = a.logits[..., : len(a.places)]
+        logits.add_(pointed.view(logits.shape))
         if len(a.seats):
             torch.matmul(a.observations[..., a.seats], a.order, out=a.ranks)
-        logits = a.logits[..., : len(a.places)]
-        torch.add(pointed[..., 0], logits, alpha=OWN_PREFERENCE, out=logits)
-        logits.addcmul_(pointed[..., 1], a.ranks * a.places)
+        logits.addcmul_(a.heads[..., seen : seen + 1] * a.ranks, a.places)
     return a
 
 
@@ -311,14 +306,18 @@ def backward(
 
 def _through_query(activations: Activations, outputs: Tensor, heads: Tensor) -> Tensor:
     """Gradient for the heads ``[K, R, q + L + 1]``, written into ``heads``."""
-    a, q = activations, activations.query_size
+    a, seen = activations, activations.query_size - 1
     pointed = outputs[..., : len(a.places)]
-    both = torch.stack([pointed, pointed * a.ranks * a.places], -1).flatten(0, 1)
-    queries = torch.bmm(both.mT, a.choices.flatten(0, 1))
-    heads[..., :q] = queries.view(*outputs.shape[:2], q)
-    heads[..., q:] = outputs
-    heads[..., q : q + len(a.places)].mul_(OWN_PREFERENCE)
+    by_sight = torch.bmm(a.choices.flatten(0, 1).mT, _columns(pointed))
+    heads[..., :seen] = by_sight.view(*outputs.shape[:2], seen)
+    heads[..., seen] = torch.matmul(pointed, a.places) * a.ranks.squeeze(-1)
+    heads[..., seen + 1 :] = outputs
     return heads
+
+
+def _columns(rows: Tensor) -> Tensor:
+    """Rows ``[K, R, n]`` as single columns ``[K * R, n, 1]``."""
+    return rows.flatten(0, 1).unsqueeze(-1)
 
 
 def _through_relu(gradient: Tensor, activation: Tensor) -> None:

@@ -11,7 +11,7 @@ from torch.distributions import Categorical
 import brigade
 from brigade import seeds
 from brigade.config import RunConfig
-from brigade.policy.network import OWN_PREFERENCE, Network
+from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim.player import Episodes, Player, network_for
 from brigade.sim.repository import Repository
@@ -200,11 +200,9 @@ def test_each_row_is_acted_and_valued_by_the_agent_in_its_seat():
             features = torch.from_numpy(step["observations"][lane]).double()
             places = np.linspace(-1, 1, len(network.choices))
             rank = features[list(network.seats)] @ torch.linspace(-1, 1, seats.shape[1]).double()
-            by_sight, together = query.chunk(2)
             for house, columns in enumerate(network.choices):
-                seen = features[list(columns)]
-                out[house] *= OWN_PREFERENCE
-                out[house] += by_sight @ seen + together @ seen * rank * places[house]
+                out[house] += query[:-1] @ features[list(columns)]
+                out[house] += query[-1] * rank * places[house]
             action = torch.from_numpy(step["actions"][lane].astype(np.int64))
             parts = out[:-1].split([6, 2, 2])
             log_prob = sum(
