@@ -5,10 +5,8 @@ columns are a query, the logits of each action component and, last, the state's 
 *points*: where the first component chooses among things that the observation describes (houses),
 its product with each thing's features is added to that thing's logit. So what is learned about a
 burning house is learned about all of them at once (after Vinyals et al. 2015, "Pointer Networks").
-The last feature says how far the thing's place in its order and the seat's place among the seats
-go together. It is where seats without any other difference find a common convention to share work
-out by (the low seats take the first fire, the high ones the last), which independent learners
-otherwise do not: each settles on a preference of its own.
+The last feature is the thing's place in the order, from -1 to 1, by which agents may share work
+out: these take the first fires, those the last.
 
 K agents are one tensor ``[K, num_parameters]``; a layer's weights are views into it, so that one
 batched matrix multiplication serves all agents, one call of the optimiser updates them, and one
@@ -22,9 +20,6 @@ from math import prod, sqrt
 
 import torch
 from torch import Tensor
-
-# Weight that an untrained agent gives to a choice's place going together with its seat's.
-LEANING = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,24 +38,19 @@ class Network:
         For each choice of the first action component the q - 1 columns of the observation that
         describe it, in the same order for all: ``[action_nvec[0]][q - 1]``. Empty where there is
         nothing to point at; then q is 0.
-    seats
-        Columns of the observation that are 1 where the agent sits in that seat, 0 elsewhere.
 
     Raises
     ------
     ValueError
-        ``choices`` or ``seats`` do not fit the other numbers.
+        ``choices`` do not fit the other numbers.
     """
 
     num_features: int
     action_nvec: tuple[int, ...]
     hidden_size: int
     choices: tuple[tuple[int, ...], ...] = ()
-    seats: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not all(0 <= column < self.num_features for column in self.seats):
-            raise ValueError(f"a seat's column lies outside the {self.num_features} features")
         if not self.choices:
             return
         widths = {len(columns) for columns in self.choices}
@@ -74,7 +64,7 @@ class Network:
 
     @property
     def query_size(self) -> int:
-        """Features of each choice that the first action component points by, q."""
+        """Features of each choice that the first action component points by, its place too: q."""
         return len(self.choices[0]) + 1 if self.choices else 0
 
     @property
@@ -118,8 +108,7 @@ class Network:
         """Draw one agent's parameters, float32 ``[D]`` on the generator's (CPU) device.
 
         Orthogonal weights and zero biases; the policy head is small, so that an untrained agent
-        acts almost uniformly (Andrychowicz et al. 2021, "What Matters in On-Policy RL"), but for a
-        leaning that all agents share.
+        acts almost uniformly (Andrychowicz et al. 2021, "What Matters in On-Policy RL").
         """
         row = torch.zeros(1, self.num_parameters)
         views = self.views(row)
@@ -129,8 +118,6 @@ class Network:
         policy = torch.empty(self.hidden_size, heads.shape[1] - 1)
         heads[:, :-1] = torch.nn.init.orthogonal_(policy, 0.01, generator)
         heads[:, -1:] = torch.nn.init.orthogonal_(torch.empty_like(heads[:, -1:]), 1.0, generator)
-        if self.choices:
-            views["heads.bias"][0, self.query_size - 1] = LEANING
         return row[0]
 
     def state_dict(self, row: Tensor) -> dict[str, Tensor]:
@@ -161,10 +148,7 @@ class Activations:
     heads: Tensor  # [K, R, q + L + 1]: the query, then the outputs
     choices: Tensor  # [K, R, C, q - 1]: what is seen of the first component's choices
     columns: Tensor  # int64 [C * (q - 1)]: where in an observation
-    ranks: Tensor  # [K, R, 1]: the seat's place among the seats, from -1 to 1
-    seats: Tensor  # int64 [A]: columns of the observation that say which seat it is
-    order: Tensor  # [A, 1]: the seats' ranks
-    places: Tensor  # [C]: the choices' places in their order, from -1 to 1
+    places: Tensor  # [C]: the choices' places in their order
 
     @property
     def outputs(self) -> Tensor:
@@ -200,9 +184,6 @@ class Activations:
         def room(*shape: int) -> Tensor:
             return torch.empty(agents, rows, *shape, device=device, dtype=dtype)
 
-        def line(count: int) -> Tensor:
-            return torch.linspace(-1, 1, count, device=device, dtype=dtype)
-
         columns = [column for choice in network.choices for column in choice]
         return cls(
             observations=room(network.num_features),
@@ -211,10 +192,7 @@ class Activations:
             heads=room(network.query_size + network.num_logits + 1),
             choices=room(len(network.choices), max(network.query_size - 1, 0)),
             columns=torch.tensor(columns, dtype=torch.int64, device=device),
-            ranks=room(1).fill_(1.0),
-            seats=torch.tensor(network.seats, dtype=torch.int64, device=device),
-            order=line(len(network.seats)).unsqueeze(1),
-            places=line(len(network.choices)),
+            places=torch.linspace(-1, 1, len(network.choices), device=device, dtype=dtype),
         )
 
 
@@ -237,9 +215,7 @@ def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
         pointed = torch.bmm(a.choices.flatten(0, 1), _columns(a.heads[..., :seen]))
         logits = a.logits[..., : len(a.places)]
         logits.add_(pointed.view(logits.shape))
-        if len(a.seats):
-            torch.matmul(a.observations[..., a.seats], a.order, out=a.ranks)
-        logits.addcmul_(a.heads[..., seen : seen + 1] * a.ranks, a.places)
+        logits.addcmul_(a.heads[..., seen : seen + 1], a.places)
     return a
 
 
@@ -310,7 +286,7 @@ def _through_query(activations: Activations, outputs: Tensor, heads: Tensor) -> 
     pointed = outputs[..., : len(a.places)]
     by_sight = torch.bmm(a.choices.flatten(0, 1).mT, _columns(pointed))
     heads[..., :seen] = by_sight.view(*outputs.shape[:2], seen)
-    heads[..., seen] = torch.matmul(pointed, a.places) * a.ranks.squeeze(-1)
+    torch.matmul(pointed, a.places, out=heads[..., seen])
     heads[..., seen + 1 :] = outputs
     return heads
 

@@ -39,14 +39,8 @@ class Episodes:
 def network_for(config: RunConfig, scenario: Scenario) -> Network:
     """Shape of the policies of a run."""
     env = BatchedEnv(1, scenario, config.num_agents_per_game)
-    seat = observation_layout(scenario, config.num_agents_per_game)["seat"]
-    return Network(
-        env.num_features,
-        env.action_nvec,
-        config.hidden_size,
-        choices=house_columns(scenario, config.num_agents_per_game),
-        seats=tuple(range(seat.start, seat.stop)),
-    )
+    houses = house_columns(scenario, config.num_agents_per_game)
+    return Network(env.num_features, env.action_nvec, config.hidden_size, houses)
 
 
 def house_columns(scenario: Scenario, num_seats: int) -> tuple[tuple[int, ...], ...]:

@@ -64,7 +64,6 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             "action_nvec": list(c.network.action_nvec),
             "hidden_size": c.network.hidden_size,
             "choices": c.network.choices,
-            "seats": c.network.seats,
         },
         "policies": {
             agent: c.network.state_dict(torch.tensor(state.parameters))
@@ -143,7 +142,6 @@ def _read(content: Mapping[str, Any]) -> Checkpoint:
         tuple(map(int, shape["action_nvec"])),
         int(shape["hidden_size"]),
         tuple(tuple(map(int, columns)) for columns in shape["choices"]),
-        tuple(map(int, shape["seats"])),
     )
     agents = []
     for agent in range(config.population_size):

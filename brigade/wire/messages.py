@@ -88,7 +88,6 @@ class Welcome(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     num_features: Count
     action_nvec: list[Count]
     choices: list[list[Count]]  # see Network.choices
-    seats: list[Count]  # and Network.seats
     agents: list[Granted]
 
 

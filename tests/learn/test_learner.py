@@ -112,7 +112,6 @@ def welcome(agents=(3, 5), states: dict[int, AgentState] | None = None, **change
         num_features=NETWORK.num_features,
         action_nvec=list(NETWORK.action_nvec),
         choices=[],
-        seats=[],
         agents=granted,
     )
     arrays = {f"{a}/{n}": x for a, s in states.items() for n, x in s.arrays().items()}

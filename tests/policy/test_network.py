@@ -63,11 +63,8 @@ class Plain(nn.Module):
         if not self.network.choices:
             return outputs
         places = torch.linspace(-1, 1, len(self.network.choices), dtype=query.dtype)
-        ranks = torch.ones_like(query[:, 0])
-        if seats := list(self.network.seats):
-            ranks = observations[:, seats] @ torch.linspace(-1, 1, len(seats), dtype=query.dtype)
         pointed = [
-            (query[:, :-1] * observations[:, list(columns)]).sum(1) + query[:, -1] * ranks * place
+            (query[:, :-1] * observations[:, list(columns)]).sum(1) + query[:, -1] * place
             for columns, place in zip(self.network.choices, places, strict=True)
         ]
         return outputs + nn.functional.pad(
@@ -100,18 +97,16 @@ def passes(
     hidden=st.integers(1, 9),
     nvec=st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple),
     query=st.integers(0, 3),
-    seats=st.integers(0, 3),
     seed=st.integers(0, 2**31),
 )
 def test_forward_and_backward_are_those_of_plain_networks(
-    agents, num_rows, features, hidden, nvec, query, seats, seed
+    agents, num_rows, features, hidden, nvec, query, seed
 ):
     draw = random.Random(seed)
     choices = tuple(
         tuple(draw.randrange(features) for _ in range(query)) for _ in range(nvec[0] * bool(query))
     )
-    columns = tuple(draw.randrange(features) for _ in range(seats))
-    network = Network(features, nvec, hidden, choices, columns)
+    network = Network(features, nvec, hidden, choices)
     rows = random_rows(network, agents, seed)
     generator = torch.Generator().manual_seed(seed + 1)
     observations = torch.randn(agents, num_rows, features, generator=generator, dtype=torch.float64)
@@ -250,26 +245,12 @@ def test_what_is_learned_about_one_choice_holds_for_every_choice_of_the_same_fea
     assert logits[0] != logits[1]
 
 
-def test_seats_and_choices_of_the_same_place_go_together():
-    network = Network(8, (5,), 4, tuple((i,) for i in range(5)), (5, 6, 7))
+def test_a_query_may_prefer_the_first_or_the_last_choices():
+    network = Network(5, (5,), 4, tuple((i,) for i in range(5)))
     row = torch.zeros(1, network.num_parameters)
-    network.views(row)["heads.bias"][..., 1] = 3.0  # the query's weight of what goes together
-    observations = torch.cat([torch.rand(1, 3, 5), torch.eye(3)[None]], -1)
-    made = forward(network.views(row), activations_for(network, observations))
-    upwards = torch.tensor([-3.0, -1.5, 0.0, 1.5, 3.0])
-    torch.testing.assert_close(made.logits[0], torch.stack([-upwards, 0 * upwards, upwards]))
-
-
-def test_untrained_agents_share_a_leaning_by_which_low_seats_take_the_first_choices():
-    network = Network(8, (5, 2), 6, tuple((i,) for i in range(5)), (5, 6, 7))
-    generator = torch.Generator().manual_seed(3)
-    rows = torch.stack([network.initial_row(generator) for _ in range(4)])
-    observations = torch.zeros(4, 3, 8)
-    observations[..., 5:] = torch.eye(3)
-    logits = forward(network.views(rows), activations_for(network, observations)).logits[..., :5]
-    assert (logits[:, 0].diff() < 0).all()
-    assert (logits[:, 2].diff() > 0).all()
-    assert logits.abs().max() < 0.6, "a leaning, not a rule"
+    network.views(row)["heads.bias"][..., 1] = 3.0  # the query's weight of the place
+    made = forward(network.views(row), activations_for(network, torch.rand(1, 1, 5)))
+    torch.testing.assert_close(made.logits.flatten(), torch.tensor([-3.0, -1.5, 0.0, 1.5, 3.0]))
 
 
 @pytest.mark.parametrize(
@@ -280,9 +261,3 @@ def test_untrained_agents_share_a_leaning_by_which_low_seats_take_the_first_choi
 def test_choices_that_do_not_fit_are_refused(choices):
     with pytest.raises(ValueError, match="choice"):
         Network(7, (5, 2, 2), 6, choices)
-
-
-@pytest.mark.parametrize("seats", [(0, 7), (-1,)])
-def test_seats_beyond_the_observation_are_refused(seats):
-    with pytest.raises(ValueError, match="seat"):
-        Network(7, (5, 2, 2), 6, seats=seats)

@@ -199,10 +199,8 @@ def test_each_row_is_acted_and_valued_by_the_agent_in_its_seat():
             query, out = heads[: network.query_size], heads[network.query_size :]
             features = torch.from_numpy(step["observations"][lane]).double()
             places = np.linspace(-1, 1, len(network.choices))
-            rank = features[list(network.seats)] @ torch.linspace(-1, 1, seats.shape[1]).double()
             for house, columns in enumerate(network.choices):
-                out[house] += query[:-1] @ features[list(columns)]
-                out[house] += query[-1] * rank * places[house]
+                out[house] += query[:-1] @ features[list(columns)] + query[-1] * places[house]
             action = torch.from_numpy(step["actions"][lane].astype(np.int64))
             parts = out[:-1].split([6, 2, 2])
             log_prob = sum(
