@@ -229,7 +229,8 @@ class _Launcher:
                     asked = len(self._signals)
                     simulator.process.send_signal(self._signals[-1])
                     deadline = deadline or time.monotonic() + PATIENCE_SECONDS
-                for child in learners if failed is None else []:
+                # What was signalled to all of us at once may end a learner before the simulator.
+                for child in learners if failed is None and not self._signals else []:
                     if child.process.poll() not in (None, 0) and not self._mend(child):
                         failed = child
                         simulator.process.send_signal(signal.SIGTERM)
