@@ -41,7 +41,7 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     gae_lambda: Annotated[
         float, Meta(ge=0, le=1, description="λ of advantages; small: an action's effect shows soon")
     ] = 0.1
-    value_lambda: Annotated[float, Meta(ge=0, le=1, description="λ of the value targets")] = 0.8
+    value_lambda: Annotated[float, Meta(ge=0, le=1, description="λ of the value targets")] = 0.5
     clip: Annotated[float, Meta(gt=0, description="PPO's bound on the probability ratio")] = 0.2
     value_coef: Annotated[float, Meta(ge=0, description="weight of the value loss")] = 0.5
     entropy_coef: Annotated[float, Meta(ge=0, description="weight of the entropy bonus")] = 0.01
