@@ -39,9 +39,8 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = 100
     gamma: Annotated[float, Meta(ge=0, le=1, description="discount from night to night")] = 0.99
     gae_lambda: Annotated[
-        float, Meta(ge=0, le=1, description="λ of advantages; small: an action's effect shows soon")
-    ] = 0.1
-    value_lambda: Annotated[float, Meta(ge=0, le=1, description="λ of the value targets")] = 0.5
+        float, Meta(ge=0, le=1, description="GAE's λ; small: an action's effect shows at once")
+    ] = 0.5
     clip: Annotated[float, Meta(gt=0, description="PPO's bound on the probability ratio")] = 0.2
     value_coef: Annotated[float, Meta(ge=0, description="weight of the value loss")] = 0.5
     entropy_coef: Annotated[float, Meta(ge=0, description="weight of the entropy bonus")] = 0.01

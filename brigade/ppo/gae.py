@@ -41,7 +41,7 @@ def gae(
     Returns
     -------
     float32 ``[n]``
-        The advantages; ``advantages + values`` are value targets of the same λ.
+        The advantages; ``advantages + values`` are the value targets.
     """
     # Longest first: at each distance from their ends, the fragments that reach back so far are
     # a prefix, so the recursion runs over all of them as one vector.

@@ -153,14 +153,11 @@ class Updater:
             log_probs = _stack([r.log_probs for r in rollouts], device)
             values = [r.values for r in rollouts]
         bootstraps = self._bootstrap_values(rollouts, old)
-        advantages, errors = (
-            [
-                gae(r.rewards, v, r.discounts, r.lengths, b, gae_lambda)
-                for r, v, b in zip(rollouts, values, bootstraps, strict=True)
-            ]
-            for gae_lambda in (config.gae_lambda, config.value_lambda)
-        )
-        returns = [e + v for e, v in zip(errors, values, strict=True)]
+        advantages = [
+            gae(r.rewards, v, r.discounts, r.lengths, b, config.gae_lambda)
+            for r, v, b in zip(rollouts, values, bootstraps, strict=True)
+        ]
+        returns = [a + v for a, v in zip(advantages, values, strict=True)]
         explained = [_explained_variance(v, r) for v, r in zip(values, returns, strict=True)]
         stack.statistics = normaliser.update(
             stack.statistics, [torch.from_numpy(r) for r in returns], config.normaliser_rate

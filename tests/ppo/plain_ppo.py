@@ -159,18 +159,15 @@ class PlainAgent:
         with torch.no_grad():
             values = iter((self.model(following)[:, -1] * deviation + mean).tolist())
         bootstraps = [0.0 if ended else next(values) for ended in rollout.terminated]
-        advantages, errors = (
-            plain_gae(
-                rollout.rewards,
-                rollout.values,
-                rollout.discounts,
-                rollout.lengths,
-                bootstraps,
-                gae_lambda,
-            )
-            for gae_lambda in (config.gae_lambda, config.value_lambda)
+        advantages = plain_gae(
+            rollout.rewards,
+            rollout.values,
+            rollout.discounts,
+            rollout.lengths,
+            bootstraps,
+            config.gae_lambda,
         )
-        returns = errors + rollout.values
+        returns = advantages + rollout.values
         a = config.normaliser_rate
         self.weight = (1 - a) * self.weight + a
         self.sum = (1 - a) * self.sum + a * returns.mean()
