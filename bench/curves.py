@@ -43,7 +43,7 @@ def draw(curves: list[Curve]) -> str:
     for step in range(5):
         x = most * step / 4
         across, down = place(x, bottom)
-        parts.append(_text(across, down + 22, f"{x / 1e6:g} M", "middle"))
+        parts.append(_text(across, down + 22, f"{x / 1e6:.3g} M", "middle"))
     parts.append(_text(LEFT, TOP - 10, "share of the optimum", "start"))
     parts.append(_text(WIDTH - RIGHT, HEIGHT - 8, "agent-transitions, all agents", "end"))
     label_at = float("-inf")
@@ -54,6 +54,7 @@ def draw(curves: list[Curve]) -> str:
         parts.append(
             f'<path d="M{x0} {down}H{x1}" stroke="{colour}" stroke-dasharray="2 6" opacity="0.6"/>'
         )
+        parts.append(_text(x0 + 8, down - 6, f"spread-out script {curve.reference:.2f}", "start"))
         parts.append(
             f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5" '
             'stroke-linejoin="round"/>'

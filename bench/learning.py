@@ -43,8 +43,8 @@ HEAD = (
     "| scenario | sampled | seeds | greedy | seeds | spread-out team | best archetype team "
     "| transitions | time |"
 )
-POINTS = 12  # checkpoints of a curve
-CURVE_EPISODES = 300
+POINTS = 8  # checkpoints of a curve
+CURVE_EPISODES = 200
 
 
 def main() -> None:
