@@ -6,21 +6,16 @@ python bench/running.py [--num-transitions 300000] [--agents 8 64] [--hidden-siz
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
 import torch
+from pace import WARM_UP_ROWS, pace
 
 from brigade.config import RunConfig
 from brigade.run.process import available_cores
 from brigade.sim.view import duration
 
 UPDATE_INTERVAL = 25  # so that a short run has updates enough to measure
-WARM_UP_ROWS = 2
 TARGETS = (1_000_000, 10_000_000, 100_000_000)
 
 
@@ -50,22 +45,13 @@ def transitions_per_second(options: argparse.Namespace, agents: int, hidden: int
     """Agent-transitions a second of a run, once it is warm, its learners' work included."""
     config = RunConfig(update_interval=UPDATE_INTERVAL)
     least = (WARM_UP_ROWS + 5) * agents * config.rollout_transitions
-    with tempfile.TemporaryDirectory() as folder:
-        flags = [
-            *("--scenario", options.scenario, "--seed", "1", "--num-episodes", "1000000000"),
+    return pace(
+        [
+            *("--scenario", options.scenario, "--seed", "1"),
             *("--population-size", str(agents), "--hidden-size", str(hidden)),
             *("--update-interval", str(UPDATE_INTERVAL)),
             *("--num-transitions", str(max(least, options.num_transitions))),
-            *("--checkpoint-dir", folder, "--run-name", "bench"),
         ]
-        command = [sys.executable, "-m", "brigade", "train", *flags]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        lines = (Path(folder) / "bench" / "metrics.jsonl").read_text().splitlines()
-    # A row is of the moment when its rollout has been played, which waits for earlier updates. The
-    # last rollout may be short.
-    first, last = json.loads(lines[WARM_UP_ROWS]), json.loads(lines[-2])
-    return float(
-        (last["transitions"] - first["transitions"]) / (last["seconds"] - first["seconds"])
     )
 
 

@@ -9,16 +9,12 @@ turns, and what is printed is the ratio of their times per transition, pair by p
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
+
+from pace import WARM_UP_ROWS, pace
 
 from brigade.config import RunConfig, convert
 
-WARM_UP_ROWS = 2
 # An update of 64 agents takes eight times the transitions of one of 8. Short updates keep runs
 # short; the network and the batches are the usual ones.
 COMMON = {"scenario": "default", "seed": 1, "update_interval": 25}
@@ -40,7 +36,7 @@ def main() -> None:
     for name, (usual, other) in PAIRS.items():
         ratios, paces = [], []
         for _ in range(options.repeats):
-            slow, fast = (pace(options, settings) for settings in (other, usual))
+            slow, fast = (pace_of(options, settings) for settings in (other, usual))
             ratios.append(fast / slow)
             paces.append((fast, slow))
         a, b = (statistics.median(column) for column in zip(*paces, strict=True))
@@ -52,7 +48,7 @@ def main() -> None:
         )
 
 
-def pace(options: argparse.Namespace, settings: dict[str, int]) -> float:
+def pace_of(options: argparse.Namespace, settings: dict[str, int]) -> float:
     """Transitions a second of a run, from the first rows of metrics on to the last but one."""
     run: dict[str, object] = {k: v for k, v in settings.items() if k != "num_learners"}
     run |= {**COMMON, "hidden_size": options.hidden_size}
@@ -61,19 +57,7 @@ def pace(options: argparse.Namespace, settings: dict[str, int]) -> float:
     rollout = config.steps_per_rollout * config.num_games * config.num_agents_per_game
     transitions = max(options.num_transitions, (WARM_UP_ROWS + 4) * rollout)
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in (run | settings).items()]
-    with tempfile.TemporaryDirectory() as folder:
-        flags += ["--num-episodes=1000000000", f"--num-transitions={transitions}"]
-        flags += [f"--checkpoint-dir={folder}", "--run-name=bench"]
-        subprocess.run(
-            [sys.executable, "-m", "brigade", "train", *flags],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        lines = (Path(folder) / "bench" / "metrics.jsonl").read_text().splitlines()
-    first, last = json.loads(lines[WARM_UP_ROWS]), json.loads(lines[-2])
-    return float(
-        (last["transitions"] - first["transitions"]) / (last["seconds"] - first["seconds"])
-    )
+    return pace([*flags, f"--num-transitions={transitions}"])
 
 
 if __name__ == "__main__":

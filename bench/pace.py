@@ -1,0 +1,27 @@
+"""The pace of a whole ``brigade train`` run, its learners' work included and its start-up not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+WARM_UP_ROWS = 2
+
+
+def pace(flags: Sequence[str]) -> float:
+    """Agent-transitions a second of ``brigade train FLAGS``, from its third rollout on."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = ["--num-episodes=1000000000", f"--checkpoint-dir={folder}", "--run-name=bench"]
+        command = [sys.executable, "-m", "brigade", "train", *flags, *place]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        lines = (Path(folder) / "bench" / "metrics.jsonl").read_text().splitlines()
+    # A row is of the moment when its rollout has been played, which waits for earlier updates. The
+    # last rollout may be short.
+    first, last = json.loads(lines[WARM_UP_ROWS]), json.loads(lines[-2])
+    return float(
+        (last["transitions"] - first["transitions"]) / (last["seconds"] - first["seconds"])
+    )
