@@ -149,6 +149,7 @@ def update_speed(network: Network, config: RunConfig, device: torch.device) -> f
         Rollout(
             observations=floats(n, network.num_features),
             actions=np.zeros((n, len(network.action_nvec)), np.uint8),
+            counted=np.ones((n, len(network.action_nvec)), np.bool_),
             log_probs=-3 - floats(n),
             values=floats(n),
             rewards=floats(n),

@@ -40,6 +40,7 @@ def read_experience(
         {
             "observations": ("f4", (transitions, network.num_features)),
             "actions": ("u1|i4", (transitions, len(network.action_nvec))),
+            "counted": ("b1", (transitions, len(network.action_nvec))),
             "log_probs": ("f4", column),
             "values": ("f4", column),
             "rewards": ("f4", column),

@@ -393,6 +393,7 @@ def _network(welcome: messages.Welcome, hidden_size: int) -> Network:
             tuple(welcome.action_nvec),
             hidden_size,
             tuple(map(tuple, welcome.choices)),
+            tuple(welcome.seats),
         )
     except ValueError as error:
         raise BadMessage(f"a welcome with a network that cannot be: {error}") from None

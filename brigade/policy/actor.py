@@ -72,7 +72,7 @@ class Actor:
         actions
             int32 ``[R, C]``.
         log_probs
-            float32 ``[R]``.
+            float32 ``[R, C]``, of each component.
         values
             float32 ``[R]``, in each agent's normalised units.
         """

@@ -23,8 +23,8 @@ def offsets(nvec: Sequence[int]) -> list[int]:
     return [sum(nvec[:i]) for i in range(len(nvec))]
 
 
-def log_prob(log_probs: Tensor, columns: Tensor) -> Tensor:
-    """Log-probability ``[...]`` of an action.
+def log_prob(log_probs: Tensor, columns: Tensor, counted: Tensor) -> Tensor:
+    """Log-probability ``[...]`` of the components of an action that count.
 
     Parameters
     ----------
@@ -32,13 +32,21 @@ def log_prob(log_probs: Tensor, columns: Tensor) -> Tensor:
         ``[..., L]`` from :func:`log_softmax`.
     columns
         int64 ``[..., C]``: for each component its offset plus the choice.
+    counted
+        ``[..., C]``: 1 for a component that had an effect, 0 for one that had none.
     """
-    return log_probs.gather(-1, columns).sum(-1)
+    return (log_probs.gather(-1, columns) * counted).sum(-1)
 
 
-def entropy(log_probs: Tensor) -> Tensor:
-    """Sum of the components' entropies ``[...]`` in nats, from log-probabilities ``[..., L]``."""
-    return -(log_probs.exp() * log_probs).sum(-1)
+def by_column(counted: Tensor, nvec: Sequence[int]) -> Tensor:
+    """Repeat each component's number ``[..., C]`` for each of its columns: ``[..., L]``."""
+    component = [i for i, n in enumerate(nvec) for _ in range(n)]
+    return counted[..., component]
+
+
+def entropy(log_probs: Tensor, counted: Tensor) -> Tensor:
+    """Sum of entropies ``[...]`` in nats, from log-probabilities and their weights ``[..., L]``."""
+    return -(log_probs.exp() * log_probs * counted).sum(-1)
 
 
 def sample(logits: Tensor, nvec: Sequence[int], uniforms: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,8 +63,8 @@ def sample(logits: Tensor, nvec: Sequence[int], uniforms: Tensor) -> tuple[Tenso
     -------
     actions
         int64 ``[..., C]``.
-    log_prob
-        float32 ``[...]``: the drawn action's log-probability.
+    log_probs
+        float32 ``[..., C]``: each drawn choice's log-probability.
     """
     log_probs = log_softmax(logits, nvec)
     choices = []
@@ -68,7 +76,7 @@ def sample(logits: Tensor, nvec: Sequence[int], uniforms: Tensor) -> tuple[Tenso
         choices.append(below.sum(-1))
     actions = torch.stack(choices, dim=-1)
     columns = actions + torch.tensor(offsets(nvec), device=actions.device)
-    return actions, log_prob(log_probs, columns)
+    return actions, log_probs.gather(-1, columns)
 
 
 def greedy(logits: Tensor, nvec: Sequence[int]) -> Tensor:

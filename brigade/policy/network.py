@@ -1,12 +1,21 @@
 """The policy network of K agents at once, with its parameters in one flat row per agent.
 
 Every agent has the same shape of network: two hidden layers with ReLU, then one linear layer whose
-columns are a query, the logits of each action component and, last, the state's value. The query
-*points*: where the first component chooses among things that the observation describes (houses),
-its product with each thing's features is added to that thing's logit. So what is learned about a
-burning house is learned about all of them at once (after Vinyals et al. 2015, "Pointer Networks").
-The last feature is the thing's place in the order, from -1 to 1, by which agents may share work
-out: these take the first fires, those the last.
+columns are a query, the logits of each action component and, last, the state's value.
+
+The query *points*: where the first component chooses among things that the observation describes
+(houses), its product with each thing's features is added to that thing's logit. So what is learned
+about a burning house is learned about all of them at once (after Vinyals et al. 2015, "Pointer
+Networks").
+
+Seats *share out* what is pointed at. Let p be the softmax of these logits, the agent's attention,
+f(c) the attention on the choices before c less that on those behind it, and r the seat's station,
+from -1 to 1. Then the logit of c rises by ``k p(c)^2 f(c) (2 r - f(c))``, with k the query's last
+entry: most where f(c) is nearest to r. One fire draws everyone (its f is 0); of two that look
+alike, low seats take the first and high ones the second; of four, each of four seats its own. It is
+stratified sampling from the attention, with a stratum for each seat. All agents are born with the
+same k, so that a population has a convention to begin with, where independent learners would each
+settle on one of their own.
 
 K agents are one tensor ``[K, num_parameters]``; a layer's weights are views into it, so that one
 batched matrix multiplication serves all agents, one call of the optimiser updates them, and one
@@ -20,6 +29,13 @@ from math import prod, sqrt
 
 import torch
 from torch import Tensor
+
+# How firmly seats share out what is pointed at, before anything is learned.
+SHARING = 16.0
+# How much the logits of single choices count beside what is pointed at. They are for what sight
+# does not tell (a house out of reach); were they as quick to learn, an agent would drift to a
+# favourite house of its own.
+DETAIL = 0.1
 
 
 @dataclass(frozen=True)
@@ -35,9 +51,12 @@ class Network:
     hidden_size
         Width H of the two hidden layers.
     choices
-        For each choice of the first action component the q - 1 columns of the observation that
-        describe it, in the same order for all: ``[action_nvec[0]][q - 1]``. Empty where there is
-        nothing to point at; then q is 0.
+        For each choice of the first action component the S columns of the observation that
+        describe it, in the same order for all: ``[action_nvec[0]][S]``. Empty where there is
+        nothing to point at.
+    seats
+        The columns of the observation that are 1 for the agent's own seat and 0 for the others, in
+        order. Empty where agents do not share out what is pointed at.
 
     Raises
     ------
@@ -49,9 +68,14 @@ class Network:
     action_nvec: tuple[int, ...]
     hidden_size: int
     choices: tuple[tuple[int, ...], ...] = ()
+    seats: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if not all(0 <= c < self.num_features for c in self.seats):
+            raise ValueError(f"a seat's feature lies outside the {self.num_features}")
         if not self.choices:
+            if self.seats:
+                raise ValueError("seats have nothing to share out where there are no choices")
             return
         widths = {len(columns) for columns in self.choices}
         if len(self.choices) != self.action_nvec[0] or len(widths) != 1 or 0 in widths:
@@ -63,9 +87,14 @@ class Network:
             raise ValueError(f"a choice's feature lies outside the {self.num_features}")
 
     @property
+    def num_seen(self) -> int:
+        """Features of each choice that the query weighs, S."""
+        return len(self.choices[0]) if self.choices else 0
+
+    @property
     def query_size(self) -> int:
-        """Features of each choice that the first action component points by, its place too: q."""
-        return len(self.choices[0]) + 1 if self.choices else 0
+        """Entries of the query, q: one for each feature, and one for sharing."""
+        return self.num_seen + bool(self.seats)
 
     @property
     def num_logits(self) -> int:
@@ -107,8 +136,9 @@ class Network:
     def initial_row(self, generator: torch.Generator) -> Tensor:
         """Draw one agent's parameters, float32 ``[D]`` on the generator's (CPU) device.
 
-        Orthogonal weights and zero biases; the policy head is small, so that an untrained agent
-        acts almost uniformly (Andrychowicz et al. 2021, "What Matters in On-Policy RL").
+        Orthogonal weights and zero biases, but for :data:`SHARING`; the policy head is small, so
+        that an untrained agent acts almost uniformly (Andrychowicz et al. 2021, "What Matters in
+        On-Policy RL").
         """
         row = torch.zeros(1, self.num_parameters)
         views = self.views(row)
@@ -118,6 +148,8 @@ class Network:
         policy = torch.empty(self.hidden_size, heads.shape[1] - 1)
         heads[:, :-1] = torch.nn.init.orthogonal_(policy, 0.01, generator)
         heads[:, -1:] = torch.nn.init.orthogonal_(torch.empty_like(heads[:, -1:]), 1.0, generator)
+        if self.seats:
+            views["heads.bias"][0, self.query_size - 1] = SHARING
         return row[0]
 
     def state_dict(self, row: Tensor) -> dict[str, Tensor]:
@@ -142,33 +174,31 @@ class Network:
 class Activations:
     """What a forward pass leaves for the backward pass; all ``[K, R, ...]``."""
 
+    network: Network
     observations: Tensor  # [K, R, F]
     hidden1: Tensor  # [K, R, H], after ReLU
     hidden2: Tensor  # [K, R, H], after ReLU
     heads: Tensor  # [K, R, q + L + 1]: the query, then the outputs
-    choices: Tensor  # [K, R, C, q - 1]: what is seen of the first component's choices
-    columns: Tensor  # int64 [C * (q - 1)]: where in an observation
-    places: Tensor  # [C]: the choices' places in their order
+    choices: Tensor  # [K, R, C, S]: what is seen of the first component's choices
+    stations: Tensor  # [K, R, 1]: where the agent's seat stands, from -1 to 1
+    attention: Tensor  # [K, R, C]: how much of it each choice draws
+    balance: Tensor  # [K, R, C]: attention before a choice, less that behind it
+    constants: Constants
 
     @property
     def outputs(self) -> Tensor:
         """Logits, then the value in normalised units, ``[K, R, L + 1]``."""
-        return self.heads[..., self.query_size :]
+        return self.heads[..., self.network.query_size :]
 
     @property
     def logits(self) -> Tensor:
         """Logits of all action components side by side, ``[K, R, L]``."""
-        return self.heads[..., self.query_size : -1]
+        return self.heads[..., self.network.query_size : -1]
 
     @property
     def values(self) -> Tensor:
         """Value in the agent's normalised units, ``[K, R]``."""
         return self.heads[..., -1]
-
-    @property
-    def query_size(self) -> int:
-        """Features that the query weighs, q."""
-        return self.choices.shape[-1] + 1 if len(self.places) else 0
 
     @classmethod
     def empty(
@@ -184,15 +214,42 @@ class Activations:
         def room(*shape: int) -> Tensor:
             return torch.empty(agents, rows, *shape, device=device, dtype=dtype)
 
-        columns = [column for choice in network.choices for column in choice]
+        num_choices = len(network.choices)
         return cls(
+            network=network,
             observations=room(network.num_features),
             hidden1=room(network.hidden_size),
             hidden2=room(network.hidden_size),
             heads=room(network.query_size + network.num_logits + 1),
-            choices=room(len(network.choices), max(network.query_size - 1, 0)),
-            columns=torch.tensor(columns, dtype=torch.int64, device=device),
-            places=torch.linspace(-1, 1, len(network.choices), device=device, dtype=dtype),
+            choices=room(num_choices, network.num_seen),
+            stations=room(1),
+            attention=room(num_choices),
+            balance=room(num_choices),
+            constants=Constants.of(network, device, dtype),
+        )
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What pointing and sharing need of the network's shape, on a device."""
+
+    choices: Tensor  # int64 [C * S]: where an observation describes the choices
+    seats: Tensor  # int64 [A]: where it tells the seat
+    stations: Tensor  # [A, 1]: the middle of each seat's stratum of [-1, 1]
+    order: Tensor  # [C, C]: 1 where the row's choice comes before the column's, -1 behind it
+
+    @classmethod
+    def of(cls, network: Network, device: torch.device, dtype: torch.dtype) -> Constants:
+        """Work them out."""
+        columns = [column for choice in network.choices for column in choice]
+        seats = len(network.seats)
+        stations = [[(2 * seat + 1) / seats - 1] for seat in range(seats)]
+        place = torch.arange(len(network.choices), device=device)
+        return cls(
+            torch.tensor(columns, dtype=torch.int64, device=device),
+            torch.tensor(network.seats, dtype=torch.int64, device=device),
+            torch.tensor(stations, dtype=dtype, device=device),
+            torch.sign(place - place.unsqueeze(1)).to(dtype),
         )
 
 
@@ -209,14 +266,34 @@ def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
     torch.baddbmm(p["hidden2.bias"].unsqueeze(1), a.hidden1, p["hidden2.weight"], out=a.hidden2)
     a.hidden2.relu_()
     torch.baddbmm(p["heads.bias"].unsqueeze(1), a.hidden2, p["heads.weight"], out=a.heads)
-    if a.query_size:
-        torch.index_select(a.observations, 2, a.columns, out=a.choices.flatten(2))
-        seen = a.query_size - 1
-        pointed = torch.bmm(a.choices.flatten(0, 1), _columns(a.heads[..., :seen]))
-        logits = a.logits[..., : len(a.places)]
-        logits.add_(pointed.view(logits.shape))
-        logits.addcmul_(a.heads[..., seen : seen + 1], a.places)
+    if a.network.choices:
+        _point(a)
+    if a.network.seats:
+        _share(a)
     return a
+
+
+def _point(a: Activations) -> None:
+    """Add to each choice's logit the query's product with what is seen of the choice."""
+    torch.index_select(a.observations, 2, a.constants.choices, out=a.choices.flatten(2))
+    seen = a.network.num_seen
+    pointed = torch.bmm(a.choices.flatten(0, 1), _columns(a.heads[..., :seen]))
+    logits = a.logits[..., : len(a.network.choices)]
+    logits.mul_(DETAIL).add_(pointed.view(logits.shape))
+
+
+def _share(a: Activations) -> None:
+    """Let seats share the choices out; see the head of this file."""
+    logits, seen = a.logits[..., : len(a.network.choices)], a.network.num_seen
+    torch.matmul(a.observations[..., a.constants.seats], a.constants.stations, out=a.stations)
+    torch.softmax(logits, -1, out=a.attention)
+    torch.matmul(a.attention, a.constants.order, out=a.balance)
+    logits.addcmul_(a.heads[..., seen : seen + 1], _lean(a))
+
+
+def _lean(a: Activations) -> Tensor:
+    """By how much an agent leans towards each choice, were its query's last entry 1."""
+    return a.attention.square() * a.balance * (2 * a.stations - a.balance)
 
 
 @dataclass(frozen=True)
@@ -266,7 +343,7 @@ def backward(
         Where to compute; ``gradients.rows`` ``[K, D]`` is returned.
     """
     p, a, g = parameters, activations, gradients
-    heads = _through_query(a, outputs, g.heads) if a.query_size else outputs
+    heads = _through_query(a, outputs, g.heads) if a.network.choices else outputs
     torch.bmm(a.hidden2.mT, heads, out=g.views["heads.weight"])
     torch.sum(heads, dim=1, out=g.views["heads.bias"])
     torch.bmm(heads, p["heads.weight"].mT, out=g.hidden2)
@@ -280,15 +357,27 @@ def backward(
     return g.rows
 
 
-def _through_query(activations: Activations, outputs: Tensor, heads: Tensor) -> Tensor:
+def _through_query(a: Activations, outputs: Tensor, heads: Tensor) -> Tensor:
     """Gradient for the heads ``[K, R, q + L + 1]``, written into ``heads``."""
-    a, seen = activations, activations.query_size - 1
-    pointed = outputs[..., : len(a.places)]
+    seen, size, num_choices = a.network.num_seen, a.network.query_size, len(a.network.choices)
+    pointed = outputs[..., :num_choices]
+    if a.network.seats:
+        torch.sum(pointed * _lean(a), -1, out=heads[..., seen])
+        pointed = pointed + _through_attention(a, pointed)
     by_sight = torch.bmm(a.choices.flatten(0, 1).mT, _columns(pointed))
     heads[..., :seen] = by_sight.view(*outputs.shape[:2], seen)
-    torch.matmul(pointed, a.places, out=heads[..., seen])
-    heads[..., seen + 1 :] = outputs
+    torch.mul(pointed, DETAIL, out=heads[..., size : size + num_choices])
+    heads[..., size + num_choices :] = outputs[..., num_choices:]
     return heads
+
+
+def _through_attention(a: Activations, outputs: Tensor) -> Tensor:
+    """Gradient for the logits that attention is the softmax of, given that for what seats add."""
+    seen, p, f, r = a.network.num_seen, a.attention, a.balance, a.stations
+    scaled = outputs * a.heads[..., seen : seen + 1] * p
+    by_balance = torch.matmul(scaled * p * (r - f), a.constants.order.mT)
+    by_attention = 2 * (scaled * f * (2 * r - f) + by_balance)
+    return p * (by_attention - (p * by_attention).sum(-1, keepdim=True))
 
 
 def _columns(rows: Tensor) -> Tensor:

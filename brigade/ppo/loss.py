@@ -6,6 +6,9 @@ Per agent, over a batch of B transitions::
          + value_coef / 2 * mean((value - target)^2)             in normalised units
          - entropy_coef * mean(entropy)
 
+Ratio and entropy are those of the action components that count: a part of an action that had no
+effect carries nothing but noise, so it has no gradient.
+
 Source: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equations 7 and 9. The
 gradient is written out, since everything behind the outputs is matrix products.
 """
@@ -18,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from brigade.policy.distribution import entropy, log_prob, log_softmax
+from brigade.policy.distribution import by_column, entropy, log_prob, log_softmax
 
 STATISTICS = ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction")
 
@@ -28,7 +31,8 @@ class Batch:
     """One minibatch for each of K agents."""
 
     columns: Tensor  # int64 [K, B, C]: action components as columns of the logits
-    log_probs: Tensor  # [K, B]: of the actions, under the policy to stay close to
+    counted: Tensor  # [K, B, C]: 1 where a component had an effect, 0 where it had none
+    log_probs: Tensor  # [K, B]: of what counted, under the policy to stay close to
     advantages: Tensor  # [K, B]
     targets: Tensor  # [K, B]: value targets in normalised units
 
@@ -69,7 +73,8 @@ def loss_gradient(
     size = outputs.shape[1]
     log_probs = log_softmax(outputs[..., :-1], nvec)
     probs = log_probs.exp()
-    log_ratio = log_prob(log_probs, batch.columns) - batch.log_probs
+    weights = by_column(batch.counted, nvec)
+    log_ratio = log_prob(log_probs, batch.columns, batch.counted) - batch.log_probs
     ratio = log_ratio.exp()
     advantages = normalise_advantages(batch.advantages)
     surrogate = -advantages * ratio
@@ -89,14 +94,14 @@ def loss_gradient(
         part.sum(-1, keepdim=True).expand(part.shape) for part in torch.split(plogp, list(nvec), -1)
     ]
     surprise = plogp - probs * torch.cat(parts, dim=-1)
-    logits.add_(surprise, alpha=coefficients.entropy / size)
+    logits.add_(surprise, alpha=coefficients.entropy / size).mul_(weights)
     torch.mul(value_error, coefficients.value / size, out=gradient[..., -1])
 
     statistics = torch.stack(
         [
             torch.maximum(surrogate, clipped).mean(1),
             0.5 * value_error.square().mean(1),
-            entropy(log_probs).mean(1),
+            entropy(log_probs, weights).mean(1),
             (ratio - 1 - log_ratio).mean(1),
             ((ratio - 1).abs() > coefficients.clip).float().mean(1),
         ],

@@ -31,7 +31,8 @@ class Rollout:
 
     observations: NDArray[np.float32]  # [n, F]
     actions: NDArray[np.integer]  # [n, C]
-    log_probs: NDArray[np.float32]  # [n], under the policy that acted
+    counted: NDArray[np.bool_]  # [n, C]: which components of the action had an effect
+    log_probs: NDArray[np.float32]  # [n], of those components, under the policy that acted
     values: NDArray[np.float32]  # [n], the behaviour policy's, in the game's units
     rewards: NDArray[np.float32]  # [n]
     discounts: NDArray[np.float32]  # [n]
@@ -142,8 +143,9 @@ class Updater:
         old = normaliser.moments(stack.statistics)
         observations = _stack([r.observations for r in rollouts], device)
         columns = _stack([r.actions.astype(np.int64) for r in rollouts], device) + self._offsets
+        counted = _stack([r.counted.astype(np.float32) for r in rollouts], device)
         if refresh:
-            log_probs, outputs = self._look_again(observations, columns)
+            log_probs, outputs = self._look_again(observations, columns, counted)
             mean, deviation = (moment.numpy() for moment in old)
             values = [
                 row[: len(r)] * deviation[k] + mean[k]
@@ -167,11 +169,18 @@ class Updater:
         mean, deviation = (moment.numpy() for moment in new)
         targets = [(r - mean[k]) / deviation[k] for k, r in enumerate(returns)]
         data = _Data(
-            observations, columns, log_probs, _stack(advantages, device), _stack(targets, device)
+            observations,
+            columns,
+            counted,
+            log_probs,
+            _stack(advantages, device),
+            _stack(targets, device),
         )
         return data, explained
 
-    def _look_again(self, observations: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    def _look_again(
+        self, observations: Tensor, columns: Tensor, counted: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Log-probabilities and normalised values under the current policies, ``[K, n]`` each."""
         buffers, size = self._activations, self.config.batch_size
         log_probs = torch.empty(observations.shape[:2], device=observations.device)
@@ -182,7 +191,7 @@ class Updater:
             buffers.observations[:, :rows] = observations[:, here]
             forward(self.stack.views, buffers)
             logits = log_softmax(buffers.logits[:, :rows], self.stack.network.action_nvec)
-            log_probs[:, here] = log_prob(logits, columns[:, here])
+            log_probs[:, here] = log_prob(logits, columns[:, here], counted[:, here])
             values[:, here] = buffers.values[:, :rows]
         return log_probs, values
 
@@ -252,6 +261,7 @@ class _Data:
 
     observations: Tensor  # [K, n, F]
     columns: Tensor  # int64 [K, n, C]
+    counted: Tensor  # [K, n, C]
     log_probs: Tensor  # [K, n]
     advantages: Tensor  # [K, n]
     targets: Tensor  # [K, n]
@@ -264,6 +274,7 @@ class _Data:
         """Gather a minibatch; ``flat`` is ``index`` ``[K, B]`` as one vector."""
         return Batch(
             columns=self.columns.flatten(0, 1)[flat].view(*index.shape, -1),
+            counted=self.counted.flatten(0, 1)[flat].view(*index.shape, -1),
             log_probs=self.log_probs.flatten()[flat].view(index.shape),
             advantages=self.advantages.flatten()[flat].view(index.shape),
             targets=self.targets.flatten()[flat].view(index.shape),

@@ -278,6 +278,7 @@ class Desk:
             num_features=network.num_features,
             action_nvec=list(network.action_nvec),
             choices=[list(columns) for columns in network.choices],
+            seats=list(network.seats),
             agents=granted,
         )
         await self._sockets.send_control(peer, messages.encode(welcome, arrays))

@@ -40,7 +40,9 @@ def network_for(config: RunConfig, scenario: Scenario) -> Network:
     """Shape of the policies of a run."""
     env = BatchedEnv(1, scenario, config.num_agents_per_game)
     houses = house_columns(scenario, config.num_agents_per_game)
-    return Network(env.num_features, env.action_nvec, config.hidden_size, houses)
+    seat = observation_layout(scenario, config.num_agents_per_game)["seat"]
+    seats = tuple(range(seat.start, seat.stop))
+    return Network(env.num_features, env.action_nvec, config.hidden_size, houses, seats)
 
 
 def house_columns(scenario: Scenario, num_seats: int) -> tuple[tuple[int, ...], ...]:
@@ -56,6 +58,20 @@ def house_columns(scenario: Scenario, num_seats: int) -> tuple[tuple[int, ...], 
         )
         for house in range(scenario.num_houses)
     )
+
+
+def counted_components(
+    actions: NDArray[np.int32], signalling: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which components of actions ``[R, 3]`` (house, mode, signal) have an effect: bool ``[R, 3]``.
+
+    Where a night's signals are given first (``signalling`` ``[R]``), only the signal has one; and
+    a resting agent's house puts out nothing and costs nothing.
+    """
+    counted = np.ones(actions.shape, np.bool_)
+    counted[:, 0] = (actions[:, 1] == 1) & ~signalling
+    counted[:, 1] = ~signalling
+    return counted
 
 
 class Player:
@@ -106,10 +122,12 @@ class Player:
         units = self._repository
         values = values * units.deviation.numpy()[lanes] + units.mean.numpy()[lanes]
         signalling = observations[:, self._phase] == 1
+        counted = counted_components(actions, signalling)
         step = {
             "observations": observations.copy(),
             "actions": actions,
-            "log_probs": log_probs,
+            "counted": counted,
+            "log_probs": (log_probs * counted).sum(1),
             "values": values,
             "discounts": np.where(signalling, 1.0, self._config.gamma),
         }

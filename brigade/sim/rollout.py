@@ -27,6 +27,7 @@ class RolloutBuffer:
         self._columns: dict[str, Array] = {
             "observations": room(num_features),
             "actions": room(len(action_nvec), dtype=narrow),
+            "counted": room(len(action_nvec), dtype=np.bool_),
             "log_probs": room(),
             "values": room(),
             "rewards": room(),
@@ -45,7 +46,8 @@ class RolloutBuffer:
     def record(self, **step: Array) -> None:
         """Keep one step of every lane: ``observations`` ``[L, F]``, ``actions`` ``[L, C]``, ...
 
-        The names are the ones of a message: ``log_probs``, ``values``, ``rewards``, ``discounts``.
+        The names are the ones of a message: ``counted`` ``[L, C]``, ``log_probs``, ``values``,
+        ``rewards``, ``discounts``.
         """
         for name, column in self._columns.items():
             column[:, self.filled] = step[name]

@@ -16,7 +16,7 @@ from brigade.config import ConfigError, RunConfig, convert
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
 
-FORMAT = 2
+FORMAT = 3
 # What reading a file that is a checkpoint in part may raise.
 _UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
 
@@ -64,6 +64,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             "action_nvec": list(c.network.action_nvec),
             "hidden_size": c.network.hidden_size,
             "choices": c.network.choices,
+            "seats": c.network.seats,
         },
         "policies": {
             agent: c.network.state_dict(torch.tensor(state.parameters))
@@ -142,6 +143,7 @@ def _read(content: Mapping[str, Any]) -> Checkpoint:
         tuple(map(int, shape["action_nvec"])),
         int(shape["hidden_size"]),
         tuple(tuple(map(int, columns)) for columns in shape["choices"]),
+        tuple(map(int, shape["seats"])),
     )
     agents = []
     for agent in range(config.population_size):

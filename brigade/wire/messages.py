@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 # dtypes that may be on the wire, by NumPy's name with byte order.
 DTYPES = {name: np.dtype(name) for name in ("<f4", "<f8", "<i4", "<i8", "|u1", "|b1")}
@@ -49,7 +49,7 @@ class BadMessage(ValueError):
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
     """What every header has: the protocol's version. A header's type is its class's name."""
 
-    protocol: Literal[2] = 2
+    protocol: Literal[3] = 3
 
 
 class Hello(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
@@ -88,6 +88,7 @@ class Welcome(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     num_features: Count
     action_nvec: list[Count]
     choices: list[list[Count]]  # see Network.choices
+    seats: list[Count]  # see Network.seats
     agents: list[Granted]
 
 
@@ -126,7 +127,8 @@ class Experience(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     """One agent's part of one rollout (experience): n transitions in M fragments.
 
     Arrays: ``observations`` float32 ``[n, F]``, ``actions`` uint8 or int32 ``[n, C]``,
-    ``log_probs``, ``values``, ``rewards``, ``discounts`` float32 ``[n]``, ``lengths`` int32
+    ``counted`` bool ``[n, C]`` (the component had an effect), ``log_probs`` (of the components
+    that counted), ``values``, ``rewards``, ``discounts`` float32 ``[n]``, ``lengths`` int32
     ``[M]``, ``terminated``, ``truncated`` bool ``[M]`` (how the fragment ended; neither: cut by
     the rollout's end), ``policy_versions`` int64 ``[M]``, ``bootstrap_observations`` float32
     ``[fragments that did not terminate, F]``.

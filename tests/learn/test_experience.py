@@ -33,6 +33,7 @@ def arrays(seed: int = 0) -> Arrays:
         }
         columns["observations"] = rng.random((3, 5), dtype=np.float32)
         columns["actions"] = rng.integers(0, NETWORK.action_nvec, (3, 3))
+        columns["counted"] = rng.random((3, 3)) < 0.5
         buffer.record(**columns)
         if step in (1, 3):
             how = np.full(3, step == 1)
@@ -118,6 +119,8 @@ REFUSED: dict[str, Arrays] = {
     "a house that does not exist": changed("actions", put((0, 0), 4)),
     "a mode that does not exist": changed("actions", put((3, 1), 2)),
     "a negative action": changed("actions", lambda a: -a.astype(np.int32) - 1),
+    "counted components of another game": changed("counted", lambda a: a[:, :2]),
+    "counted components that are numbers": changed("counted", lambda a: a.astype(np.float32)),
     "actions that are floats": changed("actions", lambda a: a.astype(np.float32)),
     "a fragment without steps": changed("lengths", put(slice(0, 2), [0, 4])),
     "a negative length": changed("lengths", put(slice(0, 2), [-1, 5])),

@@ -112,6 +112,7 @@ def welcome(agents=(3, 5), states: dict[int, AgentState] | None = None, **change
         num_features=NETWORK.num_features,
         action_nvec=list(NETWORK.action_nvec),
         choices=[],
+        seats=[],
         agents=granted,
     )
     arrays = {f"{a}/{n}": x for a, s in states.items() for n, x in s.arrays().items()}
@@ -136,6 +137,7 @@ def experience(agent: int, sequence: int, version: int | None = None, run=RUN) -
         columns |= {
             "observations": rng.random((1, 5), dtype=np.float32),
             "actions": rng.integers(0, NETWORK.action_nvec, (1, 3)),
+            "counted": rng.random((1, 3)) < 0.8,
             "log_probs": np.full(1, -np.log(12), np.float32),
             "discounts": np.full(1, 0.99, np.float32),
         }

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Categorical
 
 from brigade.policy.distribution import (
+    by_column,
     entropy,
     greedy,
     log_prob,
@@ -31,16 +32,18 @@ def random_logits(nvec, seed, *shape, scale=3.0) -> Tensor:
 
 
 @given(nvec=NVECS, seed=st.integers(0, 2**31))
-def test_log_prob_and_entropy_are_those_of_torch_distributions(nvec, seed):
+def test_log_prob_and_entropy_are_those_of_torch_distributions_where_they_count(nvec, seed):
     logits = random_logits(nvec, seed, 3, 5)
     rng = np.random.default_rng(seed)
     actions = torch.from_numpy(rng.integers(0, nvec, (3, 5, len(nvec))))
     parts = categoricals(logits, nvec)
     found = log_softmax(logits, nvec)
-    expected = sum(part.log_prob(actions[..., i]) for i, part in enumerate(parts))
+    counted = torch.from_numpy(rng.integers(0, 2, (3, 5, len(nvec)))).double()
     columns = actions + torch.tensor(offsets(nvec))
-    torch.testing.assert_close(log_prob(found, columns), expected)
-    torch.testing.assert_close(entropy(found), sum(part.entropy() for part in parts))
+    expected = sum(part.log_prob(actions[..., i]) * counted[..., i] for i, part in enumerate(parts))
+    torch.testing.assert_close(log_prob(found, columns, counted), expected)
+    expected = sum(part.entropy() * counted[..., i] for i, part in enumerate(parts))
+    torch.testing.assert_close(entropy(found, by_column(counted, nvec)), expected)
     probabilities = torch.cat([part.probs for part in parts], -1)
     torch.testing.assert_close(found.exp(), probabilities)
 
@@ -61,7 +64,7 @@ def test_a_sample_is_the_inverse_of_the_cumulative_distribution(nvec, seed):
         assert (below.gather(1, at)[:, 0] <= u + 1e-6).all()
         assert (u < above.gather(1, at)[:, 0] + 1e-6).all()
     parts = categoricals(logits, nvec)
-    expected = sum(part.log_prob(actions[:, i]) for i, part in enumerate(parts))
+    expected = torch.stack([part.log_prob(actions[:, i]) for i, part in enumerate(parts)], 1)
     torch.testing.assert_close(log_probs, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -112,8 +115,8 @@ def test_far_apart_logits_give_finite_numbers():
     logits = torch.tensor([[1e4, -1e4, 0.0, 0.0]])
     actions, log_probs = sample(logits, (2, 2), torch.tensor([[LARGEST, 0.2]]))
     assert actions.tolist() == [[0, 0]]
-    assert log_probs.item() == pytest.approx(np.log(0.5))
-    assert entropy(log_softmax(logits, (2, 2))).item() == pytest.approx(np.log(2))
+    assert log_probs.tolist() == [pytest.approx([0.0, np.log(0.5)])]
+    assert entropy(log_softmax(logits, (2, 2)), torch.ones(1, 4)).item() == pytest.approx(np.log(2))
 
 
 def test_greedy_takes_the_most_probable_choice_of_each_component():

@@ -9,13 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from brigade.policy.network import Activations, Gradients, Network, backward, forward
+from brigade.policy.network import (
+    DETAIL,
+    SHARING,
+    Activations,
+    Gradients,
+    Network,
+    backward,
+    forward,
+)
 
 SMALL = Network(
     num_features=7,
     action_nvec=(5, 2, 2),
     hidden_size=6,
     choices=((0, 5), (1, 5), (2, 6), (3, 6), (4, 4)),
+    seats=(1, 3, 4),
 )
 
 
@@ -60,16 +69,27 @@ class Plain(nn.Module):
         hidden = self.layers["hidden1"](observations).relu()
         heads = self.layers["heads"](self.layers["hidden2"](hidden).relu())
         query, outputs = heads[:, : self.network.query_size], heads[:, self.network.query_size :]
-        if not self.network.choices:
+        count = len(self.network.choices)
+        if not count:
             return outputs
-        places = torch.linspace(-1, 1, len(self.network.choices), dtype=query.dtype)
         pointed = [
-            (query[:, :-1] * observations[:, list(columns)]).sum(1) + query[:, -1] * place
-            for columns, place in zip(self.network.choices, places, strict=True)
+            (query[:, : len(columns)] * observations[:, list(columns)]).sum(1)
+            for columns in self.network.choices
         ]
-        return outputs + nn.functional.pad(
-            torch.stack(pointed, 1), (0, outputs.shape[1] - len(pointed))
-        )
+        logits = DETAIL * outputs[:, :count] + torch.stack(pointed, 1)
+        seats = len(self.network.seats)
+        if seats:
+            stations = sum(
+                observations[:, column] * ((2 * seat + 1) / seats - 1)
+                for seat, column in enumerate(self.network.seats)
+            )
+            attention = logits.softmax(1)
+            lean = []
+            for c in range(count):
+                balance = attention[:, :c].sum(1) - attention[:, c + 1 :].sum(1)
+                lean.append(attention[:, c] ** 2 * balance * (2 * stations - balance))
+            logits = logits + query[:, -1:] * torch.stack(lean, 1)
+        return torch.cat([logits, outputs[:, count:]], 1)
 
     def gradient(self) -> Tensor:
         """All gradients, laid out as a row."""
@@ -97,16 +117,18 @@ def passes(
     hidden=st.integers(1, 9),
     nvec=st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple),
     query=st.integers(0, 3),
+    seats=st.integers(0, 4),
     seed=st.integers(0, 2**31),
 )
 def test_forward_and_backward_are_those_of_plain_networks(
-    agents, num_rows, features, hidden, nvec, query, seed
+    agents, num_rows, features, hidden, nvec, query, seats, seed
 ):
     draw = random.Random(seed)
     choices = tuple(
         tuple(draw.randrange(features) for _ in range(query)) for _ in range(nvec[0] * bool(query))
     )
-    network = Network(features, nvec, hidden, choices)
+    stations = tuple(draw.randrange(features) for _ in range(seats * bool(query)))
+    network = Network(features, nvec, hidden, choices, stations)
     rows = random_rows(network, agents, seed)
     generator = torch.Generator().manual_seed(seed + 1)
     observations = torch.randn(agents, num_rows, features, generator=generator, dtype=torch.float64)
@@ -124,7 +146,7 @@ def test_forward_and_backward_are_those_of_plain_networks(
 
 def test_float32_agrees_with_plain_networks_at_the_usual_size():
     houses = tuple(tuple(range(7 * house, 7 * house + 7)) for house in range(10))
-    network = Network(num_features=90, action_nvec=(10, 2, 2), hidden_size=64, choices=houses)
+    network = Network(90, (10, 2, 2), 64, houses, seats=(70, 71, 72, 73))
     generator = torch.Generator().manual_seed(3)
     rows = torch.stack([network.initial_row(generator) for _ in range(3)])
     observations = torch.rand(3, 256, 90, generator=generator)
@@ -228,7 +250,7 @@ def test_initial_weights_follow_from_the_generator_alone():
 
 
 def test_flops_are_two_for_each_weight():
-    f, h, o = 7, 6, 3 + 10
+    f, h, o = 7, 6, 2 + 1 + 10
     assert SMALL.forward_flops == 2 * (f * h + h * h + h * o)
 
 
@@ -245,12 +267,44 @@ def test_what_is_learned_about_one_choice_holds_for_every_choice_of_the_same_fea
     assert logits[0] != logits[1]
 
 
-def test_a_query_may_prefer_the_first_or_the_last_choices():
-    network = Network(5, (5,), 4, tuple((i,) for i in range(5)))
-    row = torch.zeros(1, network.num_parameters)
-    network.views(row)["heads.bias"][..., 1] = 3.0  # the query's weight of the place
-    made = forward(network.views(row), activations_for(network, torch.rand(1, 1, 5)))
-    torch.testing.assert_close(made.logits.flatten(), torch.tensor([-3.0, -1.5, 0.0, 1.5, 3.0]))
+def chosen_by_seat(fires: list[int], pull: float) -> Tensor:
+    """What four seats would choose of ten houses, were each burning one worth ``pull``."""
+    network = Network(14, (10,), 4, tuple((i,) for i in range(10)), seats=(10, 11, 12, 13))
+    row = network.initial_row(torch.Generator().manual_seed(0))[None]
+    network.views(row)["heads.bias"][..., 0] = pull
+    observations = torch.zeros(1, 4, 14)
+    observations[..., fires] = 1.0
+    observations[0, :, 10:] = torch.eye(4)
+    made = forward(network.views(row), activations_for(network, observations))
+    return made.logits[0].softmax(-1)
+
+
+@pytest.mark.parametrize(
+    ("fires", "expected"),
+    [
+        ([6], [6, 6, 6, 6]),
+        ([0, 1], [0, 0, 1, 1]),
+        ([3, 9], [3, 3, 9, 9]),
+        ([1, 4, 8], [1, 4, 4, 8]),
+        ([0, 2, 5, 6], [0, 2, 5, 6]),
+    ],
+)
+def test_seats_share_out_what_looks_alike(fires, expected):
+    chosen = chosen_by_seat(fires, 8.0)
+    assert chosen.argmax(-1).tolist() == expected
+    if len(fires) == 1:
+        assert (chosen[:, 6] > 0.99).all(), "a single fire draws every seat"
+
+
+def test_an_untrained_agent_of_any_seat_acts_almost_uniformly():
+    chosen = chosen_by_seat([2, 3], 0.0)
+    assert (chosen - 0.1).abs().max() < 0.05
+
+
+def test_agents_are_born_with_the_same_sharing():
+    for seed in range(3):
+        row = SMALL.initial_row(torch.Generator().manual_seed(seed))
+        assert SMALL.state_dict(row)["heads.bias"].tolist() == [0.0, 0.0, SHARING] + [0.0] * 10
 
 
 @pytest.mark.parametrize(
@@ -261,3 +315,11 @@ def test_a_query_may_prefer_the_first_or_the_last_choices():
 def test_choices_that_do_not_fit_are_refused(choices):
     with pytest.raises(ValueError, match="choice"):
         Network(7, (5, 2, 2), 6, choices)
+
+
+@pytest.mark.parametrize(
+    ("choices", "seats"), [(SMALL.choices, (1, 7)), ((), (1, 2))], ids=["beyond", "of nothing"]
+)
+def test_seats_that_do_not_fit_are_refused(choices, seats):
+    with pytest.raises(ValueError, match="seat"):
+        Network(7, (5, 2, 2), 6, choices, seats)

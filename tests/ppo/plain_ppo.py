@@ -48,15 +48,19 @@ def plain_loss(
     outputs: Tensor,
     nvec: tuple[int, ...],
     actions: Tensor,
+    counted: Tensor,
     behaviour_log_probs: Tensor,
     advantages: Tensor,
     targets: Tensor,
     config: PPOConfig,
 ) -> tuple[Tensor, dict[str, float]]:
-    """PPO's loss over one batch ``[B]``, from the papers' formulas, and what is reported of it."""
+    """PPO's loss over one batch ``[B]``, from the papers' formulas, and what is reported of it.
+
+    Components of an action that are not ``counted`` ``[B, C]`` are as if there were none.
+    """
     parts = [Categorical(logits=part) for part in outputs[:, :-1].split(list(nvec), -1)]
-    log_probs = torch.stack([p.log_prob(actions[:, i]) for i, p in enumerate(parts)]).sum(0)
-    entropy = torch.stack([part.entropy() for part in parts]).sum(0)
+    log_probs = sum(p.log_prob(actions[:, i]) * counted[:, i] for i, p in enumerate(parts))
+    entropy = sum(part.entropy() * counted[:, i] for i, part in enumerate(parts))
     ratio = torch.exp(log_probs - behaviour_log_probs)
     normalised = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
     clipped = torch.clamp(ratio, 1 - config.clip, 1 + config.clip)
@@ -137,10 +141,14 @@ class PlainAgent:
             outputs = self.model(torch.from_numpy(rollout.observations).double())
         parts = outputs[:, :-1].split(list(self.network.action_nvec), -1)
         actions = torch.from_numpy(rollout.actions.astype(np.int64))
-        log_probs = [Categorical(logits=p).log_prob(actions[:, i]) for i, p in enumerate(parts)]
+        counted = torch.from_numpy(rollout.counted).double()
+        log_probs = sum(
+            Categorical(logits=p).log_prob(actions[:, i]) * counted[:, i]
+            for i, p in enumerate(parts)
+        )
         return replace(
             rollout,
-            log_probs=torch.stack(log_probs).sum(0).numpy(),
+            log_probs=log_probs.numpy(),
             values=(outputs[:, -1] * deviation + mean).numpy(),
         )
 
@@ -194,6 +202,7 @@ class PlainAgent:
                 self.model(torch.from_numpy(rollout.observations[index]).double()),
                 self.network.action_nvec,
                 torch.from_numpy(rollout.actions[index].astype(np.int64)),
+                torch.from_numpy(rollout.counted[index]).double(),
                 torch.from_numpy(rollout.log_probs[index]).double(),
                 torch.from_numpy(advantages[index]),
                 targets[torch.from_numpy(index)],
@@ -225,6 +234,7 @@ def random_rollout(
     return Rollout(
         observations=rng.random((transitions, network.num_features), dtype=np.float32),
         actions=rng.integers(0, nvec, (transitions, len(nvec))).astype(np.uint8),
+        counted=rng.random((transitions, len(nvec))) < 0.8,
         log_probs=(uniform + 0.3 * floats(transitions)).astype(np.float32),
         values=scale * floats(transitions),
         rewards=(scale * floats(transitions) + shift).astype(np.float32),

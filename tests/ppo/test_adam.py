@@ -77,7 +77,8 @@ import brigade.learn.learner
 network = Network(3, (2, 2), 4)
 stack = AgentStack(network, [0], [initial_state(network, 0, 0)], torch.device("cpu"))
 rollout = Rollout(
-    np.zeros((9, 3), np.float32), np.zeros((9, 2), np.uint8), *np.zeros((3, 9), np.float32),
+    np.zeros((9, 3), np.float32), np.zeros((9, 2), np.uint8), np.ones((9, 2), bool),
+    *np.zeros((3, 9), np.float32),
     np.ones(9, np.float32), np.array([9], np.int32), np.array([True]), np.zeros((0, 3), np.float32),
 )
 Updater(stack, PPOConfig(hidden_size=4, batch_size=4), 0).update([rollout])

@@ -34,10 +34,15 @@ class Case:
         self.outputs = normal(sum(nvec) + 1)
         rng = np.random.default_rng(seed)
         self.actions = torch.from_numpy(rng.integers(0, nvec, (agents, size, len(nvec))))
+        counted = torch.from_numpy(rng.random(self.actions.shape) < 0.8).double()
         parts = self.outputs[..., :-1].split(list(nvec), -1)
-        now = sum(Categorical(logits=p).log_prob(self.actions[..., i]) for i, p in enumerate(parts))
+        now = sum(
+            Categorical(logits=p).log_prob(self.actions[..., i]) * counted[..., i]
+            for i, p in enumerate(parts)
+        )
         self.batch = Batch(
             columns=self.actions + torch.tensor(offsets(nvec)),
+            counted=counted,
             log_probs=now + spread * normal(),
             advantages=10 * normal() + 3,
             targets=normal(),
@@ -51,6 +56,7 @@ class Case:
             outputs,
             self.nvec,
             self.actions[agent],
+            b.counted[agent],
             b.log_probs[agent],
             b.advantages[agent],
             b.targets[agent],
@@ -102,11 +108,21 @@ def test_the_ratio_counts_only_where_clipping_lets_it():
     assert moved[(ratio > 0.8) & (ratio < 1.2)].all()
 
 
+def test_what_had_no_effect_has_no_gradient():
+    case = Case(2, 30, 4)
+    gradient, _ = loss_gradient(case.outputs, case.batch, coefficients(PPOConfig()), NVEC)
+    for i, part in enumerate(gradient[..., :-1].split(list(NVEC), -1)):
+        moved = part.abs().sum(-1) > 0
+        assert not moved[case.batch.counted[..., i] == 0].any()
+        assert moved[case.batch.counted[..., i] == 1].all()
+
+
 def test_float32_is_close_to_the_plain_formula_too():
     config = PPOConfig()
     case = Case(3, 256, 1, (10, 2, 2))
     batch = Batch(
         case.batch.columns,
+        case.batch.counted.float(),
         case.batch.log_probs.float(),
         case.batch.advantages.float(),
         case.batch.targets.float(),
@@ -154,7 +170,10 @@ def test_at_ratio_one_the_policy_gradient_is_the_plain_one():
     gradient, statistics = loss_gradient(case.outputs, case.batch, coefficients(config), NVEC)
     outputs = case.outputs.clone().requires_grad_()
     parts = outputs[..., :-1].split(list(NVEC), -1)
-    now = sum(Categorical(logits=p).log_prob(case.actions[..., i]) for i, p in enumerate(parts))
+    now = sum(
+        Categorical(logits=p).log_prob(case.actions[..., i]) * case.batch.counted[..., i]
+        for i, p in enumerate(parts)
+    )
     normalised = normalise_advantages(case.batch.advantages)
     (-(normalised * now).mean(1)).sum().backward()
     torch.testing.assert_close(gradient, outputs.grad, rtol=1e-8, atol=1e-11)

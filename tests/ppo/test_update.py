@@ -253,7 +253,7 @@ def test_without_lag_the_learner_finds_the_probabilities_that_acted(transitions)
         replace(
             rollout,
             actions=actions[k::2].astype(np.uint8),
-            log_probs=log_probs[k::2],
+            log_probs=(log_probs[k::2] * rollout.counted).sum(1),
             values=values[k::2],
         )
         for k, rollout in enumerate(rollouts)
@@ -285,7 +285,8 @@ def test_agents_learn_what_they_are_paid_for():
                 Rollout(
                     observations=observations[mine],
                     actions=actions[mine],
-                    log_probs=log_probs[mine],
+                    counted=np.ones((count, 3), np.bool_),
+                    log_probs=log_probs[mine].sum(1),
                     values=values[mine],
                     rewards=(actions[mine, 0] == k).astype(np.float32),
                     discounts=np.full(count, 0.99, np.float32),

@@ -62,6 +62,7 @@ def experience(agent: int, seed: int = 0) -> dict[str, np.ndarray]:
         columns |= {
             "observations": rng.random((1, 5), dtype=np.float32),
             "actions": rng.integers(0, NETWORK.action_nvec, (1, 3)),
+            "counted": rng.random((1, 3)) < 0.8,
             "log_probs": np.full(1, -np.log(12), np.float32),
             "discounts": np.full(1, 0.99, np.float32),
         }

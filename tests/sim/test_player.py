@@ -11,7 +11,7 @@ from torch.distributions import Categorical
 import brigade
 from brigade import seeds
 from brigade.config import RunConfig
-from brigade.policy.network import Network
+from brigade.policy.network import DETAIL, Network
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim.player import Episodes, Player, network_for
 from brigade.sim.repository import Repository
@@ -145,6 +145,9 @@ def test_what_is_recorded_is_what_single_engines_played(scenario):
             phase = int(two_phase and round1 is None)
             check_observation(engine, layout, step["observations"][lanes], phase, round1)
             mine = [e for e in listener.endings[t] if np.isin(lanes, e.lanes).any()]
+            works = (actions[:, 1] == 1) & (phase == 0)
+            expected = np.stack([works, np.full(3, phase == 0), np.ones(3, np.bool_)], 1)
+            assert np.array_equal(step["counted"][lanes], expected)
             if phase:
                 round1 = actions[:, 2]
                 assert not step["rewards"][lanes].any()
@@ -198,13 +201,20 @@ def test_each_row_is_acted_and_valued_by_the_agent_in_its_seat():
             heads = x @ p["heads.weight"] + p["heads.bias"]
             query, out = heads[: network.query_size], heads[network.query_size :]
             features = torch.from_numpy(step["observations"][lane]).double()
-            places = np.linspace(-1, 1, len(network.choices))
             for house, columns in enumerate(network.choices):
-                out[house] += query[:-1] @ features[list(columns)] + query[-1] * places[house]
+                out[house] = DETAIL * out[house] + query[:-1] @ features[list(columns)]
+            attention = out[:6].softmax(0)
+            station = (2 * (lane % 3) + 1) / 3 - 1
+            for house in range(6):
+                balance = attention[:house].sum() - attention[house + 1 :].sum()
+                out[house] += query[-1] * attention[house] ** 2 * balance * (2 * station - balance)
             action = torch.from_numpy(step["actions"][lane].astype(np.int64))
             parts = out[:-1].split([6, 2, 2])
+            counts = (action[1] == 1, True, True)  # a resting agent's house has no effect
             log_prob = sum(
-                Categorical(logits=part).log_prob(a) for part, a in zip(parts, action, strict=True)
+                Categorical(logits=part).log_prob(a)
+                for part, a, counted in zip(parts, action, counts, strict=True)
+                if counted
             )
             assert step["log_probs"][lane] == pytest.approx(float(log_prob), abs=1e-4)
             value = float(out[-1]) * (1.0 + agent) + 3.0 * agent

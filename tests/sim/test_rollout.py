@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from brigade.sim.rollout import RolloutBuffer
 
-COLUMNS = ("observations", "actions", "log_probs", "values", "rewards", "discounts")
+COLUMNS = ("observations", "actions", "counted", "log_probs", "values", "rewards", "discounts")
 NUM_FEATURES = 3
 
 
@@ -25,10 +25,11 @@ class Fragment:
 
 
 def step_of(lanes: int, nvec, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    numbers = {name: rng.random(lanes, dtype=np.float32) for name in COLUMNS[2:]}
+    numbers = {name: rng.random(lanes, dtype=np.float32) for name in COLUMNS[3:]}
     return numbers | {
         "observations": rng.random((lanes, NUM_FEATURES), dtype=np.float32),
         "actions": rng.integers(0, nvec, (lanes, len(nvec))).astype(np.int32),
+        "counted": rng.random((lanes, len(nvec))) < 0.5,
     }
 
 
@@ -203,6 +204,7 @@ def test_dtypes_are_those_of_a_message(nvec, dtype):
     arrays = both.buffer.arrays(0, 3)
     wide = {
         "actions": dtype,
+        "counted": np.bool_,
         "lengths": np.int32,
         "terminated": np.bool_,
         "truncated": np.bool_,
