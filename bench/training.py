@@ -3,6 +3,7 @@
 Measures, in one run: the sgemm rate at the network's shapes; the learner's update alone; and a
 whole ``brigade train``. Each is also given as a share of what the sgemm rate would allow if a
 transition cost one inference and ``num_epochs`` forward and backward passes, and nothing else.
+Then it tells what the update and playing spend their time on.
 
     python bench/training.py [--population-size 8] [--hidden-size 512] [--device cpu] ...
 """
@@ -19,17 +20,26 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from stopwatch import Stopwatch
 
 from brigade.config import RunConfig, convert
+from brigade.env.batched import BatchedEnv
 from brigade.env.scenarios import load_scenario
+from brigade.policy import distribution
+from brigade.policy.actor import Actor
 from brigade.policy.network import Network
+from brigade.ppo import update
+from brigade.ppo.adam import Adam
 from brigade.ppo.agents import AgentStack, initial_state
 from brigade.ppo.update import Rollout, Updater
 from brigade.run.process import available_cores, quiet_threads, use_threads
-from brigade.sim.player import network_for
+from brigade.sim.player import Player, network_for
+from brigade.sim.repository import Repository
+from brigade.sim.rollout import RolloutBuffer
 
 WARM_UP_ROWS = 3
 
@@ -65,13 +75,19 @@ def main() -> None:
         use_threads(threads)
         rates[threads] = sgemm_rate(network, config, device, options.repeats)
         row("sgemm at the network's shapes", threads, rates[threads], rates[threads] / flops, 1.0)
-        speed = update_speed(network, config, device)
+        speed, update_shares = update_speed(network, config, device)
         share = speed * update_flops(network, config) / rates[threads]
         row("the learner's update alone", threads, share * rates[threads], speed, share)
     speed, shares = training_speed(options, config)
     best = rates[cores]
     row("brigade train, after warm-up", cores, speed * flops, speed, speed * flops / best)
-    print("the simulator's time: " + ", ".join(f"{k} {v:.0%}" for k, v in shares.items()))
+    tell("the simulator's time, of the whole run", shares)
+    tell("a step of play (1 thread)", play_shares(config))
+    tell(f"an update ({cores} threads)", update_shares)
+
+
+def tell(what: str, shares: dict[str, float]) -> None:
+    print(f"{what}: " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()))
 
 
 def row(what: str, threads: int, rate: float, speed: float, share: float) -> None:
@@ -132,8 +148,13 @@ def sgemm_rate(network: Network, config: RunConfig, device: torch.device, repeat
     return flops / best_time(products, repeats, device)
 
 
-def update_speed(network: Network, config: RunConfig, device: torch.device) -> float:
-    """Transitions a second of ``Updater.update`` on made-up rollouts of the usual size."""
+def update_speed(
+    network: Network, config: RunConfig, device: torch.device
+) -> tuple[float, dict[str, float]]:
+    """Transitions a second of ``Updater.update`` on made-up rollouts, and where its time goes.
+
+    On a GPU the shares are of the time that the host takes to give its orders.
+    """
     k, n = config.population_size, config.rollout_transitions
     states = [initial_state(network, 1, agent) for agent in range(k)]
     stack = AgentStack(network, range(k), states, device)
@@ -160,7 +181,49 @@ def update_speed(network: Network, config: RunConfig, device: torch.device) -> f
         )
         for _ in range(k)
     ]
-    return k * n / best_time(lambda: updater.update(rollouts), 1, device)
+    speed = k * n / best_time(lambda: updater.update(rollouts), 1, device)
+    watch = Stopwatch()
+    parts: dict[str, list[tuple[Any, str]]] = {
+        "matrix products": [(torch, "bmm"), (torch, "baddbmm")],
+        "other work of the network": [(update, "forward"), (update, "backward")],
+        "loss": [(update, "loss_gradient")],
+        "optimiser": [(Adam, "step")],
+        "gathering batches": [(update._Data, "batch"), (update._Data, "gather_observations")],
+        "advantages and copies": [(Updater, "_prepare"), (Updater, "_order")],
+    }
+    with watch.watching(parts):
+        started = time.perf_counter()
+        updater.update(rollouts)
+        took = time.perf_counter() - started
+    return speed, watch.shares(took)
+
+
+def play_shares(config: RunConfig, steps: int = 200) -> dict[str, float]:
+    """Where the time of ``Player.step`` goes, on one thread as in a run's simulator."""
+    scenario = load_scenario(config.scenario)
+    network = network_for(config, scenario)
+    repository = Repository(network, config.population_size)
+    for agent in range(config.population_size):
+        repository.add(agent, initial_state(network, 1, agent))
+    repository.act_with(dict.fromkeys(range(config.population_size), 0))
+    player = Player(config, scenario, repository, seed=1)
+    parts: dict[str, list[tuple[Any, str]]] = {
+        "inference": [(Actor, "outputs")],
+        "sampling actions": [(distribution, "sample")],
+        "environment": [(BatchedEnv, "step")],
+        "keeping": [(RolloutBuffer, "record"), (RolloutBuffer, "end")],
+    }
+    use_threads(1)
+    watch = Stopwatch()
+    with watch.watching(parts):
+        started = time.perf_counter()
+        for _ in range(steps):
+            if player.buffer.filled == player.buffer.steps:
+                player.buffer.clear()
+            player.step()
+        took = time.perf_counter() - started
+    use_threads(available_cores())
+    return watch.shares(took)
 
 
 def training_speed(

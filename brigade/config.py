@@ -48,9 +48,10 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     normaliser_rate: Annotated[
         float, Meta(gt=0, le=1, description="share of a new rollout in the value statistics")
     ] = 0.1
-    anneal: Annotated[bool, Meta(description="let learning rate and entropy bonus fall to 0")] = (
-        False
-    )
+    anneal: Annotated[
+        bool,
+        Meta(description="let learning rate and entropy bonus fall to 0 (the bonus as a square)"),
+    ] = False
 
     def __post_init__(self) -> None:
         for field in msgspec.structs.fields(self):

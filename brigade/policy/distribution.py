@@ -40,8 +40,8 @@ def log_prob(log_probs: Tensor, columns: Tensor, counted: Tensor) -> Tensor:
 
 def by_column(counted: Tensor, nvec: Sequence[int]) -> Tensor:
     """Repeat each component's number ``[..., C]`` for each of its columns: ``[..., L]``."""
-    component = [i for i, n in enumerate(nvec) for _ in range(n)]
-    return counted[..., component]
+    parts = [counted[..., i : i + 1].expand(*counted.shape[:-1], n) for i, n in enumerate(nvec)]
+    return torch.cat(parts, dim=-1)
 
 
 def entropy(log_probs: Tensor, counted: Tensor) -> Tensor:

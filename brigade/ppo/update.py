@@ -114,7 +114,8 @@ class Updater:
         order = self._order(rollouts, counts).to(stack.device)
         left = 1.0 - progress if config.anneal else 1.0
         rate = config.learning_rate * left
-        coefficients = Coefficients(config.clip, config.value_coef, config.entropy_coef * left)
+        # As a square, the bonus is small while there is still a learning rate to follow it with.
+        coefficients = Coefficients(config.clip, config.value_coef, config.entropy_coef * left**2)
         sums = torch.zeros(len(rollouts), len(STATISTICS) + 1, device=stack.device)
         for step in range(max(counts, default=0)):
             live = [step < count for count in counts]
