@@ -384,6 +384,32 @@ class Batch:
         observations
             Written; float32 [B, A, F].
         """
+    def place(
+        self,
+        game: SupportsIndex,
+        houses: _Int8,
+        night: SupportsIndex,
+        observations: _Float32,
+    ) -> None:
+        """Put a game into a state, everything else as after a reset; nothing is drawn.
+
+        Parameters
+        ----------
+        game
+            Its number, in [0, B).
+        houses
+            Read; int8 [N]: 0 safe, 1 burning, 2 ruined.
+        night
+            Nights played, below ``max_cycles``.
+        observations
+            Written; float32 [A, F]: what the game's seats see.
+
+        Raises
+        ------
+        ValueError
+            If there is no such game, state or night, the game would be over, or it is in the
+            middle of a two-phase night.
+        """
     def step(
         self,
         actions: _Int32,

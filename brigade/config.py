@@ -95,6 +95,9 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
     team_spirit: Annotated[
         float, Meta(ge=0, le=1, description="share of the match's mean in an agent's reward")
     ] = 0.0
+    random_starts: Annotated[
+        float, Meta(ge=0, le=1, description="share of training games that start in any state")
+    ] = 0.0
     on_learner_loss: Annotated[
         Literal["wait", "freeze", "fail"],
         Meta(description="an agent's learner is gone: wait for another, play on frozen, or end"),

@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     NETWORK = 3  # indices: agent
     MINIBATCHES = 4  # indices: agent, policy version
     EVALUATION = 5
+    STARTS = 6
 
 
 def sequence(seed: int, purpose: Purpose, *indices: int) -> np.random.SeedSequence:

@@ -11,7 +11,7 @@ use crate::pool::{run, Pool};
 use crate::rules::{Rules, ACTION};
 use crate::scenario::Scenario;
 use crate::shard::{Look, Play, Shard, Sizes, Start, Step};
-use crate::state::Game;
+use crate::state::{Game, RUINED};
 
 /// The most threads that a batch may use.
 pub const MOST_THREADS: usize = 1024;
@@ -152,6 +152,47 @@ impl Batch {
             self.signalling = before;
         }
         looked
+    }
+
+    /// Puts game `index` into a state of its houses at a night, everything else as after a reset,
+    /// and writes what its seats see. Draws nothing.
+    pub fn place(
+        &mut self,
+        index: usize,
+        houses: &[u8],
+        night: u32,
+        observations: &mut [f32],
+    ) -> Result<()> {
+        let Play { rules, observer, max_cycles } = &self.play;
+        if index >= self.num_envs {
+            let most = self.num_envs - 1;
+            return Err(Invalid::new(format!("game must be in [0, {most}], not {index}")));
+        }
+        if self.signalling != rules.two_phase {
+            return Err(Invalid::new("a game can be placed between two nights, not within one"));
+        }
+        if houses.len() != rules.num_houses || observations.len() != observer.size() {
+            return Err(Invalid::new("houses or observations have the wrong size"));
+        }
+        if let Some(house) = houses.iter().find(|&&house| house > RUINED) {
+            return Err(Invalid::new(format!("a house's state is 0, 1 or 2, not {house}")));
+        }
+        if night >= *max_cycles {
+            let most = max_cycles - 1;
+            return Err(Invalid::new(format!("night must be in [0, {most}], not {night}")));
+        }
+        if rules.is_over(night, houses) {
+            return Err(Invalid::new("a game with such houses is over at that night"));
+        }
+        let mut first = 0;
+        for shard in &mut self.shards {
+            if index < first + shard.len() {
+                shard.place(&self.play, index - first, houses, night, observations);
+                break;
+            }
+            first += shard.len();
+        }
+        Ok(())
     }
 
     /// Plays one step of every game, and starts those anew that it ends.

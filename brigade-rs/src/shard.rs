@@ -5,7 +5,7 @@ use crate::observe::{Observer, Rows};
 use crate::pool::Split;
 use crate::rng::Pcg64;
 use crate::rules::{Rules, Scratch, ACTION};
-use crate::state::{zeros, Game, Games};
+use crate::state::{zeros, Game, Games, Seat};
 
 /// What all games of a batch share.
 #[derive(Clone, Debug)]
@@ -209,6 +209,26 @@ impl Shard {
             let game = self.games.game(index);
             play.observer.write(game, signalling, &mut self.rows, row);
         }
+    }
+
+    /// Puts game `index` into a state, and writes what its seats see.
+    pub fn place(
+        &mut self,
+        play: &Play,
+        index: usize,
+        houses: &[u8],
+        night: u32,
+        observations: &mut [f32],
+    ) {
+        let game = self.games.game_mut(index);
+        game.head.night = night;
+        game.head.done = false;
+        game.houses.copy_from_slice(houses);
+        game.progress.fill(0.0);
+        game.seats.fill(Seat::default());
+        self.returns_mut(index).fill(0.0);
+        let game = self.games.game(index);
+        play.observer.write(game, play.rules.two_phase, &mut self.rows, observations);
     }
 
     /// Takes the round-1 signals of all games.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from brigade._core import Batch, Scenario
 from brigade.env.scenarios import load_scenario
@@ -173,6 +173,43 @@ class BatchedEnv:
             self.lengths,
         )
         return self.observations, self.rewards, self.terminated, self.truncated
+
+    def place(self, game: int, houses: ArrayLike, night: int = 0) -> None:
+        """Let a game go on from a state of its houses, everything else as after a reset.
+
+        For exploring starts, and for asking what a policy does in a given situation. The game's
+        random stream goes on where it is. ``observations[game]`` is written.
+
+        Parameters
+        ----------
+        game
+            Its number, in ``[0, B)``.
+        houses
+            Integers ``[N]``: 0 safe, 1 burning, 2 ruined.
+        night
+            Nights played so far, below ``max_cycles``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such game, state or night, the game would be over, it is in the middle of
+            a two-phase night, or there was no reset yet.
+        """
+        if not self._started:
+            raise ValueError("call reset() before place()")
+        given = np.asarray(houses)
+        if given.dtype.kind not in "iu" or given.shape != (self.scenario.num_houses,):
+            raise ValueError(
+                f"houses must be {self.scenario.num_houses} integers, "
+                f"not {given.dtype} of shape {given.shape}"
+            )
+        if given.min() < 0 or given.max() > 2:
+            raise ValueError(f"a house's state is 0, 1 or 2, not {given.min()} to {given.max()}")
+        if not 0 <= game < self.num_envs:
+            raise ValueError(f"game must be in [0, {self.num_envs - 1}], not {game!r}")
+        self._batch.place(game, given.astype(np.int8), night, self.observations[game])
+        self.returns[game] = 0
+        self.lengths[game] = 0
 
     def _as_int32(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
         """Give ``actions`` as C-ordered int32, in place where they are, else in a kept buffer."""

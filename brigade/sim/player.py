@@ -29,7 +29,7 @@ HOUSE_BLOCKS = ("houses", "fire_progress", "workers", "owned", "home")
 
 @dataclass(frozen=True)
 class Episodes:
-    """Games that ended in one step."""
+    """Games that ended in one step, those left out that started in a random state."""
 
     agents: NDArray[np.int64]  # [m, A]: who sat where
     returns: NDArray[np.float64]  # [m, A]: each seat's undiscounted sum of the game's own rewards
@@ -74,6 +74,26 @@ def counted_components(
     return counted
 
 
+def random_start(
+    generator: np.random.Generator, num_houses: int, latest_night: int
+) -> tuple[NDArray[np.int8], int]:
+    """Draw a state with a fire in it, however rarely a good team sees it.
+
+    Returns
+    -------
+    houses
+        int8 ``[N]``: any number of ruined ones, and one to three that burn.
+    night
+        In ``[0, latest_night]``.
+    """
+    houses = np.zeros(num_houses, np.int8)
+    order = generator.permutation(num_houses)
+    ruined = int(generator.integers(num_houses))
+    houses[order[:ruined]] = 2
+    houses[order[ruined : ruined + int(generator.choice([1, 1, 1, 2, 2, 3]))]] = 1
+    return houses, int(generator.integers(latest_night + 1))
+
+
 class Player:
     """Plays ``config.num_games`` games side by side.
 
@@ -100,6 +120,8 @@ class Player:
         self._phase = observation_layout(scenario, config.num_agents_per_game)["phase"].start
         self._actor = Actor(repository.network, repository.parameters)
         self._actions = seeds.generator(seed, seeds.Purpose.ACTIONS)
+        self._starts = seeds.generator(seed, seeds.Purpose.STARTS)
+        self._placed = np.zeros(config.num_games, np.bool_)
         self.matchmaker = Matchmaker(
             config.population_size,
             config.num_agents_per_game,
@@ -151,20 +173,33 @@ class Player:
     def _end_games(self, env: BatchedEnv) -> Episodes:
         """Close the fragments of games that ended, and seat others in the games that follow."""
         ended = np.flatnonzero(env.terminated | env.truncated)
-        agents = self.seats[ended].copy()
+        whole = ended[~self._placed[ended]]
+        episodes = Episodes(
+            self.seats[whole].copy(), env.returns[whole].copy(), env.lengths[whole].copy()
+        )
         if len(ended):
             num_seats = self.seats.shape[1]
             self.buffer.end(
                 self._lanes[ended].ravel(),
-                agents.ravel(),
+                self.seats[ended].ravel(),
                 env.terminated[ended].repeat(num_seats),
                 env.truncated[ended].repeat(num_seats),
                 env.final_observations[ended].reshape(len(ended) * num_seats, -1),
             )
             for game in ended:
                 self.seats[game] = self.matchmaker.match()
+                self._start_anywhere(int(game))
             self._actor.seat(self.seats.ravel())
-        return Episodes(agents, env.returns[ended].copy(), env.lengths[ended].copy())
+        return episodes
+
+    def _start_anywhere(self, game: int) -> None:
+        """Give a new game a random start, if it is its turn to have one."""
+        share = self._config.random_starts
+        self._placed[game] = share > 0 and self._starts.random() < share
+        if self._placed[game]:
+            scenario = self._env.scenario
+            latest = min(2 * scenario.min_nights, self._config.max_nights - 1)
+            self._env.place(game, *random_start(self._starts, scenario.num_houses, latest))
 
     def state(self) -> dict[str, Any]:
         """Everything between two rollouts, as plain values, bytes and arrays."""
@@ -174,6 +209,8 @@ class Player:
             "games_played": self.matchmaker.games.copy(),
             "matchmaking": json.dumps(self.matchmaker.generator.bit_generator.state),
             "actions": json.dumps(self._actions.bit_generator.state),
+            "starts": json.dumps(self._starts.bit_generator.state),
+            "placed": self._placed.copy(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -184,7 +221,7 @@ class Player:
         ValueError
             It does not fit this run.
         """
-        names = ("games", "seats", "games_played", "matchmaking", "actions")
+        names = ("games", "seats", "games_played", "matchmaking", "actions", "starts", "placed")
         missing = [name for name in names if name not in state]
         if missing:
             raise ValueError(f"the simulator's state has no {', '.join(missing)}")
@@ -196,12 +233,17 @@ class Player:
             raise ValueError("seats and games played are whole numbers")
         if seats.size and not (seats.min() >= 0 and seats.max() < population):
             raise ValueError(f"a seat of an agent beyond 0-{population - 1}")
+        placed = np.asarray(state["placed"])
+        if placed.shape != self._placed.shape or placed.dtype != np.bool_:
+            raise ValueError(f"placed games are {placed.dtype} {placed.shape}, or another number")
         matchmaking = _generator(state["matchmaking"], "matchmaking")
         actions = _generator(state["actions"], "actions")
+        starts = _generator(state["starts"], "starts")
         self._env.set_state(bytes(state["games"]))
         self.seats[:] = seats
         self.matchmaker.games[:] = played
-        self.matchmaker.generator, self._actions = matchmaking, actions
+        self.matchmaker.generator, self._actions, self._starts = matchmaking, actions, starts
+        self._placed[:] = placed
         self._actor.seat(self.seats.ravel())
         self.buffer.clear()
 

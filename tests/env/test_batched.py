@@ -254,3 +254,85 @@ def test_threads_change_nothing():
         assert np.array_equal(one.observations, two.observations)
         assert np.array_equal(one.rewards, two.rewards)
     assert one == two
+
+
+def test_a_placed_game_goes_on_from_there_and_the_others_as_they_would_have():
+    certain = brigade.load_scenario(
+        "default", prob_solo_agent_extinguishes_fire=1.0, prob_house_catches_fire=0.0
+    )
+    env = brigade.BatchedEnv(3, certain, 4, max_cycles=30, seed=1)
+    env.reset()
+    first = env.observations.copy()
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        env.step(random_actions(rng, env))
+    other = copy.deepcopy(env)
+    houses = [0, 1, 2, 1, 0, 0, 2, 0, 0, 0]
+    env.place(1, houses, night=20)
+    assert env.houses[1].tolist() == houses
+    assert env.nights.tolist() == [5, 20, 5]
+    layout = brigade.observation_layout(certain, 4)
+    for name, columns in layout.items():
+        seen = env.observations[1][:, columns]
+        if name == "houses":
+            assert np.array_equal(seen, np.tile(np.eye(3)[houses].ravel(), (4, 1)))
+        elif name != "night":  # as after a reset
+            assert np.array_equal(seen, first[1][:, columns]), name
+    later = brigade.BatchedEnv(1, certain, 4, max_cycles=30, seed=1)
+    later.reset()
+    later.place(0, [2, 1] + [0] * 8)  # else it would end
+    for _ in range(20):
+        later.step(np.zeros((1, 4, 3), np.int32))
+    night = layout["night"]
+    assert np.array_equal(env.observations[1][:, night], later.observations[0][:, night])
+    actions = random_actions(rng, env)
+    actions[1] = [[1, 1, 0], [4, 0, 0], [4, 0, 0], [4, 0, 0]]  # one worker at house 1
+    env.step(actions)
+    other.step(actions)
+    assert env.houses[1].tolist() == [0, 0, 2, 2, 0, 0, 2, 0, 0, 0]
+    np.testing.assert_allclose(env.returns[1], env.rewards[1])
+    assert env.lengths[1] == 21
+    for name in ("observations", "rewards", "returns", "lengths", "houses"):
+        for game in (0, 2):
+            assert np.array_equal(getattr(env, name)[game], getattr(other, name)[game])
+    for _ in range(9):
+        _, _, terminated, truncated = env.step(np.zeros((3, 4, 3), np.int32))
+    assert truncated[1]
+    assert not terminated[1]
+    assert env.lengths[1] == 30
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((3, [1] + [0] * 9), "game must be in"),
+        ((-1, [1] + [0] * 9), "game must be in"),
+        ((0, [1] * 9), "10 integers"),
+        ((0, [1.0] * 10), "10 integers"),
+        ((0, [3] + [0] * 9), "0, 1 or 2"),
+        ((0, [-1] + [0] * 9), "0, 1 or 2"),
+        ((0, [1] + [0] * 9, 30), "night must be"),
+        ((0, [1] + [0] * 9, -1), "night must be"),
+        ((0, [0] * 10, 13), "over at that night"),
+        ((0, [2] * 10, 13), "over at that night"),
+    ],
+)
+def test_a_state_that_cannot_be_played_on_is_refused(arguments, message):
+    env = brigade.BatchedEnv(3, "default", 4, max_cycles=30, seed=1)
+    with pytest.raises(ValueError, match="reset"):
+        env.place(0, [1] + [0] * 9)
+    env.reset()
+    before = env.get_state()
+    with pytest.raises(ValueError, match=message):
+        env.place(*arguments)
+    assert env.get_state() == before
+
+
+def test_a_game_is_not_placed_within_a_night():
+    two_phase = brigade.load_scenario("default", commitment_mode="two_phase")
+    env = brigade.BatchedEnv(1, two_phase, 4, seed=1)
+    env.reset()
+    env.place(0, [1] + [0] * 9, 3)
+    env.step(np.zeros((1, 4, 3), np.int32))
+    with pytest.raises(ValueError, match="between two nights"):
+        env.place(0, [1] + [0] * 9, 3)

@@ -236,6 +236,34 @@ def test_the_network_points_at_houses_by_all_that_is_seen_of_each(scenario):
         np.testing.assert_array_equal(seen[list(columns)], expected)
 
 
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_a_share_of_the_games_starts_in_any_state(scenario, share):
+    games, num_houses = 20, scenario.num_houses
+    player = make(run_config(random_starts=share, num_games=games), scenario)
+    listener, episodes = play(player, 300)
+    states, ended, told = set(), 0, 0
+    for t in range(299):
+        told += len(episodes[t].lengths)
+        for ending in listener.endings[t]:
+            for lane in ending.lanes[::3]:
+                seen = listener.steps[t + 1]["observations"][lane]
+                houses = seen[: 3 * num_houses].reshape(num_houses, 3).argmax(1)
+                states.add((int((houses == 2).sum()), int((houses == 1).sum())))
+                ended += 1
+    assert ended > 500
+    # All but the first games are as likely to have started anywhere; those are not told of.
+    assert abs((told - games) / (ended - games) - (1 - share)) < 0.1
+    anywhere = {(ruined, burning) for ruined, burning in states if ruined}
+    if share == 0:
+        assert not anywhere
+    else:
+        assert {ruined for ruined, _ in anywhere} == set(range(1, num_houses))
+        assert {burning for _, burning in anywhere} == {1, 2, 3}
+    if share == 1:
+        assert all(burning for _, burning in states)
+
+
 def test_seats_change_between_games_and_only_there():
     player = make(run_config(), ONE_PHASE)
     listener, _ = play(player, 40)
@@ -338,13 +366,14 @@ def assert_same_history(one, other) -> None:
             assert np.array_equal(array, b[name]), name
 
 
+@pytest.mark.parametrize("random_starts", [0.0, 0.5])
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
-def test_a_restored_player_goes_on_exactly(scenario):
-    first = make(run_config(), scenario)
+def test_a_restored_player_goes_on_exactly(scenario, random_starts):
+    first = make(run_config(random_starts=random_starts), scenario)
     history(first, 2)
     state = first.state()
     expected = history(first, 3)
-    second = make(run_config(), scenario, seed=1)
+    second = make(run_config(random_starts=random_starts), scenario, seed=1)
     history(second, 1)
     second.restore(state)
     assert_same_history(history(second, 3), expected)
@@ -409,6 +438,9 @@ def test_a_state_of_a_smaller_run_is_not_stretched():
         ("matchmaking", '{"bit_generator": "PCG64", "state": {}}'),
         ("actions", '{"bit_generator": "MT19937"}'),
         ("actions", None),
+        ("starts", "{}"),
+        ("placed", np.zeros(6, np.bool_)),
+        ("placed", np.zeros(7)),
     ],
 )
 def test_a_spoilt_state_is_refused(name, value):
@@ -417,7 +449,9 @@ def test_a_spoilt_state_is_refused(name, value):
         make(run_config(), ONE_PHASE).restore(state | {name: value})
 
 
-@pytest.mark.parametrize("name", ["games", "seats", "games_played", "matchmaking", "actions"])
+@pytest.mark.parametrize(
+    "name", ["games", "seats", "games_played", "matchmaking", "actions", "starts", "placed"]
+)
 def test_a_state_with_something_missing_is_refused(name):
     state = make(run_config(), ONE_PHASE).state()
     del state[name]

@@ -4,7 +4,7 @@ use numpy::{Ix1, Ix2, Ix3, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::arguments::{count, scenario as scenario_of, state as state_of};
+use super::arguments::{count, scenario as scenario_of, state as state_of, whole};
 use super::arrays::{read, write};
 use super::scenario::PyScenario;
 use crate::batch::{Batch, MOST_THREADS};
@@ -88,6 +88,29 @@ impl PyBatch {
         let mut observations = write::<f32, Ix3>("observations", observations, &shape)?;
         let observations = observations.as_slice_mut().map_err(not_contiguous)?;
         py.detach(|| self.batch.reset(seeds, observations))?;
+        Ok(())
+    }
+
+    /// Put game `game` into a state: `houses` int8 [N] at a night, everything else as after a
+    /// reset. Writes what its seats see into `observations`, float32 [A, F]. Draws nothing.
+    fn place(
+        &mut self,
+        game: &Bound<'_, PyAny>,
+        houses: &Bound<'_, PyAny>,
+        night: &Bound<'_, PyAny>,
+        observations: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let game = whole("game", game, 0, self.batch.num_envs() as i128 - 1)? as usize;
+        let night = whole("night", night, 0, i128::from(self.batch.max_cycles()) - 1)? as u32;
+        let num_houses = self.batch.scenario().num_houses();
+        let houses = read::<i8, Ix1>("houses", houses, &[num_houses])?;
+        let houses = houses.as_slice().map_err(not_contiguous)?;
+        // What is below 0 comes out far above 2, and is refused as such.
+        let houses: Vec<u8> = houses.iter().map(|&house| house as u8).collect();
+        let [_, seats, features] = self.observations_shape();
+        let mut out = write::<f32, Ix2>("observations", observations, &[seats, features])?;
+        let out = out.as_slice_mut().map_err(not_contiguous)?;
+        self.batch.place(game, &houses, night, out)?;
         Ok(())
     }
 
