@@ -96,7 +96,7 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         float, Meta(ge=0, le=1, description="share of the match's mean in an agent's reward")
     ] = 0.0
     random_starts: Annotated[
-        float, Meta(ge=0, le=1, description="share of training games that start in any state")
+        float, Meta(ge=0, lt=1, description="share of training games that start in any state")
     ] = 0.0
     on_learner_loss: Annotated[
         Literal["wait", "freeze", "fail"],
