@@ -79,6 +79,7 @@ def experience(
     arrays: dict[str, np.ndarray] = {
         "observations": generator.random((transitions, network.num_features), dtype=np.float32),
         "actions": np.zeros((transitions, len(network.action_nvec)), np.uint8),
+        "counted": np.ones((transitions, len(network.action_nvec)), np.bool_),
         **dict.fromkeys(("log_probs", "values", "rewards", "discounts"), column),
         "lengths": np.full(fragments, 50, np.int32),
         "terminated": np.zeros(fragments, np.bool_),
