@@ -8,20 +8,33 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 WARM_UP_ROWS = 2
 
 
 def pace(flags: Sequence[str]) -> float:
     """Agent-transitions a second of ``brigade train FLAGS``, from its third rollout on."""
+    return speed(metrics(flags))
+
+
+def speed(rows: Sequence[dict[str, Any]]) -> float:
+    """Agent-transitions a second of a run with these metrics, from its third rollout on."""
+    # A row is of the moment when its rollout has been played, which waits for earlier updates. The
+    # last rollout may be short.
+    first, last = rows[WARM_UP_ROWS], rows[-2]
+    return float(
+        (last["transitions"] - first["transitions"]) / (last["seconds"] - first["seconds"])
+    )
+
+
+def metrics(flags: Sequence[str]) -> list[dict[str, Any]]:
+    """Train with these flags and return the rows of metrics."""
     with tempfile.TemporaryDirectory() as folder:
         place = ["--num-episodes=1000000000", f"--checkpoint-dir={folder}", "--run-name=bench"]
         command = [sys.executable, "-m", "brigade", "train", *flags, *place]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         lines = (Path(folder) / "bench" / "metrics.jsonl").read_text().splitlines()
-    # A row is of the moment when its rollout has been played, which waits for earlier updates. The
-    # last rollout may be short.
-    first, last = json.loads(lines[WARM_UP_ROWS]), json.loads(lines[-2])
-    return float(
-        (last["transitions"] - first["transitions"]) / (last["seconds"] - first["seconds"])
-    )
+    if len(lines) < WARM_UP_ROWS + 3:
+        raise SystemExit("--num-transitions is too small for a figure after warm-up")
+    return [json.loads(line) for line in lines]

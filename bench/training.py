@@ -11,19 +11,14 @@ Then it tells what the update and playing spend their time on.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pace import WARM_UP_ROWS, metrics, speed
 from stopwatch import Stopwatch
 
 from brigade.config import RunConfig, convert
@@ -36,12 +31,10 @@ from brigade.ppo import update
 from brigade.ppo.adam import Adam
 from brigade.ppo.agents import AgentStack, initial_state
 from brigade.ppo.update import Rollout, Updater
-from brigade.run.process import available_cores, quiet_threads, use_threads
+from brigade.run.process import available_cores, use_threads
 from brigade.sim.player import Player, network_for
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
-
-WARM_UP_ROWS = 3
 
 
 def main() -> None:
@@ -75,12 +68,12 @@ def main() -> None:
         use_threads(threads)
         rates[threads] = sgemm_rate(network, config, device, options.repeats)
         row("sgemm at the network's shapes", threads, rates[threads], rates[threads] / flops, 1.0)
-        speed, update_shares = update_speed(network, config, device)
-        share = speed * update_flops(network, config) / rates[threads]
-        row("the learner's update alone", threads, share * rates[threads], speed, share)
-    speed, shares = training_speed(options, config)
+        pace, update_shares = update_speed(network, config, device)
+        share = pace * update_flops(network, config) / rates[threads]
+        row("the learner's update alone", threads, share * rates[threads], pace, share)
+    pace, shares = training_speed(options, config)
     best = rates[cores]
-    row("brigade train, after warm-up", cores, speed * flops, speed, speed * flops / best)
+    row("brigade train, after warm-up", cores, pace * flops, pace, pace * flops / best)
     tell("the simulator's time, of the whole run", shares)
     tell("a step of play (1 thread)", play_shares(config))
     tell(f"an update ({cores} threads)", update_shares)
@@ -90,8 +83,8 @@ def tell(what: str, shares: dict[str, float]) -> None:
     print(f"{what}: " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()))
 
 
-def row(what: str, threads: int, rate: float, speed: float, share: float) -> None:
-    print(f"{what:34}{threads:8}{rate / 1e9:10.1f}{speed:15,.0f}{share:8.2f}", flush=True)
+def row(what: str, threads: int, rate: float, pace: float, share: float) -> None:
+    print(f"{what:34}{threads:8}{rate / 1e9:10.1f}{pace:15,.0f}{share:8.2f}", flush=True)
 
 
 def update_flops(network: Network, config: RunConfig) -> float:
@@ -181,7 +174,7 @@ def update_speed(
         )
         for _ in range(k)
     ]
-    speed = k * n / best_time(lambda: updater.update(rollouts), 1, device)
+    pace = k * n / best_time(lambda: updater.update(rollouts), 1, device)
     watch = Stopwatch()
     parts: dict[str, list[tuple[Any, str]]] = {
         "matrix products": [(torch, "bmm"), (torch, "baddbmm")],
@@ -195,7 +188,7 @@ def update_speed(
         started = time.perf_counter()
         updater.update(rollouts)
         took = time.perf_counter() - started
-    return speed, watch.shares(took)
+    return pace, watch.shares(took)
 
 
 def play_shares(config: RunConfig, steps: int = 200) -> dict[str, float]:
@@ -229,35 +222,22 @@ def play_shares(config: RunConfig, steps: int = 200) -> dict[str, float]:
 def training_speed(
     options: argparse.Namespace, config: RunConfig
 ) -> tuple[float, dict[str, float]]:
-    """Transitions a second of a whole run, from the first rows of metrics on to the last."""
-    with tempfile.TemporaryDirectory() as folder:
-        flags = [
+    """Transitions a second of a whole run after warm-up, and the simulator's shares of time."""
+    rows = metrics(
+        [
             *("--scenario", config.scenario, "--seed", "1", "--sync", config.sync),
             *("--population-size", str(config.population_size)),
             *("--num-games", str(config.num_games), "--hidden-size", str(config.hidden_size)),
-            *("--num-episodes", "1000000000", "--num-transitions", str(config.num_transitions)),
+            *("--num-transitions", str(config.num_transitions)),
             *("--num-learners", str(options.num_learners), "--device", options.device),
-            *("--checkpoint-dir", folder, "--run-name", "bench"),
             *(("--threads", str(options.threads)) if options.threads else ()),
         ]
-        subprocess.run(
-            [sys.executable, "-m", "brigade", "train", *flags],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env=os.environ | quiet_threads(),
-        )
-        lines = (Path(folder) / "bench" / "metrics.jsonl").read_text().splitlines()
-    rows = [json.loads(line) for line in lines]
-    if len(rows) < WARM_UP_ROWS + 2:
-        raise SystemExit("--num-transitions is too small for a figure after warm-up")
-    # The last row's rollout may be short, and nothing waits for its learning.
-    first, last = rows[WARM_UP_ROWS], rows[-2]
-    speed = (last["transitions"] - first["transitions"]) / (last["seconds"] - first["seconds"])
+    )
     shares = {
         name: statistics.mean(row["time_share"][name] for row in rows[WARM_UP_ROWS:-1])
         for name in rows[0]["time_share"]
     }
-    return speed, shares
+    return speed(rows), shares
 
 
 if __name__ == "__main__":

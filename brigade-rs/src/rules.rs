@@ -9,7 +9,7 @@ use crate::parameter::{ActionValidityMode, ExtinguishMode};
 use crate::rewards::{Counts, Night, Rewards};
 use crate::rng::Chance;
 use crate::scenario::Scenario;
-use crate::state::{GameMut, Seat, BURNING, RUINED, SAFE};
+use crate::state::{GameMut, BURNING, RUINED, SAFE};
 
 /// Entries of one seat's action: house, mode, signal.
 pub const ACTION: usize = 3;
@@ -162,10 +162,7 @@ impl Rules {
 
     /// Starts a new game on the game's own stream.
     pub fn reset(&self, game: &mut GameMut<'_>) {
-        game.head.night = 0;
-        game.head.done = false;
-        game.progress.fill(0.0);
-        game.seats.fill(Seat::default());
+        game.clear();
         for house in game.houses.iter_mut() {
             *house = if game.head.rng.happens(self.ignite) { BURNING } else { SAFE };
         }

@@ -5,7 +5,7 @@ use crate::observe::{Observer, Rows};
 use crate::pool::Split;
 use crate::rng::Pcg64;
 use crate::rules::{Rules, Scratch, ACTION};
-use crate::state::{zeros, Game, Games, Seat};
+use crate::state::{zeros, Game, Games};
 
 /// What all games of a batch share.
 #[derive(Clone, Debug)]
@@ -220,12 +220,10 @@ impl Shard {
         night: u32,
         observations: &mut [f32],
     ) {
-        let game = self.games.game_mut(index);
+        let mut game = self.games.game_mut(index);
+        game.clear();
         game.head.night = night;
-        game.head.done = false;
         game.houses.copy_from_slice(houses);
-        game.progress.fill(0.0);
-        game.seats.fill(Seat::default());
         self.returns_mut(index).fill(0.0);
         let game = self.games.game(index);
         play.observer.write(game, play.rules.two_phase, &mut self.rows, observations);

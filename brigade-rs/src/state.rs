@@ -78,6 +78,16 @@ pub struct GameMut<'a> {
     pub seats: &'a mut [Seat],
 }
 
+impl GameMut<'_> {
+    /// Puts all but the houses and the random stream at its start.
+    pub fn clear(&mut self) {
+        self.head.night = 0;
+        self.head.done = false;
+        self.progress.fill(0.0);
+        self.seats.fill(Seat::default());
+    }
+}
+
 /// An array of zeros, or a refusal where memory does not suffice.
 pub(crate) fn zeros<T: Clone + Default>(rows: usize, columns: usize) -> Result<Vec<T>> {
     let too_large = || {

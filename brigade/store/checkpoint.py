@@ -122,6 +122,9 @@ def load(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} is a folder; name a checkpoint in it") from None
     except Exception as error:  # torch raises many kinds for a file that is not one of its own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if type(error).__name__ == "UnpicklingError":
+            # Torch's own words advise to read such a file unsafely.
+            reason = "it holds something else than a checkpoint's plain values"
         raise CheckpointError(f"{path} is not a readable checkpoint: {reason[:200]}") from None
     try:
         return _read(content)
@@ -134,8 +137,14 @@ def load(path: Path) -> Checkpoint:
 
 
 def _read(content: Mapping[str, Any]) -> Checkpoint:
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise CheckpointError(f"not a checkpoint of format {FORMAT}")
+    found = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(found, int):
+        raise CheckpointError("not a checkpoint of brigade's")
+    if found != FORMAT:
+        raise CheckpointError(
+            f"a checkpoint of format {found}, where this version of brigade reads {FORMAT}: "
+            "use the version that wrote it, or train anew"
+        )
     config = convert(RunConfig, content["config"])
     shape = content["network"]
     network = Network(

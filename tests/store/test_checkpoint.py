@@ -288,6 +288,19 @@ def test_a_foreign_file_is_refused_in_one_line(tmp_path, write):
     refusal(path)
 
 
+def test_a_checkpoint_of_another_format_is_refused_with_a_way_out(tmp_path):
+    path = tmp_path / "old.pt"
+    torch.save({"format": checkpoint.FORMAT - 1}, path)
+    assert f"format {checkpoint.FORMAT - 1}," in refusal(path)
+    assert "train anew" in refusal(path)
+
+
+def test_nobody_is_advised_to_read_a_file_unsafely(tmp_path):
+    path = tmp_path / "text.pt"
+    path.write_text("hello\nworld\n")
+    assert "weights_only" not in refusal(path)
+
+
 def test_a_missing_file_is_refused_in_one_line(tmp_path):
     assert "no such file" in refusal(tmp_path / "missing.pt")
 
