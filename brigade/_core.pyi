@@ -450,6 +450,37 @@ class Batch:
             If an action is out of range (it names game, seat and value), an array does not fit,
             or two arrays share memory. Nothing has been played then.
         """
+    def idle(
+        self,
+        actions: _Int32,
+        rewards: _Float32,
+        terminated: _Bools,
+        changed: _Bools,
+        observations: _Float32,
+    ) -> None:
+        """Try out the coming step for each seat as if that seat rested at its home.
+
+        The others act as given, the same draws fall, and no game is stepped.
+
+        Parameters
+        ----------
+        actions
+            Read; int32 [B, A, 3]: house, mode, signal. In range, as for ``step``.
+        rewards
+            Written; float32 [B, A, A]: what every seat would get, for each that is idle.
+        terminated
+            Written; bool [B, A]: whether the game would end by its rules.
+        changed
+            Written; bool [B, A]: whether the seat's action makes a difference to the houses or the
+            game's end.
+        observations
+            Written where ``changed``; float32 [B, A, F]: what that seat would see.
+
+        Raises
+        ------
+        ValueError
+            As for ``step``.
+        """
     def get_state(self) -> bytes:
         """Return all that decides how the games go on, and their running returns."""
     def set_state(self, state: bytes | bytearray) -> None:

@@ -10,7 +10,7 @@ use crate::observe::Observer;
 use crate::pool::{run, Pool};
 use crate::rules::{Rules, ACTION};
 use crate::scenario::Scenario;
-use crate::shard::{Look, Play, Shard, Sizes, Start, Step};
+use crate::shard::{Idle, Look, Play, Shard, Sizes, Start, Step};
 use crate::state::{Game, RUINED};
 
 /// The most threads that a batch may use.
@@ -210,6 +210,21 @@ impl Batch {
             });
         }
         self.signalling = play.rules.two_phase && !signalling;
+        Ok(())
+    }
+
+    /// Tries out the coming step for each seat as if that seat idled; plays nothing.
+    pub fn idle(&mut self, idle: Idle<'_>) -> Result<()> {
+        idle.check(self.num_envs, self.sizes())?;
+        self.check_actions(idle.actions)?;
+        let (play, sizes, signalling) = (&self.play, self.sizes(), self.signalling);
+        run(&mut self.pool, &mut self.shards, idle, sizes, &|shard, idle| {
+            if signalling {
+                shard.idle_signal(idle);
+            } else {
+                shard.idle(play, idle);
+            }
+        });
         Ok(())
     }
 

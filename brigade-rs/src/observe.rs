@@ -196,6 +196,20 @@ impl Observer {
     /// (seats, features)
     #[inline]
     pub fn write(&self, game: Game<'_>, signalling: bool, kept: &mut Rows, out: &mut [f32]) {
+        self.write_seats(game, signalling, kept, 0, out);
+    }
+
+    /// Writes what the seats from `first` on see, as many as there is room for.
+    /// (some seats, features)
+    #[inline]
+    pub fn write_seats(
+        &self,
+        game: Game<'_>,
+        signalling: bool,
+        kept: &mut Rows,
+        first: usize,
+        out: &mut [f32],
+    ) {
         let at = &self.layout;
         let Rows { rows, workers } = kept;
         self.see(game, signalling, &mut rows[..at.num_features()], workers);
@@ -204,7 +218,8 @@ impl Observer {
         let (houses, own) = (0..at.workers.end, at.owned.start..at.seat.end);
         let (seats, parameters) = (at.positions.start..at.night.end, at.parameters.clone());
         let features = at.num_features();
-        for (out, row) in out.chunks_exact_mut(features).zip(rows.chunks_exact(features)) {
+        let own_rows = rows.chunks_exact(features).skip(first);
+        for (out, row) in out.chunks_exact_mut(features).zip(own_rows) {
             out[houses.clone()].copy_from_slice(&rows[houses.clone()]);
             out[own.clone()].copy_from_slice(&row[own.clone()]);
             out[seats.clone()].copy_from_slice(&rows[seats.clone()]);

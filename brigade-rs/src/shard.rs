@@ -140,6 +140,63 @@ impl Split for Look<'_> {
     }
 }
 
+/// What each seat would meet, did it idle in the coming step: arrays to write.
+#[derive(Debug)]
+pub struct Idle<'a> {
+    /// What all seats are about to do. (games, seats, 3)
+    pub actions: &'a [i32],
+    /// What all seats would get. (games, the seat that idles, seats)
+    pub rewards: &'a mut [f32],
+    /// Whether the game would end by the rules. (games, seats)
+    pub terminated: &'a mut [bool],
+    /// Whether the seat's action makes a difference to the houses or the game's end.
+    /// (games, seats)
+    pub changed: &'a mut [bool],
+    /// Written only where it does: what the seat would see. (games, seats, features)
+    pub observations: &'a mut [f32],
+}
+
+impl Idle<'_> {
+    /// Refuses arrays that are not for so many games.
+    pub fn check(&self, games: usize, sizes: Sizes) -> Result<()> {
+        let seats = sizes.num_agents;
+        let per_game = [
+            ("actions", self.actions.len(), seats * ACTION),
+            ("rewards", self.rewards.len(), seats * seats),
+            ("terminated", self.terminated.len(), seats),
+            ("changed", self.changed.len(), seats),
+            ("observations", self.observations.len(), sizes.observations),
+        ];
+        for (name, length, size) in per_game {
+            if games.checked_mul(size) != Some(length) {
+                return Err(Invalid::new(format!("{name} have the wrong size")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Split for Idle<'_> {
+    fn split(self, games: usize, sizes: Sizes) -> (Self, Self) {
+        let seats = games * sizes.num_agents;
+        let entries = games * sizes.observations;
+        let (actions, actions2) = self.actions.split_at(seats * ACTION);
+        let (rewards, rewards2) = self.rewards.split_at_mut(seats * sizes.num_agents);
+        let (terminated, terminated2) = self.terminated.split_at_mut(seats);
+        let (changed, changed2) = self.changed.split_at_mut(seats);
+        let (observations, observations2) = self.observations.split_at_mut(entries);
+        let first = Self { actions, rewards, terminated, changed, observations };
+        let second = Self {
+            actions: actions2,
+            rewards: rewards2,
+            terminated: terminated2,
+            changed: changed2,
+            observations: observations2,
+        };
+        (first, second)
+    }
+}
+
 /// Some games of a batch, side by side.
 #[derive(Clone, Debug)]
 pub struct Shard {
@@ -149,6 +206,10 @@ pub struct Shard {
     num_agents: usize,
     scratch: Scratch,
     rows: Rows,
+    /// One game each, to try out what would happen.
+    trials: [Games; 2],
+    /// (seats, 3)
+    trial_actions: Vec<i32>,
 }
 
 impl Shard {
@@ -156,12 +217,15 @@ impl Shard {
     pub fn new(play: &Play, seeds: &[u64]) -> Result<Self> {
         let rules = &play.rules;
         let num_agents = rules.num_agents;
+        let one = || Games::new(&[0], rules.num_houses, num_agents);
         let mut shard = Self {
             games: Games::new(seeds, rules.num_houses, num_agents)?,
             returns: zeros(seeds.len(), num_agents)?,
             num_agents,
             scratch: rules.scratch(),
             rows: play.observer.rows()?,
+            trials: [one()?, one()?],
+            trial_actions: zeros(num_agents, ACTION)?,
         };
         for game in 0..shard.len() {
             rules.reset(&mut shard.games.game_mut(game));
@@ -227,6 +291,52 @@ impl Shard {
         self.returns_mut(index).fill(0.0);
         let game = self.games.game(index);
         play.observer.write(game, play.rules.two_phase, &mut self.rows, observations);
+    }
+
+    /// Tries out the coming night of all games, for each seat as if it rested at its home.
+    ///
+    /// The same draws fall. What others will see of the seat is what it does: only the houses, the
+    /// rewards and the game's end show the difference. The games stay where they are.
+    pub fn idle(&mut self, play: &Play, idle: Idle<'_>) {
+        let Play { rules, observer, .. } = play;
+        let seats = self.num_agents;
+        let features = observer.size() / seats;
+        let mut rewards = idle.rewards.chunks_exact_mut(seats);
+        let mut rows = idle.observations.chunks_exact_mut(features);
+        let mut marks = idle.terminated.iter_mut().zip(idle.changed.iter_mut());
+        for (game, actions) in idle.actions.chunks_exact(seats * ACTION).enumerate() {
+            let [planned, trial] = &mut self.trials;
+            let (rewards, rows) = (rewards.by_ref(), rows.by_ref());
+            let seats = rewards.zip(rows).zip(marks.by_ref()).take(seats).enumerate();
+            for (seat, ((rewards, row), (terminated, changed))) in seats {
+                if seat == 0 {
+                    planned.copy_game(0, self.games.game(game));
+                    rules.play(&mut planned.game_mut(0), actions, &mut self.scratch, rewards);
+                }
+                trial.copy_game(0, self.games.game(game));
+                self.trial_actions.copy_from_slice(actions);
+                let mine = seat * ACTION..(seat + 1) * ACTION;
+                self.trial_actions[mine].copy_from_slice(&[rules.homes[seat] as i32, 0, 0]);
+                let mut other = trial.game_mut(0);
+                rules.play(&mut other, &self.trial_actions, &mut self.scratch, rewards);
+                other.seats.copy_from_slice(planned.game(0).seats);
+                let (one, other) = (planned.game(0), trial.game(0));
+                *terminated = other.head.done;
+                *changed = one.head.done != other.head.done
+                    || one.houses != other.houses
+                    || one.progress != other.progress;
+                if *changed {
+                    observer.write_seats(other, rules.two_phase, &mut self.rows, seat, row);
+                }
+            }
+        }
+    }
+
+    /// Tries out a signal step, in which no seat makes a difference to the houses.
+    pub fn idle_signal(&mut self, idle: Idle<'_>) {
+        idle.rewards.fill(0.0);
+        idle.terminated.fill(false);
+        idle.changed.fill(false);
     }
 
     /// Takes the round-1 signals of all games.

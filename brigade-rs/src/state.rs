@@ -124,6 +124,15 @@ impl Games {
         self.heads.is_empty()
     }
 
+    /// Puts game `index` where a game of `other`, of the same sizes, stands.
+    pub fn copy_game(&mut self, index: usize, other: Game<'_>) {
+        let game = self.game_mut(index);
+        game.head.clone_from(other.head);
+        game.houses.copy_from_slice(other.houses);
+        game.progress.copy_from_slice(other.progress);
+        game.seats.copy_from_slice(other.seats);
+    }
+
     /// Game `index`, to read.
     #[inline(always)]
     pub fn game(&self, index: usize) -> Game<'_> {

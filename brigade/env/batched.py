@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,9 +13,18 @@ from brigade._core import Batch, Scenario
 from brigade.env.scenarios import load_scenario
 from brigade.env.seeding import game_seeds
 
-__all__ = ["BatchedEnv"]
+__all__ = ["BatchedEnv", "Idle"]
 
 _INT32 = np.iinfo(np.int32)
+
+
+class Idle(NamedTuple):
+    """The coming step of B games as it would be, for each of A seats, if that seat were idle."""
+
+    rewards: NDArray[np.float32]  # [B, A, A]: what all seats would get, for each that is idle
+    terminated: NDArray[np.bool_]  # [B, A]: whether the game would end by its rules
+    changed: NDArray[np.bool_]  # [B, A]: whether the seat's action changes houses or the game's end
+    observations: NDArray[np.float32]  # [B, A, F]: what it would see, where changed; else 0
 
 
 class BatchedEnv:
@@ -173,6 +182,42 @@ class BatchedEnv:
             self.lengths,
         )
         return self.observations, self.rewards, self.terminated, self.truncated
+
+    def idle(self, actions: NDArray[np.integer[Any]]) -> Idle:
+        """Try out what :meth:`step` would do, for each seat as if that seat rested at its home.
+
+        The others act as in ``actions``, and the same draws fall; no game is stepped. So what a
+        seat's action is worth can be seen without the luck that it has nothing to do with. What is
+        seen of the seat (where it went, whether it worked, what it signalled) is in
+        ``observations`` as it will be: only the houses show the difference. In the first step of a
+        two-phase night nothing changes.
+
+        Parameters
+        ----------
+        actions
+            Integers ``[B, A, 3]``, as for :meth:`step`.
+
+        Returns
+        -------
+        Idle
+            New arrays.
+
+        Raises
+        ------
+        ValueError
+            As for :meth:`step`.
+        """
+        if not self._started:
+            raise ValueError("call reset() before idle()")
+        seats = self.rewards.shape
+        idle = Idle(
+            np.zeros((*seats, self.num_agents), np.float32),
+            np.zeros(seats, np.bool_),
+            np.zeros(seats, np.bool_),
+            np.zeros_like(self.observations),
+        )
+        self._batch.idle(self._as_int32(actions), *idle)
+        return idle
 
     def place(self, game: int, houses: ArrayLike, night: int = 0) -> None:
         """Let a game go on from a state of its houses, everything else as after a reset.

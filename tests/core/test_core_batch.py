@@ -188,6 +188,31 @@ def test_arrays_that_do_not_fit_are_refused(index):
         assert arrays.batch.get_state() == before
 
 
+@pytest.mark.parametrize("index", range(5))
+def test_arrays_of_an_idle_step_that_do_not_fit_are_refused(index):
+    arrays = Arrays("default", 5, 4, 100, SEEDS)
+    good = [
+        np.zeros((5, 4, 3), np.int32),
+        np.zeros((5, 4, 4), np.float32),
+        np.zeros((5, 4), np.bool_),
+        np.zeros((5, 4), np.bool_),
+        np.zeros_like(arrays.observations),
+    ]
+    arrays.batch.idle(*good)
+    array = good[index]
+    bad = [
+        (np.zeros((6, *array.shape[1:]), array.dtype), "must be a C-contiguous"),
+        (array.astype(np.float16), "must be a C-contiguous .*float16"),
+        (np.repeat(array, 2, axis=0)[::2], "must be C-contiguous"),
+        (None, "not None"),
+    ]
+    if index:
+        bad.append((read_only(array), "cannot be written"))
+    for other, sentence in bad:
+        with pytest.raises(ValueError, match=sentence):
+            arrays.batch.idle(*good[:index], other, *good[index + 1 :])
+
+
 def test_arrays_that_share_memory_are_refused():
     arrays = Arrays("default", 5, 4, 100, SEEDS)
     actions = np.zeros((5, 4, 3), np.int32)

@@ -336,3 +336,84 @@ def test_a_game_is_not_placed_within_a_night():
     env.step(np.zeros((1, 4, 3), np.int32))
     with pytest.raises(ValueError, match="between two nights"):
         env.place(0, [1] + [0] * 9, 3)
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "default",
+        "default_continuous",
+        brigade.load_scenario("default", commitment_mode="two_phase"),
+        brigade.load_scenario("v2_minimal", action_validity_mode="adjacent_only"),
+        brigade.load_scenario(
+            "easy",
+            agent_home_positions=[3, 0, 5],
+            min_nights=2,
+            prob_house_catches_fire=0.1,
+            prob_solo_agent_extinguishes_fire=0.6,
+        ),
+    ],
+    ids=["default", "continuous", "two_phase", "adjacent_only", "homes"],
+)
+def test_idle_is_the_coming_step_with_one_seat_at_rest(scenario, num_threads):
+    env = brigade.BatchedEnv(5, scenario, 3, 25, seed=1, num_threads=num_threads)
+    env.reset()
+    other = brigade.BatchedEnv(5, env.scenario, 3, 25, seed=1)
+    other.reset()
+    layout = brigade.observation_layout(env.scenario, 3)
+    of_houses = slice(layout["houses"].start, layout["fire_progress"].stop)
+    homes = env.scenario.agent_home_positions or [s % env.scenario.num_houses for s in range(3)]
+    rng = np.random.default_rng(0)
+    changes = endings = 0
+
+    def played(actions):
+        """What follows for all seats, and how it ended."""
+        other.set_state(before)
+        other.step(actions)
+        over = (other.terminated | other.truncated)[:, None, None]
+        seen = np.where(over, other.final_observations, other.observations)
+        return seen, other.rewards.copy(), other.terminated.copy()
+
+    for _ in range(150):
+        actions = random_actions(rng, env)
+        at_fires = rng.random(5) < 0.7  # work where it burns, so that it makes a difference
+        for b in np.flatnonzero(at_fires & (env.houses == 1).any(1)):
+            actions[b, :, :2] = (np.flatnonzero(env.houses[b] == 1)[0], 1)
+        before, signalling = env.get_state(), env.phases[0] == 1
+        idle = env.idle(actions)
+        assert env.get_state() == before
+        follows, _, ended = played(actions)
+        for seat in range(3):
+            resting = actions.copy()
+            if not signalling:
+                resting[:, seat, :2] = (homes[seat], 0)
+            expected, rewards, terminated = played(resting)
+            assert np.array_equal(idle.rewards[:, seat], rewards)
+            assert np.array_equal(idle.terminated[:, seat], terminated)
+            houses, expected_houses = follows[:, seat, of_houses], expected[:, seat, of_houses]
+            changed = (houses != expected_houses).any(1) | (ended != terminated)
+            assert np.array_equal(idle.changed[:, seat], changed)
+            # What is seen of the seats is as it will be.
+            wanted = follows[:, seat].copy()
+            wanted[:, of_houses] = expected_houses
+            assert np.array_equal(idle.observations[changed, seat], wanted[changed])
+            assert not idle.observations[~changed, seat].any()
+            changes += changed.sum()
+            endings += (ended != terminated).sum()
+        env.step(actions)
+    assert changes > 10
+    assert endings > 0 or env.scenario.name != "easy"
+
+
+def test_idle_refuses_what_step_refuses():
+    env = brigade.BatchedEnv(3, "default", 4, seed=1)
+    actions = np.zeros((3, 4, 3), np.int32)
+    with pytest.raises(ValueError, match="reset"):
+        env.idle(actions)
+    env.reset()
+    with pytest.raises(ValueError, match="integers of shape"):
+        env.idle(actions[:2])
+    actions[1, 2, 0] = 10
+    with pytest.raises(ValueError, match="env 1, seat 2: house"):
+        env.idle(actions)

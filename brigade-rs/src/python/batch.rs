@@ -11,7 +11,7 @@ use crate::batch::{Batch, MOST_THREADS};
 use crate::error::Invalid;
 use crate::rules::ACTION;
 use crate::scenario::MOST;
-use crate::shard::Step;
+use crate::shard::{Idle, Step};
 
 /// Many games of one scenario and team, each started anew as soon as it ends.
 ///
@@ -154,6 +154,40 @@ impl PyBatch {
             lengths: lengths.as_slice_mut().map_err(not_contiguous)?,
         };
         py.detach(|| self.batch.step(step))?;
+        Ok(())
+    }
+
+    /// Try out the coming step for each seat as if that seat rested at its home.
+    ///
+    /// Reads `actions`, int32 [B, A, 3]. The others act as there, the same draws fall, and no game
+    /// is stepped. Writes what every seat would get into `rewards` float32 [B, A, A] (the idle seat
+    /// first), whether the game would end by its rules into `terminated` bool [B, A], whether the
+    /// seat's action makes a difference to the houses or the game's end into `changed` bool [B, A],
+    /// and where it does, what that seat would see into `observations` float32 [B, A, F].
+    fn idle(
+        &mut self,
+        py: Python<'_>,
+        actions: &Bound<'_, PyAny>,
+        rewards: &Bound<'_, PyAny>,
+        terminated: &Bound<'_, PyAny>,
+        changed: &Bound<'_, PyAny>,
+        observations: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let shape = self.observations_shape();
+        let [games, seats, _] = shape;
+        let actions = read::<i32, Ix3>("actions", actions, &[games, seats, ACTION])?;
+        let mut rewards = write::<f32, Ix3>("rewards", rewards, &[games, seats, seats])?;
+        let mut terminated = write::<bool, Ix2>("terminated", terminated, &[games, seats])?;
+        let mut changed = write::<bool, Ix2>("changed", changed, &[games, seats])?;
+        let mut observations = write::<f32, Ix3>("observations", observations, &shape)?;
+        let idle = Idle {
+            actions: actions.as_slice().map_err(not_contiguous)?,
+            rewards: rewards.as_slice_mut().map_err(not_contiguous)?,
+            terminated: terminated.as_slice_mut().map_err(not_contiguous)?,
+            changed: changed.as_slice_mut().map_err(not_contiguous)?,
+            observations: observations.as_slice_mut().map_err(not_contiguous)?,
+        };
+        py.detach(|| self.batch.idle(idle))?;
         Ok(())
     }
 
