@@ -14,7 +14,7 @@ from brigade.config import ConfigError, RunConfig, convert
 from brigade.learn.experience import Inbox, read_experience
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentStack, AgentState, initial_state
-from brigade.ppo.update import Updater
+from brigade.ppo.parallel import ParallelUpdater
 from brigade.wire import messages
 from brigade.wire.endpoints import AddressError
 from brigade.wire.messages import Arrays, BadMessage, Frame
@@ -67,7 +67,7 @@ class _Joined:
     config: RunConfig
     network: Network
     stack: AgentStack
-    updater: Updater
+    updater: ParallelUpdater
     inbox: Inbox
 
 
@@ -78,6 +78,8 @@ class Learner:
     ----------
     wanted
         The agents to ask for: ``"0-7"``, ``"auto"``, ``"any:8"``.
+    threads
+        Threads that share the agents of an update.
     stand_by
         Whether to go on asking while others have the agents.
     max_updates
@@ -94,6 +96,7 @@ class Learner:
         device: torch.device,
         announce: Callable[[str, str], None] = lambda event, line: None,
         *,
+        threads: int = 1,
         stand_by: bool = False,
         max_updates: int | None = None,
     ) -> None:
@@ -103,6 +106,7 @@ class Learner:
         self.bad_messages = 0
         self.updates = 0
         self._max_updates = max_updates
+        self._threads = threads
         self._stand_by = stand_by
         self._run = ""  # the run that this learner belongs to, once it knows
         self._said = ""
@@ -349,7 +353,8 @@ class Learner:
         states = [_granted_state(g, arrays, network, config.seed) for g in welcome.agents]
         agents = [granted.agent for granted in welcome.agents]
         stack = AgentStack(network, agents, states, self.device)
-        updater = Updater(stack, config, config.seed)
+        threads = self._threads if self.device.type == "cpu" else 1
+        updater = ParallelUpdater(stack, config, config.seed, threads)
         most_waiting = config.max_lag + 2
         inbox = Inbox(agents, list(stack.versions), most_waiting)
         self._detach()

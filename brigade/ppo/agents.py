@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +82,25 @@ class AgentStack:
         self.statistics = torch.from_numpy(np.stack([state.statistics for state in states]))
         self.versions = [state.version for state in states]
         self.steps = [state.steps for state in states]
+
+    def part(self, share: slice) -> AgentStack:
+        """Give some of the agents as a stack of their own, whose tensors are views of this one's.
+
+        Statistics, versions and steps are copies: see :meth:`take_over`.
+        """
+        part = copy(self)
+        part.agents = self.agents[share]
+        for name in ("parameters", "first_moment", "second_moment"):
+            setattr(part, name, getattr(self, name)[share])
+        part.views = self.network.views(part.parameters)
+        part.statistics = self.statistics[share].clone()
+        part.versions, part.steps = self.versions[share], self.steps[share]
+        return part
+
+    def take_over(self, share: slice, part: AgentStack) -> None:
+        """Take the statistics, versions and steps of a part that went on alone."""
+        self.statistics[share] = part.statistics
+        self.versions[share], self.steps[share] = part.versions, part.steps
 
     def states(self) -> list[AgentState]:
         """Copy every agent's state to the host."""

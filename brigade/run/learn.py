@@ -79,7 +79,8 @@ def run_learn(config: LearnConfig) -> int:
         raise ConfigError(str(error)) from None
     papers = passport(config.key, config.server_key)
     device = pick_device(config.device)
-    use_threads(config.threads or max(1, available_cores() - 1))
+    threads = config.threads or max(1, available_cores() - 1)
+    use_threads(threads)
 
     import torch
 
@@ -98,6 +99,7 @@ def run_learn(config: LearnConfig) -> int:
         config.agents,
         torch.device(device),
         announce,
+        threads=threads,
         stand_by=config.stand_by,
         max_updates=config.max_updates,
     )
