@@ -26,7 +26,7 @@ from brigade.sim.events import Events
 from brigade.sim.repository import Repository
 from brigade.sim.roster import Lease, Refused, Roster
 from brigade.wire import messages
-from brigade.wire.messages import Arrays, BadMessage, Frame
+from brigade.wire.messages import Arrays, BadMessage, Frame, OtherProtocol
 from brigade.wire.transport import Sender, SimulatorSockets, TransportError
 
 log = logging.getLogger(__name__)
@@ -155,6 +155,9 @@ class Desk:
                 await self._answer(sender, messages.decode(frames)[0])
             except BadMessage as error:
                 self._count_bad(f"control {sender}", error)
+                if isinstance(error, OtherProtocol):
+                    mismatch = messages.encode_mismatch(error.protocol)
+                    await self._sockets.send_control(sender.identity, mismatch)
 
     async def serve_weights(self) -> None:
         """Take new policies in, for ever."""

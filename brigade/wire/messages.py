@@ -19,7 +19,8 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-PROTOCOL = 3
+PROTOCOL = 4
+OTHER_PROTOCOLS = 1000  # what lies beyond is garbage, not a version to come
 
 # dtypes that may be on the wire, by NumPy's name with byte order.
 DTYPES = {name: np.dtype(name) for name in ("<f4", "<f8", "<i4", "<i8", "|u1", "|b1")}
@@ -46,10 +47,18 @@ class BadMessage(ValueError):
         super().__init__(why if len(why) <= 300 else f"{why[:297]}...")
 
 
+class OtherProtocol(BadMessage):
+    """It is a message of another ``protocol``."""
+
+    def __init__(self, protocol: int) -> None:
+        super().__init__(f"protocol {protocol}; this is protocol {PROTOCOL}")
+        self.protocol = protocol
+
+
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
     """What every header has: the protocol's version. A header's type is its class's name."""
 
-    protocol: Literal[3] = 3
+    protocol: Literal[4] = 4
 
 
 class Hello(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
@@ -131,7 +140,10 @@ class Experience(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     that counted), ``values``, ``rewards``, ``discounts`` float32 ``[n]``, ``lengths`` int32
     ``[M]``, ``terminated``, ``truncated`` bool ``[M]`` (how the fragment ended; neither: cut by
     the rollout's end), ``policy_versions`` int64 ``[M]``, ``bootstrap_observations`` float32
-    ``[fragments that did not terminate, F]``.
+    ``[fragments that did not terminate, F]``. And of the same steps as they would have gone, had
+    the agent rested at its home: ``idle_rewards`` float32 ``[n]``, ``idle_terminated`` and
+    ``changed`` bool ``[n]`` (the houses, or the game's end, would be others), ``idle_observations``
+    float32 ``[steps changed without having ended so, F]``.
     """
 
     run: Name
@@ -244,11 +256,24 @@ def encode(header: Header, arrays: Arrays | None = None) -> list[Frame]:
     return [packed, *frames]
 
 
+def encode_mismatch(protocol: int) -> list[Frame]:
+    """Refuse one who speaks another protocol, in that: refusals are the same in all of them."""
+    reason = (
+        f"this simulator speaks protocol {PROTOCOL} and this learner {protocol}: "
+        "install the same version of brigade on both sides"
+    )
+    body = msgspec.to_builtins(Refusal(reason=reason)) | {"protocol": protocol, "arrays": []}
+    packed: bytes = msgpack.packb(body)
+    return [packed]
+
+
 def decode(frames: Sequence[Frame]) -> tuple[Message, dict[str, Array]]:
     """Check frames and read them: the header and its arrays, which share the frames' memory.
 
     Raises
     ------
+    OtherProtocol
+        They are of another version of brigade.
     BadMessage
         The frames are not a message; nothing of them should be used.
     """
@@ -262,8 +287,11 @@ def decode(frames: Sequence[Frame]) -> tuple[Message, dict[str, Array]]:
         raise BadMessage(f"a header that is not msgpack: {error}") from None
     if not isinstance(body, dict):
         raise BadMessage(f"a header that is a {type(body).__name__}, not a map")
-    if body.get("protocol") != PROTOCOL:
-        raise BadMessage(f"protocol {body.get('protocol')!r}; this is protocol {PROTOCOL}")
+    protocol = body.get("protocol")
+    if protocol != PROTOCOL:
+        if type(protocol) is int and 0 <= protocol < OTHER_PROTOCOLS:
+            raise OtherProtocol(protocol)
+        raise BadMessage(f"protocol {protocol!r}; this is protocol {PROTOCOL}")
     specs = body.pop("arrays", [])
     try:
         header = msgspec.convert(body, Message)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 import torch
@@ -58,13 +59,16 @@ def experience(agent: int, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([agent, seed])
     buffer = RolloutBuffer(16, 1, NETWORK.num_features, NETWORK.action_nvec)
     for _ in range(16):
-        columns = {name: rng.random(1, dtype=np.float32) for name in ("values", "rewards")}
+        numbers = ("values", "rewards", "idle_rewards")
+        columns = {name: rng.random(1, dtype=np.float32) for name in numbers}
+        columns |= {name: rng.random(1) < 0.5 for name in ("changed", "idle_terminated")}
         columns |= {
             "observations": rng.random((1, 5), dtype=np.float32),
             "actions": rng.integers(0, NETWORK.action_nvec, (1, 3)),
             "counted": rng.random((1, 3)) < 0.8,
             "log_probs": np.full(1, -np.log(12), np.float32),
             "discounts": np.full(1, 0.99, np.float32),
+            "idle_observations": rng.random((1, 5), dtype=np.float32),
         }
         buffer.record(**columns)
     buffer.cut(np.array([agent]), rng.random((1, 5), dtype=np.float32))
@@ -616,3 +620,39 @@ def test_a_state_that_arrived_is_the_one_that_was_published():
             assert np.array_equal(arrived.arrays()[name], array)
 
     at_work(story)
+
+
+@pytest.mark.parametrize("protocol", [messages.PROTOCOL - 1, messages.PROTOCOL + 1])
+def test_a_learner_of_another_version_is_told_in_its_own_protocol(protocol):
+    folder = Path(tempfile.mkdtemp(prefix="b-"))
+    endpoint = Endpoint.parse(f"ipc://{folder}/control")
+    sockets = LearnerSockets(endpoint)
+    hello = messages.encode(messages.Hello(name="other", agents="auto", device="cpu"))
+    body = msgpack.unpackb(hello[0]) | {"protocol": protocol}
+    sockets.send_control([msgpack.packb(body)])
+    answers: list[list[bytes]] = []
+
+    async def main() -> None:
+        at_desk = SimulatorSockets(endpoint, 1 << 20)
+        desk = Desk(CONFIG, Repository(NETWORK, 4), at_desk, Events(), 10.0,
+                    learned=lambda *_: None, changed=lambda: None, failed=lambda why: None,
+                    report=lambda: REPORT)  # fmt: skip
+        task = asyncio.create_task(desk.serve_control())
+        for _ in range(100):
+            answers.extend(as_bytes(frames) for frames in sockets.receive(0.0)[0])
+            if answers:
+                break
+            await asyncio.sleep(0.02)
+        task.cancel()
+        at_desk.close()
+
+    asyncio.run(main())
+    sockets.close()
+    shutil.rmtree(folder)
+    [[header]] = answers
+    answer = msgpack.unpackb(header)
+    # Just what a refusal of that protocol would be.
+    refusal = messages.Refusal(reason=answer["reason"])
+    expected = msgpack.unpackb(messages.encode(refusal)[0]) | {"protocol": protocol}
+    assert answer == expected
+    assert f"protocol {messages.PROTOCOL} and this learner {protocol}" in answer["reason"]
