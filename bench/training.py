@@ -30,11 +30,14 @@ from brigade.policy.network import Network
 from brigade.ppo import update
 from brigade.ppo.adam import Adam
 from brigade.ppo.agents import AgentStack, initial_state
+from brigade.ppo.parallel import ParallelUpdater
 from brigade.ppo.update import Rollout, Updater
 from brigade.run.process import available_cores, use_threads
 from brigade.sim.player import Player, network_for
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
+
+CHANGED = 20  # one step in so many has an action that changes a house
 
 
 def main() -> None:
@@ -63,12 +66,14 @@ def main() -> None:
         f"torch {torch.__version__}; {flops / 1e6:.2f} MFLOP a transition"
     )
     print(f"{'':34}{'threads':>8}{'GFLOP/s':>10}{'transitions/s':>15}{'share':>8}")
-    rates = {}
+    rates: dict[int, float] = {}
+    update_shares: dict[str, float] = {}
     for threads in sorted({1, cores}):
         use_threads(threads)
         rates[threads] = sgemm_rate(network, config, device, options.repeats)
         row("sgemm at the network's shapes", threads, rates[threads], rates[threads] / flops, 1.0)
-        pace, update_shares = update_speed(network, config, device)
+        pace, shares = update_speed(network, config, device, threads)
+        update_shares = update_shares or shares  # of one thread: others run beside it
         share = pace * update_flops(network, config) / rates[threads]
         row("the learner's update alone", threads, share * rates[threads], pace, share)
     pace, shares = training_speed(options, config)
@@ -76,7 +81,7 @@ def main() -> None:
     row("brigade train, after warm-up", cores, pace * flops, pace, pace * flops / best)
     tell("the simulator's time, of the whole run", shares)
     tell("a step of play (1 thread)", play_shares(config))
-    tell(f"an update ({cores} threads)", update_shares)
+    tell("an update (1 thread)", update_shares)
 
 
 def tell(what: str, shares: dict[str, float]) -> None:
@@ -142,16 +147,16 @@ def sgemm_rate(network: Network, config: RunConfig, device: torch.device, repeat
 
 
 def update_speed(
-    network: Network, config: RunConfig, device: torch.device
+    network: Network, config: RunConfig, device: torch.device, threads: int
 ) -> tuple[float, dict[str, float]]:
-    """Transitions a second of ``Updater.update`` on made-up rollouts, and where its time goes.
+    """Transitions a second of a learner's updates on made-up rollouts, and where its time goes.
 
     On a GPU the shares are of the time that the host takes to give its orders.
     """
     k, n = config.population_size, config.rollout_transitions
     states = [initial_state(network, 1, agent) for agent in range(k)]
     stack = AgentStack(network, range(k), states, device)
-    updater = Updater(stack, config, seed=1)
+    updater = ParallelUpdater(stack, config, 1, threads)
     generator = np.random.default_rng(1)
 
     def floats(*shape: int) -> np.ndarray:
@@ -171,6 +176,10 @@ def update_speed(
             lengths=np.full(n // length, length, np.int32),
             terminated=np.zeros(n // length, np.bool_),
             bootstrap_observations=floats(n // length, network.num_features),
+            idle_rewards=floats(n),
+            idle_terminated=np.zeros(n, np.bool_),
+            changed=np.arange(n) % CHANGED == 0,
+            idle_observations=floats(len(range(0, n, CHANGED)), network.num_features),
         )
         for _ in range(k)
     ]
@@ -203,7 +212,7 @@ def play_shares(config: RunConfig, steps: int = 200) -> dict[str, float]:
     parts: dict[str, list[tuple[Any, str]]] = {
         "inference": [(Actor, "outputs")],
         "sampling actions": [(distribution, "sample")],
-        "environment": [(BatchedEnv, "step")],
+        "environment": [(BatchedEnv, "step"), (BatchedEnv, "idle")],
         "keeping": [(RolloutBuffer, "record"), (RolloutBuffer, "end")],
     }
     use_threads(1)

@@ -41,6 +41,10 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     gae_lambda: Annotated[
         float, Meta(ge=0, le=1, description="GAE's λ; small: an action's effect shows at once")
     ] = 0.5
+    advantages: Annotated[
+        Literal["counterfactual", "gae"],
+        Meta(description="judge an action by the same night without it too, or by GAE alone"),
+    ] = "counterfactual"
     clip: Annotated[float, Meta(gt=0, description="PPO's bound on the probability ratio")] = 0.2
     value_coef: Annotated[float, Meta(ge=0, description="weight of the value loss")] = 0.5
     entropy_coef: Annotated[float, Meta(ge=0, description="weight of the entropy bonus")] = 0.01
@@ -50,7 +54,7 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = 0.1
     anneal: Annotated[
         bool,
-        Meta(description="let learning rate and entropy bonus fall to 0 (the bonus as a square)"),
+        Meta(description="let learning rate and entropy bonus fall to 0 (the bonus as a cube)"),
     ] = False
 
     def __post_init__(self) -> None:

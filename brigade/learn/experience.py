@@ -45,6 +45,10 @@ def read_experience(
             "values": ("f4", column),
             "rewards": ("f4", column),
             "discounts": ("f4", column),
+            "idle_rewards": ("f4", column),
+            "idle_terminated": ("b1", column),
+            "changed": ("b1", column),
+            "idle_observations": ("f4", (None, network.num_features)),
             "lengths": ("i4", ending),
             "terminated": ("b1", ending),
             "truncated": ("b1", ending),
@@ -57,6 +61,9 @@ def read_experience(
         raise BadMessage(f"fragments of {int(lengths.sum())} steps for {transitions} transitions")
     if len(arrays["bootstrap_observations"]) != fragments - int(terminated.sum()):
         raise BadMessage("bootstrap observations for another number of fragments")
+    differing = int((arrays["changed"] & ~arrays["idle_terminated"]).sum())
+    if len(arrays["idle_observations"]) != differing:
+        raise BadMessage("idle observations for another number of steps")
     if bool((terminated & arrays["truncated"]).any()):
         raise BadMessage("a fragment both terminated and truncated")
     actions = arrays["actions"]

@@ -2,12 +2,13 @@
 
 Per agent, over a batch of B transitions::
 
-    loss = mean(max(-A ratio, -A clip(ratio, 1 - c, 1 + c)))     A normalised over the batch
+    loss = mean(max(-A ratio, -A clip(ratio, 1 - c, 1 + c)))     A in units of its deviation
          + value_coef / 2 * mean((value - target)^2)             in normalised units
          - entropy_coef * mean(entropy)
 
 Ratio and entropy are those of the action components that count: a part of an action that had no
-effect carries nothing but noise, so it has no gradient.
+effect carries nothing but noise, so it has no gradient. Each component may have an advantage A of
+its own: its logits then follow the first line's gradient for that A.
 
 Source: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equations 7 and 9. The
 gradient is written out, since everything behind the outputs is matrix products.
@@ -33,7 +34,7 @@ class Batch:
     columns: Tensor  # int64 [K, B, C]: action components as columns of the logits
     counted: Tensor  # [K, B, C]: 1 where a component had an effect, 0 where it had none
     log_probs: Tensor  # [K, B]: of what counted, under the policy to stay close to
-    advantages: Tensor  # [K, B]
+    advantages: Tensor  # [K, B, C]: of each component
     targets: Tensor  # [K, B]: value targets in normalised units
 
 
@@ -44,12 +45,6 @@ class Coefficients:
     clip: float
     value: float
     entropy: float
-
-
-def normalise_advantages(advantages: Tensor) -> Tensor:
-    """Shift and scale each agent's advantages ``[K, B]`` to mean 0 and deviation 1."""
-    centred = advantages - advantages.mean(dim=1, keepdim=True)
-    return centred / (centred.square().mean(dim=1, keepdim=True).sqrt() + 1e-8)
 
 
 def loss_gradient(
@@ -76,18 +71,18 @@ def loss_gradient(
     weights = by_column(batch.counted, nvec)
     log_ratio = log_prob(log_probs, batch.columns, batch.counted) - batch.log_probs
     ratio = log_ratio.exp()
-    advantages = normalise_advantages(batch.advantages)
-    surrogate = -advantages * ratio
-    clipped = -advantages * ratio.clamp(1 - coefficients.clip, 1 + coefficients.clip)
+    around = ratio.unsqueeze(-1)
+    surrogate = -batch.advantages * around
+    clipped = -batch.advantages * around.clamp(1 - coefficients.clip, 1 + coefficients.clip)
     value_error = outputs[..., -1] - batch.targets
 
     # Where the clipped branch is the larger one, the ratio is out of range and its slope is 0.
-    slope = torch.where(surrogate >= clipped, surrogate, 0.0).unsqueeze(-1) / size
+    slope = torch.where(surrogate >= clipped, surrogate, 0.0) / size
     gradient = torch.empty_like(outputs)
     logits = gradient[..., :-1]
     # d log_prob / d logits = onehot(action) - probs, in each component.
-    torch.mul(probs, -slope, out=logits)
-    logits.scatter_add_(-1, batch.columns, slope.expand(batch.columns.shape))
+    torch.mul(probs, by_column(-slope, nvec), out=logits)
+    logits.scatter_add_(-1, batch.columns, slope)
     # d entropy / d logits = -probs * (log_probs + that component's entropy).
     plogp = probs * log_probs
     parts = [
@@ -99,7 +94,7 @@ def loss_gradient(
 
     statistics = torch.stack(
         [
-            torch.maximum(surrogate, clipped).mean(1),
+            torch.maximum(surrogate, clipped).mean((1, 2)),
             0.5 * value_error.square().mean(1),
             entropy(log_probs, weights).mean(1),
             (ratio - 1 - log_ratio).mean(1),

@@ -6,7 +6,7 @@ them: each row's gradient, clipping, optimiser and normaliser see that agent's d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,8 @@ from brigade.policy.network import Activations, Gradients, backward, forward
 from brigade.ppo import normaliser
 from brigade.ppo.adam import Adam
 from brigade.ppo.agents import AgentStack
-from brigade.ppo.gae import gae
+from brigade.ppo.counterfactual import IdleSteps, effects
+from brigade.ppo.gae import Floats, gae
 from brigade.ppo.loss import STATISTICS, Batch, Coefficients, loss_gradient
 
 
@@ -39,6 +40,11 @@ class Rollout:
     lengths: NDArray[np.int32]  # [M], sum n
     terminated: NDArray[np.bool_]  # [M]: the game ended with the fragment
     bootstrap_observations: NDArray[np.float32]  # [fragments that did not terminate, F]
+    # The same steps, had the agent rested at its home.
+    idle_rewards: NDArray[np.float32]  # [n]
+    idle_terminated: NDArray[np.bool_]  # [n]: the game would have ended
+    changed: NDArray[np.bool_]  # [n]: the houses, or the game's end, would be others
+    idle_observations: NDArray[np.float32]  # [steps changed without having ended so, F]
 
     def __len__(self) -> int:
         """Count the transitions, n."""
@@ -114,8 +120,8 @@ class Updater:
         order = self._order(rollouts, counts).to(stack.device)
         left = 1.0 - progress if config.anneal else 1.0
         rate = config.learning_rate * left
-        # As a square, the bonus is small while there is still a learning rate to follow it with.
-        coefficients = Coefficients(config.clip, config.value_coef, config.entropy_coef * left**2)
+        # As a cube, the bonus is small while there is still a learning rate to follow it with.
+        coefficients = Coefficients(config.clip, config.value_coef, config.entropy_coef * left**3)
         sums = torch.zeros(len(rollouts), len(STATISTICS) + 1, device=stack.device)
         for step in range(max(counts, default=0)):
             live = [step < count for count in counts]
@@ -155,10 +161,14 @@ class Updater:
         else:
             log_probs = _stack([r.log_probs for r in rollouts], device)
             values = [r.values for r in rollouts]
-        bootstraps = self._bootstrap_values(rollouts, old)
+        ahead = self._values_ahead(rollouts, old)
         advantages = [
-            gae(r.rewards, v, r.discounts, r.lengths, b, config.gae_lambda)
-            for r, v, b in zip(rollouts, values, bootstraps, strict=True)
+            gae(r.rewards, v, r.discounts, r.lengths, bootstraps, config.gae_lambda)
+            for r, v, (bootstraps, _) in zip(rollouts, values, ahead, strict=True)
+        ]
+        credit = [
+            self._credit(r, v, a, *b)
+            for r, v, a, b in zip(rollouts, values, advantages, ahead, strict=True)
         ]
         returns = [a + v for a, v in zip(advantages, values, strict=True)]
         explained = [_explained_variance(v, r) for v, r in zip(values, returns, strict=True)]
@@ -174,46 +184,86 @@ class Updater:
             columns,
             counted,
             log_probs,
-            _stack(advantages, device),
+            _stack(credit, device),
             _stack(targets, device),
         )
         return data, explained
+
+    def _credit(
+        self,
+        rollout: Rollout,
+        values: Floats,
+        advantages: Floats,
+        bootstraps: Floats,
+        idle: IdleSteps,
+    ) -> Floats:
+        """Advantage of each component of each action, float32 ``[n, C]``.
+
+        The last component is the signal, which no house feels: it works by what others make of it,
+        and GAE finds that. All are in units of the GAE's deviation, which is mostly luck, so that
+        where there is less luck the policy moves less, and does not grow certain the sooner.
+        """
+        if not len(rollout):
+            return np.zeros(rollout.actions.shape, np.float32)
+        deviation = advantages.std() + np.float32(1e-8)
+        seen = (advantages - advantages.mean()) / deviation
+        if self.config.advantages == "gae":
+            done = seen
+        else:
+            r, gae_lambda = rollout, self.config.gae_lambda
+            steps = (r.rewards, values, r.discounts, r.lengths, bootstraps, advantages)
+            done = effects(*steps, idle, gae_lambda) / deviation
+        return np.stack([*[done] * (rollout.actions.shape[1] - 1), seen], axis=1)
 
     def _look_again(
         self, observations: Tensor, columns: Tensor, counted: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Log-probabilities and normalised values under the current policies, ``[K, n]`` each."""
-        buffers, size = self._activations, self.config.batch_size
         log_probs = torch.empty(observations.shape[:2], device=observations.device)
         values = torch.empty_like(log_probs)
-        for start in range(0, observations.shape[1], size):
-            here = slice(start, min(start + size, observations.shape[1]))
-            rows = here.stop - start
-            buffers.observations[:, :rows] = observations[:, here]
-            forward(self.stack.views, buffers)
-            logits = log_softmax(buffers.logits[:, :rows], self.stack.network.action_nvec)
+        for here, activations in self._forward(observations):
+            rows = here.stop - here.start
+            logits = log_softmax(activations.logits[:, :rows], self.stack.network.action_nvec)
             log_probs[:, here] = log_prob(logits, columns[:, here], counted[:, here])
-            values[:, here] = buffers.values[:, :rows]
+            values[:, here] = activations.values[:, :rows]
         return log_probs, values
 
-    def _bootstrap_values(
+    def _values_ahead(
         self, rollouts: Sequence[Rollout], moments: tuple[Tensor, Tensor]
-    ) -> list[NDArray[np.float32]]:
-        """Value, in the game's units, of what follows each fragment: float32 ``[M]`` an agent."""
+    ) -> list[tuple[Floats, IdleSteps]]:
+        """Look ahead: for each agent the values of what follows its fragments, and its idle steps.
+
+        The former are float32 ``[M]``; both are in the game's units.
+        """
         stack = self.stack
-        observations = _stack([r.bootstrap_observations for r in rollouts], stack.device)
-        k, rows, _ = observations.shape
-        buffers = Activations.empty(stack.network, k, rows, stack.device)
-        buffers.observations.copy_(observations)
-        outputs = forward(stack.views, buffers).values.cpu()
+        wanted = [np.concatenate([r.bootstrap_observations, r.idle_observations]) for r in rollouts]
+        observations = _stack(wanted, stack.device)
+        values = torch.empty(observations.shape[:2], device=stack.device)
+        for here, activations in self._forward(observations):
+            values[:, here] = activations.values[:, : here.stop - here.start]
         mean, deviation = moments
-        values = (outputs * deviation.unsqueeze(1) + mean.unsqueeze(1)).numpy()
-        bootstraps = []
-        for row, rollout in zip(values, rollouts, strict=True):
-            bootstrap = np.zeros(len(rollout.lengths), np.float32)
-            bootstrap[~rollout.terminated] = row[: len(rollout.bootstrap_observations)]
-            bootstraps.append(bootstrap)
-        return bootstraps
+        known = (values.cpu() * deviation.unsqueeze(1) + mean.unsqueeze(1)).numpy()
+        ahead = []
+        for row, rollout in zip(known, rollouts, strict=True):
+            ends = len(rollout.bootstrap_observations)
+            bootstraps = np.zeros(len(rollout.lengths), np.float32)
+            bootstraps[~rollout.terminated] = row[:ends]
+            idle = np.zeros(len(rollout), np.float32)
+            lasting = rollout.changed & ~rollout.idle_terminated
+            idle[lasting] = row[ends : ends + len(rollout.idle_observations)]
+            ahead.append((bootstraps, IdleSteps(rollout.idle_rewards, rollout.changed, idle)))
+        return ahead
+
+    def _forward(self, observations: Tensor) -> Iterator[tuple[slice, Activations]]:
+        """Look at observations ``[K, n, F]`` a piece at a time, through the batches' buffers.
+
+        Yields which of the n, and the buffers; their rows beyond those are stale.
+        """
+        buffers, size = self._activations, self.config.batch_size
+        for start in range(0, observations.shape[1], size):
+            here = slice(start, min(start + size, observations.shape[1]))
+            buffers.observations[:, : here.stop - start] = observations[:, here]
+            yield here, forward(self.stack.views, buffers)
 
     def _order(self, rollouts: Sequence[Rollout], counts: Sequence[int]) -> Tensor:
         """Minibatches as rows of the stacked data, int64 ``[K, batches, B]``."""
@@ -264,7 +314,7 @@ class _Data:
     columns: Tensor  # int64 [K, n, C]
     counted: Tensor  # [K, n, C]
     log_probs: Tensor  # [K, n]
-    advantages: Tensor  # [K, n]
+    advantages: Tensor  # [K, n, C]
     targets: Tensor  # [K, n]
 
     def gather_observations(self, flat: Tensor, out: Tensor) -> None:
@@ -277,7 +327,7 @@ class _Data:
             columns=self.columns.flatten(0, 1)[flat].view(*index.shape, -1),
             counted=self.counted.flatten(0, 1)[flat].view(*index.shape, -1),
             log_probs=self.log_probs.flatten()[flat].view(index.shape),
-            advantages=self.advantages.flatten()[flat].view(index.shape),
+            advantages=self.advantages.flatten(0, 1)[flat].view(*index.shape, -1),
             targets=self.targets.flatten()[flat].view(index.shape),
         )
 

@@ -145,6 +145,8 @@ class Player:
         values = values * units.deviation.numpy()[lanes] + units.mean.numpy()[lanes]
         signalling = observations[:, self._phase] == 1
         counted = counted_components(actions, signalling)
+        joint = actions.reshape(*self.seats.shape, -1)
+        idle = env.idle(joint)
         step = {
             "observations": observations.copy(),
             "actions": actions,
@@ -152,8 +154,12 @@ class Player:
             "log_probs": (log_probs * counted).sum(1),
             "values": values,
             "discounts": np.where(signalling, 1.0, self._config.gamma),
+            "idle_rewards": self._of_the_idle(idle.rewards).ravel(),
+            "idle_terminated": idle.terminated.ravel(),
+            "changed": idle.changed.ravel(),
+            "idle_observations": idle.observations.reshape(len(lanes), -1),
         }
-        env.step(actions.reshape(*self.seats.shape, -1))
+        env.step(joint)
         self.buffer.record(**step, rewards=self._training_rewards(env.rewards).ravel())
         return self._end_games(env)
 
@@ -166,9 +172,13 @@ class Player:
         """Mix a seat's own reward with its match's mean ("team spirit", OpenAI Five 2019)."""
         spirit = np.float32(self._config.team_spirit)
         mixed: NDArray[np.float32] = (1 - spirit) * rewards + spirit * rewards.mean(
-            1, keepdims=True
+            -1, keepdims=True
         )
         return mixed
+
+    def _of_the_idle(self, rewards: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Training rewards ``[G, A]`` of the seat that idles, of all seats' ``[G, A, A]``."""
+        return np.diagonal(self._training_rewards(rewards), axis1=1, axis2=2)
 
     def _end_games(self, env: BatchedEnv) -> Episodes:
         """Close the fragments of games that ended, and seat others in the games that follow."""

@@ -32,6 +32,10 @@ class RolloutBuffer:
             "values": room(),
             "rewards": room(),
             "discounts": room(),
+            "idle_rewards": room(),
+            "idle_terminated": room(dtype=np.bool_),
+            "changed": room(dtype=np.bool_),
+            "idle_observations": room(num_features),
         }
         self._num_features = num_features
         self._lanes = np.arange(num_lanes)
@@ -47,7 +51,8 @@ class RolloutBuffer:
         """Keep one step of every lane: ``observations`` ``[L, F]``, ``actions`` ``[L, C]``, ...
 
         The names are the ones of a message: ``counted`` ``[L, C]``, ``log_probs``, ``values``,
-        ``rewards``, ``discounts``.
+        ``rewards``, ``discounts``, and the step without the seat's hand: ``idle_rewards``,
+        ``idle_terminated``, ``changed``, ``idle_observations`` ``[L, F]``.
         """
         for name, column in self._columns.items():
             column[:, self.filled] = step[name]
@@ -101,7 +106,9 @@ class RolloutBuffer:
             name: np.take(column.reshape(-1, *column.shape[2:]), rows, axis=0)
             for name, column in self._columns.items()
         }
+        differs = np.logical_and(taken["changed"], np.logical_not(taken["idle_terminated"]))
         return taken | {
+            "idle_observations": taken["idle_observations"][differs],
             "lengths": lengths.astype(np.int32),
             "terminated": terminated,
             "truncated": np.concatenate([f.truncated for f in mine]),

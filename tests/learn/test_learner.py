@@ -133,13 +133,16 @@ def experience(agent: int, sequence: int, version: int | None = None, run=RUN) -
     buffer = RolloutBuffer(16, 1, NETWORK.num_features, NETWORK.action_nvec)
     agents = np.array([agent])
     for step in range(16):
-        columns = {name: rng.random(1, dtype=np.float32) for name in ("values", "rewards")}
+        numbers = ("values", "rewards", "idle_rewards")
+        columns = {name: rng.random(1, dtype=np.float32) for name in numbers}
+        columns |= {name: rng.random(1) < 0.5 for name in ("changed", "idle_terminated")}
         columns |= {
             "observations": rng.random((1, 5), dtype=np.float32),
             "actions": rng.integers(0, NETWORK.action_nvec, (1, 3)),
             "counted": rng.random((1, 3)) < 0.8,
             "log_probs": np.full(1, -np.log(12), np.float32),
             "discounts": np.full(1, 0.99, np.float32),
+            "idle_observations": rng.random((1, 5), dtype=np.float32),
         }
         buffer.record(**columns)
         if step == 7:

@@ -44,6 +44,32 @@ def plain_gae(rewards, values, discounts, lengths, bootstraps, gae_lambda) -> np
     return np.array(advantages)
 
 
+def plain_credit(rollout, bootstraps, idle_values, advantages, config) -> np.ndarray:
+    """What each component of each action is credited with, ``[n, C]``, step by step."""
+    unit = np.std(advantages) + 1e-8
+    credit = []
+    start = 0
+    for length, bootstrap in zip(rollout.lengths, bootstraps, strict=True):
+        for t in range(start, start + int(length)):
+            last = t == start + int(length) - 1
+            seen = (advantages[t] - np.mean(advantages)) / unit
+            done = seen
+            if config.advantages == "counterfactual":
+                done = float(rollout.rewards[t]) - float(rollout.idle_rewards[t])
+                if rollout.changed[t]:
+                    following = float(bootstrap) if last else float(rollout.values[t + 1])
+                    idle = 0.0 if rollout.idle_terminated[t] else next(idle_values)
+                    later = 0.0 if last else advantages[t + 1]
+                    done += float(rollout.discounts[t]) * (
+                        following - idle + config.gae_lambda * later
+                    )
+                done /= unit
+            credit.append([done] * (rollout.actions.shape[1] - 1) + [seen])
+        start += int(length)
+    assert config.advantages == "gae" or next(idle_values, None) is None
+    return np.array(credit)
+
+
 def plain_loss(
     outputs: Tensor,
     nvec: tuple[int, ...],
@@ -56,17 +82,27 @@ def plain_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """PPO's loss over one batch ``[B]``, from the papers' formulas, and what is reported of it.
 
-    Components of an action that are not ``counted`` ``[B, C]`` are as if there were none.
+    Components of an action that are not ``counted`` ``[B, C]`` are as if there were none. Each
+    component has the objective of its own advantage ``[B, C]``, and feels it through its own
+    share of the ratio.
     """
     parts = [Categorical(logits=part) for part in outputs[:, :-1].split(list(nvec), -1)]
-    log_probs = sum(p.log_prob(actions[:, i]) * counted[:, i] for i, p in enumerate(parts))
+    each = [p.log_prob(actions[:, i]) * counted[:, i] for i, p in enumerate(parts)]
+    log_probs = sum(each)
     entropy = sum(part.entropy() * counted[:, i] for i, part in enumerate(parts))
     ratio = torch.exp(log_probs - behaviour_log_probs)
-    normalised = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
-    clipped = torch.clamp(ratio, 1 - config.clip, 1 + config.clip)
-    objective = torch.min(ratio * normalised, clipped * normalised)
+    objectives = []
+    for i, own in enumerate(each):
+        felt = torch.exp(log_probs.detach() - own.detach() + own - behaviour_log_probs)
+        clipped = torch.clamp(felt, 1 - config.clip, 1 + config.clip)
+        objectives.append(torch.min(felt * advantages[:, i], clipped * advantages[:, i]))
+    objective = torch.stack(objectives, 1)
     value_loss = 0.5 * ((outputs[:, -1] - targets) ** 2).mean()
-    loss = -objective.mean() + config.value_coef * value_loss - config.entropy_coef * entropy.mean()
+    loss = (
+        -objective.sum(1).mean()
+        + config.value_coef * value_loss
+        - config.entropy_coef * entropy.mean()
+    )
     said = {
         "policy_loss": -objective.mean(),
         "value_loss": value_loss,
@@ -163,9 +199,13 @@ class PlainAgent:
         if refresh:
             rollout = self.look_again(rollout)
         mean, deviation = self.moments()
-        following = torch.from_numpy(rollout.bootstrap_observations).double()
+        following, idle = (
+            torch.from_numpy(seen).double()
+            for seen in (rollout.bootstrap_observations, rollout.idle_observations)
+        )
         with torch.no_grad():
             values = iter((self.model(following)[:, -1] * deviation + mean).tolist())
+            idle_values = iter((self.model(idle)[:, -1] * deviation + mean).tolist())
         bootstraps = [0.0 if ended else next(values) for ended in rollout.terminated]
         advantages = plain_gae(
             rollout.rewards,
@@ -175,6 +215,7 @@ class PlainAgent:
             bootstraps,
             config.gae_lambda,
         )
+        credit = plain_credit(rollout, bootstraps, idle_values, advantages, config)
         returns = advantages + rollout.values
         a = config.normaliser_rate
         self.weight = (1 - a) * self.weight + a
@@ -204,7 +245,7 @@ class PlainAgent:
                 torch.from_numpy(rollout.actions[index].astype(np.int64)),
                 torch.from_numpy(rollout.counted[index]).double(),
                 torch.from_numpy(rollout.log_probs[index]).double(),
-                torch.from_numpy(advantages[index]),
+                torch.from_numpy(credit[index]),
                 targets[torch.from_numpy(index)],
                 config,
             )
@@ -231,6 +272,7 @@ def random_rollout(
     def floats(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape).astype(np.float32)
 
+    changed, idle_terminated = rng.random(transitions) < 0.3, rng.random(transitions) < 0.2
     return Rollout(
         observations=rng.random((transitions, network.num_features), dtype=np.float32),
         actions=rng.integers(0, nvec, (transitions, len(nvec))).astype(np.uint8),
@@ -243,5 +285,11 @@ def random_rollout(
         terminated=terminated,
         bootstrap_observations=rng.random(
             (int((~terminated).sum()), network.num_features), dtype=np.float32
+        ),
+        idle_rewards=(scale * floats(transitions) + shift).astype(np.float32),
+        idle_terminated=idle_terminated,
+        changed=changed,
+        idle_observations=rng.random(
+            (int((changed & ~idle_terminated).sum()), network.num_features), dtype=np.float32
         ),
     )

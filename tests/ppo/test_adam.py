@@ -80,6 +80,7 @@ rollout = Rollout(
     np.zeros((9, 3), np.float32), np.zeros((9, 2), np.uint8), np.ones((9, 2), bool),
     *np.zeros((3, 9), np.float32),
     np.ones(9, np.float32), np.array([9], np.int32), np.array([True]), np.zeros((0, 3), np.float32),
+    np.zeros(9, np.float32), *np.zeros((2, 9), bool), np.zeros((0, 3), np.float32),
 )
 Updater(stack, PPOConfig(hidden_size=4, batch_size=4), 0).update([rollout])
 print([name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in sys.modules])

@@ -62,12 +62,14 @@ def assert_follows(state: AgentState, plain: PlainAgent) -> None:
 SIZES = (USUAL, 2 * USUAL, 40, 5, 0)
 
 
+@pytest.mark.parametrize("advantages", ["counterfactual", "gae"])
 @pytest.mark.parametrize("refresh", [False, True])
-def test_each_agent_of_a_stack_learns_as_plain_ppo_would(refresh):
+def test_each_agent_of_a_stack_learns_as_plain_ppo_would(refresh, advantages):
     agents = [3, 0, 7, 12, 5]
-    stacked = updater(agents)
+    config = msgspec.structs.replace(CONFIG, advantages=advantages)
+    stacked = updater(agents, config)
     plain = [
-        PlainAgent(NETWORK, state, CONFIG, agent, SEED)
+        PlainAgent(NETWORK, state, config, agent, SEED)
         for agent, state in zip(agents, states(agents), strict=True)
     ]
     for update in range(3):
@@ -199,7 +201,7 @@ def test_learning_rate_and_entropy_bonus_fall_where_they_are_told_to(anneal):
     left = 0.25 if anneal else 1.0
     stacked = updater([0], config)
     stacked.update([rollout], progress=0.75)
-    by_hand = msgspec.structs.replace(config, entropy_coef=0.5 * left**2)
+    by_hand = msgspec.structs.replace(config, entropy_coef=0.5 * left**3)
     plain = PlainAgent(NETWORK, states([0])[0], by_hand, 0, SEED)
     plain.update(rollout, 1e-3 * left)
     np.testing.assert_allclose(stacked.stack.states()[0].parameters, plain.row(), rtol=0, atol=1e-5)
@@ -233,8 +235,9 @@ def test_explained_variance_is_one_for_perfect_values_and_zero_for_constant_ones
     assert metrics[1]["explained_variance"] == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("transitions", [USUAL, 7])
-def test_without_lag_the_learner_finds_the_probabilities_that_acted(transitions):
+@pytest.mark.parametrize("advantages", ["counterfactual", "gae"])
+@pytest.mark.parametrize("transitions", [32, 7])
+def test_without_lag_the_learner_finds_the_probabilities_that_acted(transitions, advantages):
     given_states = states([0, 1])
     parameters = torch.from_numpy(np.stack([state.parameters for state in given_states]))
     NETWORK.views(parameters)["heads.weight"].mul_(30)  # away from uniform
@@ -258,11 +261,18 @@ def test_without_lag_the_learner_finds_the_probabilities_that_acted(transitions)
         )
         for k, rollout in enumerate(rollouts)
     ]
-    once = PPOConfig(hidden_size=16, batch_size=32, num_epochs=1, update_interval=1)
+    once = PPOConfig(
+        hidden_size=16,
+        batch_size=transitions,
+        num_epochs=1,
+        update_interval=1,
+        advantages=advantages,
+    )
     for said in updater([0, 1], once, given_states).update(rollouts):
         assert said["clip_fraction"] == 0
         assert abs(said["kl"]) < 1e-6
-        assert abs(said["policy_loss"]) < 1e-5  # mean of normalised advantages, times 1
+        # The mean of normalised advantages, times 1, where there are no others.
+        assert advantages == "counterfactual" or abs(said["policy_loss"]) < 1e-5
 
 
 def test_agents_learn_what_they_are_paid_for():
@@ -293,6 +303,10 @@ def test_agents_learn_what_they_are_paid_for():
                     lengths=np.ones(count, np.int32),
                     terminated=np.ones(count, np.bool_),
                     bootstrap_observations=observations[:0],
+                    idle_rewards=np.zeros(count, np.float32),
+                    idle_terminated=np.zeros(count, np.bool_),
+                    changed=np.zeros(count, np.bool_),
+                    idle_observations=observations[:0],
                 )
             )
         stacked.update(rollouts)

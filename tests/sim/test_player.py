@@ -135,7 +135,8 @@ def test_what_is_recorded_is_what_single_engines_played(scenario):
     number = seeds.number(SEED, seeds.Purpose.GAMES)
     game_seeds = np.random.SeedSequence(number).generate_state(7, np.uint64)
     two_phase = scenario is TWO_PHASE
-    kinds = {"terminated": 0, "truncated": 0}
+    kinds, changes = {"terminated": 0, "truncated": 0}, 0
+    idle_houses = np.zeros((3, scenario.num_houses), np.int8)
     for game, game_seed in enumerate(game_seeds):
         engine = brigade.Engine(scenario, 3, int(game_seed))
         lanes = np.arange(3) + 3 * game
@@ -151,11 +152,31 @@ def test_what_is_recorded_is_what_single_engines_played(scenario):
             if phase:
                 round1 = actions[:, 2]
                 assert not step["rewards"][lanes].any()
+                assert not step["idle_rewards"][lanes].any()
+                assert not step["changed"][lanes].any()
                 assert (step["discounts"][lanes] == 1).all()
                 assert mine == []
                 continue
+            before = engine.get_state()
+            for seat in range(3):
+                resting = actions.copy()
+                resting[seat] = (seat, 0, 0)
+                engine.set_state(before)
+                idle_rewards, idle_done = engine.step(resting, *([round1] if two_phase else []))
+                assert step["idle_rewards"][lanes[seat]] == idle_rewards[seat]
+                assert step["idle_terminated"][lanes[seat]] == idle_done
+                idle_houses[seat] = engine.houses
+            engine.set_state(before)
             rewards, done = engine.step(actions, *([round1] if two_phase else []))
             round1 = None
+            changed = (idle_houses != engine.houses).any(1) | (
+                step["idle_terminated"][lanes] != done
+            )
+            assert np.array_equal(step["changed"][lanes], changed)
+            one_hot = (idle_houses[:, :, None] == np.arange(3)).reshape(3, -1)
+            seen = step["idle_observations"][lanes][:, layout["houses"]]
+            assert np.array_equal(seen[changed], one_hot[changed])
+            changes += changed.sum()
             returns, nights = returns + rewards, nights + 1
             assert np.array_equal(step["rewards"][lanes], rewards)
             assert step["discounts"][lanes] == pytest.approx(0.9)
@@ -182,6 +203,7 @@ def test_what_is_recorded_is_what_single_engines_played(scenario):
             engine.reset()
             returns, nights = np.zeros(3), 0
     assert min(kinds.values()) > 5, "the case covers both endings"
+    assert changes > 0, "and actions that make a difference"
     assert sum(len(e.lengths) for e in episodes) == sum(kinds.values())
 
 
@@ -291,9 +313,18 @@ def test_team_spirit_mixes_training_rewards_and_leaves_the_games_own_alone(spiri
     returns = np.zeros(3)
     unequal = finished = 0
     for t, step in enumerate(listener.steps):
+        before, idle = engine.get_state(), np.zeros(3)
+        for seat in range(3):
+            resting = step["actions"][:3].copy()
+            resting[seat] = (seat, 0, 0)
+            engine.set_state(before)
+            own, _ = engine.step(resting)
+            idle[seat] = (1 - spirit) * own[seat] + spirit * own.mean()
+        engine.set_state(before)
         own, _ = engine.step(step["actions"][:3])
         mixed = (1 - spirit) * own + spirit * own.mean()
         np.testing.assert_allclose(step["rewards"][:3], mixed, rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(step["idle_rewards"][:3], idle, rtol=1e-5, atol=1e-4)
         unequal += len(set(own.tolist())) > 1
         returns += own
         if any(0 in ending.lanes for ending in listener.endings[t]):

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from brigade.sim.rollout import RolloutBuffer
 
-COLUMNS = ("observations", "actions", "counted", "log_probs", "values", "rewards", "discounts")
+NUMBERS = ("log_probs", "values", "rewards", "discounts", "idle_rewards")
+FLAGS = ("idle_terminated", "changed")
+COLUMNS = ("observations", "actions", "counted", *NUMBERS, *FLAGS)
 NUM_FEATURES = 3
 
 
@@ -25,12 +27,18 @@ class Fragment:
 
 
 def step_of(lanes: int, nvec, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    numbers = {name: rng.random(lanes, dtype=np.float32) for name in COLUMNS[3:]}
-    return numbers | {
-        "observations": rng.random((lanes, NUM_FEATURES), dtype=np.float32),
-        "actions": rng.integers(0, nvec, (lanes, len(nvec))).astype(np.int32),
-        "counted": rng.random((lanes, len(nvec))) < 0.5,
-    }
+    numbers = {name: rng.random(lanes, dtype=np.float32) for name in NUMBERS}
+    flags = {name: rng.random(lanes) < 0.5 for name in FLAGS}
+    return (
+        numbers
+        | flags
+        | {
+            "idle_observations": rng.random((lanes, NUM_FEATURES), dtype=np.float32),
+            "observations": rng.random((lanes, NUM_FEATURES), dtype=np.float32),
+            "actions": rng.integers(0, nvec, (lanes, len(nvec))).astype(np.int32),
+            "counted": rng.random((lanes, len(nvec))) < 0.5,
+        }
+    )
 
 
 class Both:
@@ -90,7 +98,7 @@ class Both:
 
 def fragments_of(arrays: dict[str, np.ndarray]) -> list[tuple]:
     """Take the arrays of a message apart, fragment by fragment."""
-    bootstraps = iter(arrays["bootstrap_observations"])
+    bootstraps, idle = iter(arrays["bootstrap_observations"]), iter(arrays["idle_observations"])
     starts = np.cumsum(arrays["lengths"]) - arrays["lengths"]
     found = []
     for start, length, terminated, truncated in zip(
@@ -99,8 +107,11 @@ def fragments_of(arrays: dict[str, np.ndarray]) -> list[tuple]:
         mine = slice(start, start + length)
         following = None if terminated else next(bootstraps).tolist()
         columns = [arrays[name][mine].tolist() for name in COLUMNS]
-        found.append((*columns, bool(terminated), bool(truncated), following))
+        differs = arrays["changed"][mine] & ~arrays["idle_terminated"][mine]
+        otherwise = [next(idle).tolist() for _ in range(differs.sum())]
+        found.append((*columns, otherwise, bool(terminated), bool(truncated), following))
     assert next(bootstraps, None) is None
+    assert next(idle, None) is None
     assert all(len(arrays[name]) == arrays["lengths"].sum() for name in COLUMNS)
     return sorted(found, key=lambda fragment: fragment[0])
 
@@ -109,6 +120,11 @@ def assert_same_fragments(arrays: dict[str, np.ndarray], expected: list[Fragment
     wanted = [
         (
             *[[step[name].tolist() for step in f.steps] for name in COLUMNS],
+            [
+                step["idle_observations"].tolist()
+                for step in f.steps
+                if step["changed"] and not step["idle_terminated"]
+            ],
             f.terminated,
             f.truncated,
             None if f.terminated else f.following.tolist(),
@@ -205,6 +221,8 @@ def test_dtypes_are_those_of_a_message(nvec, dtype):
     wide = {
         "actions": dtype,
         "counted": np.bool_,
+        "idle_terminated": np.bool_,
+        "changed": np.bool_,
         "lengths": np.int32,
         "terminated": np.bool_,
         "truncated": np.bool_,
