@@ -54,7 +54,8 @@ def draw(curves: list[Curve]) -> str:
         parts.append(
             f'<path d="M{x0} {down}H{x1}" stroke="{colour}" stroke-dasharray="2 6" opacity="0.6"/>'
         )
-        parts.append(_text(x0 + 8, down - 6, f"spread-out script {curve.reference:.2f}", "start"))
+        script = f"spread-out script on {curve.name} {curve.reference:.2f}"
+        parts.append(_text(x1 - 8, down + 16, script, "end"))
         parts.append(
             f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5" '
             'stroke-linejoin="round"/>'

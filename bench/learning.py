@@ -5,7 +5,7 @@ the way from random play to the optimum (discounted at 0.99, games of at most 1,
 what scripted teams reach. Each scenario's row goes into bench/results.md as soon as it is known,
 in place of the one that was there.
 
-    python bench/learning.py [default easy ...] [--seeds 3] [--num-transitions 15000000]
+    python bench/learning.py [default easy ...] [--seeds 3] [--num-transitions 4000000]
 
 With ``--curves FILE.svg`` it measures the checkpoints along the way of one seed instead, and draws
 them.
@@ -30,9 +30,9 @@ from brigade.run.evaluate import EvaluateConfig, evaluate
 from brigade.run.process import available_cores, use_threads
 
 SETTINGS = [
-    *("--hidden-size", "128", "--learning-rate", "2e-3", "--anneal", "--update-interval", "25"),
-    *("--value-coef", "2", "--entropy-coef", "0.03", "--team-spirit", "1", "--num-learners", "2"),
-    *("--random-starts", "0.05"),
+    *("--hidden-size", "128", "--learning-rate", "3e-3", "--anneal", "--update-interval", "25"),
+    *("--value-coef", "2", "--entropy-coef", "0.06", "--team-spirit", "1", "--num-learners", "2"),
+    *("--random-starts", "0.4"),
 ]
 EPISODES = 500
 MAX_NIGHTS = 1000
@@ -54,7 +54,7 @@ def main() -> None:
     known = [name for name in scenario_names() if name not in LEFT_OUT]
     parser.add_argument("scenarios", nargs="*", default=known)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--num-transitions", type=int, default=15_000_000)
+    parser.add_argument("--num-transitions", type=int, default=4_000_000)
     parser.add_argument("--curves", type=Path, help="draw learning curves into this file instead")
     options = parser.parse_args()
     use_threads(available_cores())
