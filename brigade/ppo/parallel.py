@@ -41,7 +41,7 @@ class ParallelUpdater:
         bounds = [len(stack.agents) * i // count for i in range(count + 1)]
         self._shares = [slice(a, b) for a, b in pairwise(bounds)]
         self._updaters = [Updater(stack.part(share), config, seed) for share in self._shares]
-        torch.set_num_threads(max(1, threads // count))
+        torch.set_num_threads(max(1, round(threads / count)))
         self._threads = ThreadPoolExecutor(max(1, count - 1), "update", _as_in_main)
 
     def update(

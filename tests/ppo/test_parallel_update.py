@@ -46,7 +46,7 @@ def test_threads_that_share_the_agents_learn_what_one_does(threads):
                 np.testing.assert_allclose(array, yours.arrays()[name], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("threads", "each"), [(1, 1), (2, 1), (5, 1), (10, 2), (13, 2)])
+@pytest.mark.parametrize(("threads", "each"), [(1, 1), (2, 1), (5, 1), (7, 1), (10, 2), (13, 3)])
 def test_cores_beyond_the_agents_go_into_each_product(threads, each):
     ParallelUpdater(stack(), CONFIG, 77, threads)
     assert torch.get_num_threads() == each
