@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -48,7 +49,8 @@ def test_the_run_goes_on_when_a_suspended_process_does(tmp_path: Path) -> None:
         wait_for(lambda: updates() > 2, lambda: simulator.output)
         suspend(learner, simulator)
         assert f"dozer (agents 0-3) is gone: silent for {LEASE:.0f} s" in simulator.output
-        assert "waiting for a learner of agents 0-3" in simulator.output
+        # Some of its agents' versions may have arrived before it was suspended.
+        assert re.search(r"waiting for a learner of agents? [0-3]", simulator.output)
         assert simulator.output.count("dozer learns agents 0-3") == 2
         assert learner.output.count("the simulator: your lease has run out") == 1
         suspend(simulator, learner)
