@@ -257,7 +257,7 @@ def encode(header: Header, arrays: Arrays | None = None) -> list[Frame]:
 
 
 def encode_mismatch(protocol: int) -> list[Frame]:
-    """Refuse one who speaks another protocol, in that: refusals are the same in all of them."""
+    """Refuse one who speaks another protocol, in that: a refusal has not changed since 3."""
     reason = (
         f"this simulator speaks protocol {PROTOCOL} and this learner {protocol}: "
         "install the same version of brigade on both sides"
