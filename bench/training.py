@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from pace import WARM_UP_ROWS, metrics, speed
 from stopwatch import Stopwatch
+from utilisation import told, utilisation
 
 from brigade.config import RunConfig, convert
 from brigade.env.batched import BatchedEnv
@@ -68,17 +69,20 @@ def main() -> None:
     print(f"{'':34}{'threads':>8}{'GFLOP/s':>10}{'transitions/s':>15}{'share':>8}")
     rates: dict[int, float] = {}
     update_shares: dict[str, float] = {}
-    for threads in sorted({1, cores}):
+    # On a GPU the processor's threads only give orders, and one is enough.
+    for threads in sorted({1, cores}) if device.type == "cpu" else [1]:
         use_threads(threads)
         rates[threads] = sgemm_rate(network, config, device, options.repeats)
         row("sgemm at the network's shapes", threads, rates[threads], rates[threads] / flops, 1.0)
-        pace, shares = update_speed(network, config, device, threads)
+        with utilisation(device) as busy:
+            pace, shares = update_speed(network, config, device, threads)
         update_shares = update_shares or shares  # of one thread: others run beside it
         share = pace * update_flops(network, config) / rates[threads]
-        row("the learner's update alone", threads, share * rates[threads], pace, share)
-    pace, shares = training_speed(options, config)
-    best = rates[cores]
-    row("brigade train, after warm-up", cores, pace * flops, pace, pace * flops / best)
+        row("the learner's update alone", threads, share * rates[threads], pace, share, told(busy))
+    with utilisation(device) as busy:
+        pace, shares = training_speed(options, config)
+    share = pace * flops / rates[max(rates)]
+    row("brigade train, after warm-up", cores, pace * flops, pace, share, told(busy))
     tell("the simulator's time, of the whole run", shares)
     tell("a step of play (1 thread)", play_shares(config))
     tell("an update (1 thread)", update_shares)
@@ -88,8 +92,8 @@ def tell(what: str, shares: dict[str, float]) -> None:
     print(f"{what}: " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()))
 
 
-def row(what: str, threads: int, rate: float, pace: float, share: float) -> None:
-    print(f"{what:34}{threads:8}{rate / 1e9:10.1f}{pace:15,.0f}{share:8.2f}", flush=True)
+def row(what: str, threads: int, rate: float, pace: float, share: float, more: str = "") -> None:
+    print(f"{what:34}{threads:8}{rate / 1e9:10.1f}{pace:15,.0f}{share:8.2f}{more}", flush=True)
 
 
 def update_flops(network: Network, config: RunConfig) -> float:

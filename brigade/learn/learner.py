@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -15,6 +15,7 @@ from brigade.learn.experience import Inbox, read_experience
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentStack, AgentState, initial_state
 from brigade.ppo.parallel import ParallelUpdater
+from brigade.ppo.upload import Uploader
 from brigade.wire import messages
 from brigade.wire.endpoints import AddressError
 from brigade.wire.messages import Arrays, BadMessage, Frame
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 HELLO_SECONDS = 5.0
 HEARTBEAT_SECONDS = 1.0
+# During an update on a GPU, so that what comes in is copied there beside it.
+RECEIVE_SECONDS = 0.01
 # Silence after which the simulator counts as gone, until it is heard again.
 PATIENCE_SECONDS = 15.0
 # Idleness, while the simulator waits for us, after which a connection counts as broken; at first,
@@ -112,9 +115,10 @@ class Learner:
         self._said = ""
         self._sockets = sockets
         self._announce = announce
+        self._uploader = Uploader(device) if device.type != "cpu" else None
         self._joined: _Joined | None = None
         self._published: dict[int, _Published] = {}
-        self._last_hello = self._last_beat = float("-inf")
+        self._last_hello = self._last_beat = self._last_look = float("-inf")
         self._waited = 0.0
         self._heard = time.monotonic()
         self._idle_since = time.monotonic()
@@ -216,6 +220,8 @@ class Learner:
         if self._idle_since - self._last_beat > HEARTBEAT_SECONDS:
             self._stay_in_touch()
             self._receive(0.0)
+        elif self._uploader is not None and self._idle_since - self._last_look > RECEIVE_SECONDS:
+            self._receive(0.0)
 
     # ---- publishing ----------------------------------------------------------------------
 
@@ -265,6 +271,7 @@ class Learner:
 
     def _receive(self, timeout: float) -> None:
         control, experience = self._sockets.receive(timeout)
+        self._last_look = time.monotonic()
         if control or experience:
             self._heard = time.monotonic()
         if experience:
@@ -375,6 +382,8 @@ class Learner:
         if joined is None:
             return
         header, received = read_experience(*messages.decode(frames), joined.run, joined.network)
+        if self._uploader is not None:
+            received = replace(received, rollout=received.rollout.sent(self._uploader))
         joined.inbox.add(header.agent, header.sequence, received)
 
 

@@ -7,7 +7,7 @@ them: each row's gradient, clipping, optimiser and normaliser see that agent's d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,13 +24,14 @@ from brigade.ppo.agents import AgentStack
 from brigade.ppo.counterfactual import IdleSteps, effects
 from brigade.ppo.gae import Floats, gae
 from brigade.ppo.loss import STATISTICS, Batch, Coefficients, loss_gradient
+from brigade.ppo.upload import Upload, Uploader, to_device
 
 
 @dataclass(frozen=True)
 class Rollout:
     """What one agent lived through: M fragments, n transitions, one after another."""
 
-    observations: NDArray[np.float32]  # [n, F]
+    observations: NDArray[np.float32] | Upload  # [n, F]
     actions: NDArray[np.integer]  # [n, C]
     counted: NDArray[np.bool_]  # [n, C]: which components of the action had an effect
     log_probs: NDArray[np.float32]  # [n], of those components, under the policy that acted
@@ -49,6 +50,12 @@ class Rollout:
     def __len__(self) -> int:
         """Count the transitions, n."""
         return len(self.rewards)
+
+    def sent(self, uploader: Uploader) -> Rollout:
+        """Begin to upload the observations, which are nearly all of it: the rollout with those."""
+        if isinstance(self.observations, Upload):
+            return self
+        return replace(self, observations=uploader.begin(self.observations))
 
 
 def num_batches(transitions: int, config: PPOConfig) -> int:
@@ -117,7 +124,7 @@ class Updater:
         stack, config = self.stack, self.config
         data, explained = self._prepare(rollouts, refresh)
         counts = [num_batches(len(rollout), config) for rollout in rollouts]
-        order = self._order(rollouts, counts).to(stack.device)
+        order = to_device(self._order(rollouts, counts), stack.device)
         left = 1.0 - progress if config.anneal else 1.0
         rate = config.learning_rate * left
         # As a cube, the bonus is small while there is still a learning rate to follow it with.
@@ -148,7 +155,7 @@ class Updater:
         """Compute advantages and targets, move the normalisers, and stack all on the device."""
         stack, config, device = self.stack, self.config, self.stack.device
         old = normaliser.moments(stack.statistics)
-        observations = _stack([r.observations for r in rollouts], device)
+        observations = _stack_observations([r.observations for r in rollouts], device)
         columns = _stack([r.actions.astype(np.int64) for r in rollouts], device) + self._offsets
         counted = _stack([r.counted.astype(np.float32) for r in rollouts], device)
         if refresh:
@@ -339,7 +346,21 @@ def _stack(arrays: Sequence[NDArray[np.generic]], device: torch.device) -> Tenso
     out = np.zeros((len(arrays), longest, *first.shape[1:]), first.dtype)
     for row, array in zip(out, arrays, strict=True):
         row[: len(array)] = array
-    return torch.from_numpy(out).to(device)
+    return to_device(torch.from_numpy(out), device)
+
+
+def _stack_observations(
+    parts: Sequence[NDArray[np.float32] | Upload], device: torch.device
+) -> Tensor:
+    """Do as :func:`_stack`; all may be on the device already, or none."""
+    tensors = [part.wait() for part in parts if isinstance(part, Upload)]
+    if not tensors:
+        return _stack([part for part in parts if not isinstance(part, Upload)], device)
+    longest = max(len(tensor) for tensor in tensors)
+    out = torch.zeros(len(parts), longest, tensors[0].shape[1], device=device)
+    for row, tensor in zip(out, tensors, strict=True):
+        row[: len(tensor)] = tensor
+    return out
 
 
 def _to(moments: tuple[Tensor, Tensor], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from brigade.learn.learner import Learner, LearnerRefused, RunOver
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentStack, AgentState, initial_state
 from brigade.ppo.update import Updater
+from brigade.ppo.upload import Uploader
 from brigade.sim.rollout import RolloutBuffer
 from brigade.wire import messages
 from brigade.wire.endpoints import Endpoint
@@ -316,6 +317,44 @@ def test_there_is_a_heartbeat_every_second_or_so(learner, sockets, clock):
 
 
 # ---- learning ----------------------------------------------------------------------------
+
+
+def test_on_a_gpu_the_next_rollout_is_fetched_beside_the_update(sockets, clock, monkeypatch):
+    """Played on the CPU, with uploads that copy at once."""
+    learner = Learner(sockets, "tester", "3,5", CPU)
+    learner._uploader = Uploader(CPU)
+    join(learner, sockets)
+    sockets.experience += [experience(3, 0), experience(5, 0)]
+    fetched = []
+
+    def batch(updater, *args):
+        clock.now += 0.006
+        fetched.append(not sockets.experience)
+        return usual(updater, *args)
+
+    usual = Updater._gradient_batch
+    monkeypatch.setattr(Updater, "_gradient_batch", batch)
+    take = learner._between_batches
+
+    def arrive():
+        if len(fetched) == 1:
+            sockets.experience += [experience(3, 1), experience(5, 1)]
+        take()
+
+    monkeypatch.setattr(learner, "_between_batches", arrive)
+    assert learner.step(0)
+    assert fetched == [True, False, True, True]
+    assert learner.step(0)
+    assert learner.versions == [2, 2]
+    plain = Learner(Sockets(), "tester", "3,5", CPU)
+    join(plain, plain._sockets)
+    for sequence in (0, 1):
+        plain._sockets.experience += [experience(3, sequence), experience(5, sequence)]
+        assert plain.step(0)
+    for (_, one), (_, other) in zip(
+        sockets.published[-2:], plain._sockets.published[-2:], strict=True
+    ):
+        assert_same(one, other)
 
 
 def test_it_learns_when_every_agents_next_rollout_is_here(learner, sockets):

@@ -18,6 +18,7 @@ from brigade.policy.network import Network
 from brigade.ppo.agents import AgentStack, AgentState, initial_state
 from brigade.ppo.loss import STATISTICS
 from brigade.ppo.update import Rollout, Updater, minibatch_order, num_batches
+from brigade.ppo.upload import Uploader
 
 NETWORK = Network(num_features=9, action_nvec=(4, 2, 2), hidden_size=16)
 CONFIG = PPOConfig(
@@ -89,6 +90,47 @@ def test_each_agent_of_a_stack_learns_as_plain_ppo_would(refresh, advantages):
     norms = np.concatenate([agent.norms for agent in plain])
     assert (norms > CONFIG.max_grad_norm).any(), "the case covers clipped gradients"
     assert (norms < CONFIG.max_grad_norm).any(), "and whole ones"
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here"),
+        ),
+    ],
+)
+def test_what_was_copied_to_the_device_beforehand_teaches_the_same(device):
+    agents = [3, 0, 7, 12]
+    place = torch.device(device)
+    elsewhere = Updater(AgentStack(NETWORK, agents, states(agents), place), CONFIG, SEED)
+    uploader, here = Uploader(place), updater(agents)
+    for update in range(3):
+        rollouts = [
+            random_rollout(NETWORK, size, 10 * update + k)
+            for k, size in enumerate((USUAL, 2 * USUAL, 5, 0))
+        ]
+        begun = [rollout.sent(uploader) for rollout in rollouts]
+        expected = here.update(rollouts, refresh=update > 0)
+        for one, other in zip(elsewhere.update(begun, refresh=update > 0), expected, strict=True):
+            assert one == pytest.approx(other, rel=2e-3, abs=2e-4)
+    for one, other in zip(elsewhere.stack.states(), here.stack.states(), strict=True):
+        if device == "cpu":
+            assert_same(one, other)
+        far = CONFIG.learning_rate
+        np.testing.assert_allclose(one.parameters, other.parameters, rtol=0, atol=0.01 * far)
+
+
+def test_an_upload_is_a_copy_of_what_was_there_when_it_began():
+    array = np.ones((3, 2), np.float32)
+    array.flags.writeable = False  # as what came over a socket is
+    upload = Uploader(CPU).begin(array)
+    array.flags.writeable = True
+    array[:] = 2
+    assert len(upload) == 3
+    assert torch.equal(upload.wait(), torch.ones(3, 2))
 
 
 def test_looking_again_is_clipping_around_the_agent_as_it_is():
