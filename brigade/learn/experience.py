@@ -66,8 +66,10 @@ def read_experience(
         raise BadMessage("idle observations for another number of steps")
     if bool((terminated & arrays["truncated"]).any()):
         raise BadMessage("a fragment both terminated and truncated")
-    actions = arrays["actions"]
-    if bool((actions < 0).any()) or bool((actions >= np.array(network.action_nvec)).any()):
+    if transitions and not all(
+        column.min() >= 0 and column.max() < choices
+        for column, choices in zip(arrays["actions"].T, network.action_nvec, strict=True)
+    ):
         raise BadMessage("an action that does not exist")
     names = Rollout.__dataclass_fields__
     rollout = Rollout(**{name: arrays[name] for name in names})
