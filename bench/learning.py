@@ -5,7 +5,7 @@ the way from random play to the optimum (discounted at 0.99, games of at most 1,
 what scripted teams reach. Each scenario's row goes into bench/results.md as soon as it is known,
 in place of the one that was there.
 
-    python bench/learning.py [default easy ...] [--seeds 3] [--num-transitions 4000000]
+    python bench/learning.py [default easy ...] [--seeds 3] [--num-transitions 6000000]
 
 With ``--curves FILE.svg`` it measures the checkpoints along the way of one seed instead, and draws
 them.
@@ -54,7 +54,7 @@ def main() -> None:
     known = [name for name in scenario_names() if name not in LEFT_OUT]
     parser.add_argument("scenarios", nargs="*", default=known)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--num-transitions", type=int, default=4_000_000)
+    parser.add_argument("--num-transitions", type=int, default=6_000_000)
     parser.add_argument("--curves", type=Path, help="draw learning curves into this file instead")
     options = parser.parse_args()
     use_threads(available_cores())

@@ -145,8 +145,7 @@ def send_ours(address: str, count: int, transitions: int, pipe: Connection) -> N
         for _ in range(count):
             sockets.send_experience(0, messages.encode(header, arrays))
             await asyncio.sleep(0)
-        while not pipe.poll():
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(pipe.poll, None)
         sockets.close()
 
     asyncio.run(send())

@@ -127,8 +127,8 @@ class Updater:
         order = to_device(self._order(rollouts, counts), stack.device)
         left = 1.0 - progress if config.anneal else 1.0
         rate = config.learning_rate * left
-        # As a cube, the bonus is small while there is still a learning rate to follow it with.
-        coefficients = Coefficients(config.clip, config.value_coef, config.entropy_coef * left**3)
+        # As a fifth power: gone while there is still a learning rate to follow the advantages with.
+        coefficients = Coefficients(config.clip, config.value_coef, config.entropy_coef * left**5)
         sums = torch.zeros(len(rollouts), len(STATISTICS) + 1, device=stack.device)
         for step in range(max(counts, default=0)):
             live = [step < count for count in counts]

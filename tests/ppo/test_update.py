@@ -243,7 +243,7 @@ def test_learning_rate_and_entropy_bonus_fall_where_they_are_told_to(anneal):
     left = 0.25 if anneal else 1.0
     stacked = updater([0], config)
     stacked.update([rollout], progress=0.75)
-    by_hand = msgspec.structs.replace(config, entropy_coef=0.5 * left**3)
+    by_hand = msgspec.structs.replace(config, entropy_coef=0.5 * left**5)
     plain = PlainAgent(NETWORK, states([0])[0], by_hand, 0, SEED)
     plain.update(rollout, 1e-3 * left)
     np.testing.assert_allclose(stacked.stack.states()[0].parameters, plain.row(), rtol=0, atol=1e-5)
