@@ -54,7 +54,9 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = 0.1
     anneal: Annotated[
         bool,
-        Meta(description="let learning rate and entropy bonus fall to 0 (the bonus as a fifth power)"),
+        Meta(
+            description="let learning rate and entropy bonus fall to 0 (the bonus as a fifth power)"
+        ),
     ] = False
 
     def __post_init__(self) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from brigade.policy.network import Network
 from brigade.ppo.update import Rollout
 from brigade.wire.messages import Arrays, BadMessage, Experience, Message, require

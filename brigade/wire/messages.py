@@ -24,6 +24,7 @@ OTHER_PROTOCOLS = 1000  # what lies beyond is garbage, not a version to come
 
 # dtypes that may be on the wire, by NumPy's name with byte order.
 DTYPES = {name: np.dtype(name) for name in ("<f4", "<f8", "<i4", "<i8", "|u1", "|b1")}
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAYS = 1 << 14
 MAX_DIMENSIONS = 4
@@ -245,12 +246,12 @@ def encode(header: Header, arrays: Arrays | None = None) -> list[Frame]:
     """
     specs, frames = [], []
     for name, array in (arrays or {}).items():
-        whole = np.ascontiguousarray(array)
-        dtype = whole.dtype.newbyteorder("<").str
+        dtype = _NAMES.get(array.dtype) or array.dtype.newbyteorder("<").str
         if dtype not in DTYPES:
             raise BadMessage(f"array {name!r} has dtype {array.dtype}, not one of {list(DTYPES)}")
-        specs.append([name, dtype, list(array.shape)])
-        frames.append(whole.astype(dtype, copy=False).reshape(-1).view(np.uint8).data)
+        specs.append([name, dtype, array.shape])
+        whole = np.ascontiguousarray(array, DTYPES[dtype])
+        frames.append(whole.reshape(-1).view(np.uint8).data)
     body = msgspec.to_builtins(header) | {"arrays": specs}
     packed: bytes = msgpack.packb(body)
     return [packed, *frames]
@@ -315,7 +316,7 @@ def _read(entry: _Spec, frame: Frame) -> Array:
         raise BadMessage(f"array {entry.name!r} has dtype {entry.dtype!r}, not on the list")
     if len(entry.shape) > MAX_DIMENSIONS or max(entry.shape, default=0) > MAX_LENGTH:
         raise BadMessage(f"array {entry.name!r} has shape {entry.shape}, out of bounds")
-    size = len(memoryview(frame).cast("B")) if len(frame) else 0
+    size = frame.nbytes if isinstance(frame, memoryview) else len(frame)
     if prod(entry.shape) * dtype.itemsize != size:
         raise BadMessage(f"array {entry.name!r}: {size} bytes for {entry.dtype}{entry.shape}")
     array = (

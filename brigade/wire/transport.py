@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,6 +54,39 @@ class TransportError(RuntimeError):
     """A socket cannot be opened: one line that names the address and the way out."""
 
 
+class _Outbox:
+    """A learner's experience socket, and what waits for the learner to be there."""
+
+    def __init__(self, socket: zmq.asyncio.Socket) -> None:
+        self._socket = socket
+        # What can leave at once does so without asyncio, which takes longer than the sending.
+        self._direct: zmq.Socket[bytes] = zmq.Socket.shadow(socket)
+        self._waiting: deque[Sequence[Frame]] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def send(self, frames: Sequence[Frame]) -> None:
+        """Send, or queue behind what waits already."""
+        if self._task is None:
+            try:
+                self._direct.send_multipart(frames, zmq.NOBLOCK, copy=False)
+                return
+            except zmq.Again:
+                self._task = asyncio.create_task(self._send_waiting())
+        self._waiting.append(frames)
+
+    async def _send_waiting(self) -> None:
+        while self._waiting:
+            await self._socket.send_multipart(self._waiting[0], copy=False)
+            self._waiting.popleft()
+        self._task = None
+
+    def close(self) -> None:
+        """Close; what its learner has not received is gone with it."""
+        if self._task is not None:
+            self._task.cancel()
+        self._socket.close(linger=0)
+
+
 class SimulatorSockets:
     """The simulator's side: control (ROUTER), weights (SUB), experience (a PUSH per slot).
 
@@ -76,8 +110,7 @@ class SimulatorSockets:
     ) -> None:
         self.endpoint = endpoint
         self._context = zmq.asyncio.Context()
-        self._experience: dict[int, tuple[zmq.asyncio.Socket, asyncio.Task[None]]] = {}
-        self._queues: dict[int, asyncio.Queue[Sequence[Frame]]] = {}
+        self._outboxes: dict[int, _Outbox] = {}
         self._paths: list[Path] = []
         self._guard = guard
         self._doorkeeper = Doorkeeper(self._context, guard) if guard else None
@@ -161,31 +194,21 @@ class SimulatorSockets:
         if self._doorkeeper is not None:
             self._doorkeeper.reserved[domain] = key
         socket = self._bind(zmq.PUSH, self.endpoint.at(suffix), CONTROL_FRAME_BYTES, domain)
-        queue: asyncio.Queue[Sequence[Frame]] = asyncio.Queue()
-
-        async def send() -> None:
-            while True:
-                await socket.send_multipart(await queue.get(), copy=False)
-
-        self._queues[slot] = queue
-        self._experience[slot] = (socket, asyncio.create_task(send()))
+        self._outboxes[slot] = _Outbox(socket)
 
     def send_experience(self, slot: int, frames: Sequence[Frame]) -> None:
         """Hand frames over to be sent; the schedule bounds how many can be on their way."""
-        self._queues[slot].put_nowait(frames)
+        self._outboxes[slot].send(frames)
 
     def close_slot(self, slot: int) -> None:
         """Close a slot's socket; what its learner has not received is gone with it."""
-        socket, task = self._experience.pop(slot)
-        del self._queues[slot]
-        task.cancel()
-        socket.close(linger=0)
+        self._outboxes.pop(slot).close()
         if self._doorkeeper is not None:
             del self._doorkeeper.reserved[f"brigade-{slot}"]
 
     def close(self) -> None:
         """Close everything, giving the last messages a second to leave."""
-        for slot in list(self._experience):
+        for slot in list(self._outboxes):
             self.close_slot(slot)
         self._control.close()
         self._weights.close(linger=0)
@@ -217,6 +240,7 @@ class LearnerSockets:
         self._weights: zmq.Socket[bytes] | None = None
         self._experience: zmq.Socket[bytes] | None = None
         self._poller.register(self._control, zmq.POLLIN)
+        self._poller.register(self._monitor, zmq.POLLIN)
 
     def _connect(self, kind: int, address: str, *, reconnect: bool = True) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)
@@ -272,12 +296,15 @@ class LearnerSockets:
         TransportError
             The simulator does not let us in.
         """
-        self._poller.poll(int(timeout * 1000))
-        control, experience = _drain(self._control), _drain(self._experience)
-        self._look_at_handshakes(bool(control))
+        ready = dict(self._poller.poll(int(timeout * 1000)))
+        control, experience, events = (
+            _drain(socket) if socket is not None and socket in ready else []
+            for socket in (self._control, self._experience, self._monitor)
+        )
+        self._look_at_handshakes(bool(control), events)
         return control, experience
 
-    def _look_at_handshakes(self, heard: bool) -> None:
+    def _look_at_handshakes(self, heard: bool, events: list[list[Frame]]) -> None:
         """Give up where the simulator does not let us in.
 
         Raises
@@ -287,7 +314,7 @@ class LearnerSockets:
         """
         if heard:
             self._broken_handshakes = 0
-        for frames in _drain(self._monitor):
+        for frames in events:
             event = parse_monitor_message([bytes(frame) for frame in frames])["event"]
             self._broken_handshakes += event == auth.BROKEN_OFF
             if self._passport and event == auth.REFUSED:
@@ -305,10 +332,10 @@ class LearnerSockets:
         self._context.destroy(linger=LINGER_MS)
 
 
-def _drain(socket: zmq.Socket[bytes] | None) -> list[list[Frame]]:
+def _drain(socket: zmq.Socket[bytes]) -> list[list[Frame]]:
     messages: list[list[Frame]] = []
     with contextlib.suppress(zmq.Again):
-        while socket is not None:
+        while True:
             frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
             messages.append([frame.buffer for frame in frames])
     return messages
