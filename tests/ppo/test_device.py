@@ -1,0 +1,69 @@
+"""What an update does on a GPU, on a machine that has none: shapes and devices, without numbers."""
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from brigade.config import PPOConfig, RunConfig
+from brigade.env.scenarios import load_scenario
+from brigade.ppo import normaliser, update
+from brigade.ppo.agents import AgentStack, initial_state
+from brigade.ppo.loss import STATISTICS, Coefficients
+from brigade.ppo.update import Updater
+from brigade.sim.player import network_for
+
+K, N, B = 3, 100, 32
+CONFIG = PPOConfig(hidden_size=16, batch_size=B)
+NETWORK = network_for(RunConfig(hidden_size=16), load_scenario("default"))
+GPU = torch.device("cuda:0")
+CPU = torch.device("cpu")
+
+
+STATES = [initial_state(NETWORK, 1, agent) for agent in range(K)]
+
+
+def updater() -> Updater:
+    stack = AgentStack(NETWORK, range(K), STATES, CPU)
+    stack.device = GPU
+    for name in ("parameters", "first_moment", "second_moment"):
+        setattr(stack, name, torch.empty_like(getattr(stack, name), device=GPU))
+    stack.views = NETWORK.views(stack.parameters)
+    return Updater(stack, CONFIG, 1)
+
+
+def data(columns: torch.device = GPU) -> update._Data:
+    c = len(NETWORK.action_nvec)
+
+    def floats(*shape: int) -> torch.Tensor:
+        return torch.empty(K, N, *shape, device=GPU)
+
+    return update._Data(
+        observations=floats(NETWORK.num_features),
+        columns=torch.zeros(K, N, c, dtype=torch.int64, device=columns),
+        counted=floats(c),
+        log_probs=floats(),
+        advantages=floats(c),
+        targets=floats(),
+    )
+
+
+def test_all_that_a_gradient_batch_touches_is_on_its_device():
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        coefficients, index = Coefficients(0.2, 0.5, 0.01), torch.zeros(K, B, dtype=torch.int64)
+        said = updater()._gradient_batch(
+            data(), index.to(GPU), [True, True, False], 1e-3, coefficients
+        )
+        assert (said.device, said.shape) == (GPU, (K, len(STATISTICS) + 1))
+        with pytest.raises(RuntimeError, match="device"):
+            updater()._gradient_batch(data(CPU), index.to(GPU), [True] * K, 1e-3, coefficients)
+
+
+def test_looking_again_and_rescaling_stay_on_the_device():
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        there, rollouts = updater(), data()
+        log_probs, outputs = there._look_again(
+            rollouts.observations, rollouts.columns, rollouts.counted
+        )
+        assert (log_probs.device, outputs.device) == (GPU, GPU)
+        moments = torch.zeros(K, device=GPU), torch.ones(K, device=GPU)
+        normaliser.rescale_value_head(there.stack.views, moments, moments)
