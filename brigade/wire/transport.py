@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,11 @@ UNREAD_MESSAGES = 64
 # A handshake breaks off where the other side has another key, but also where the other side is
 # killed or a cable cut. After so many without a message in between it is the key.
 MOST_BROKEN_HANDSHAKES = 3
+CANNOT_BIND = {
+    errno.ENODEV: "this machine has no such address",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+    errno.ENOENT: "there is no such folder",
+}
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,9 @@ class SimulatorSockets:
             socket.close(linger=0)
             if error.errno == zmq.EADDRINUSE:
                 raise TransportError(f"{address} is in use: choose another --bind") from None
-            raise TransportError(f"cannot bind {address}: {error.strerror}") from None
+            number = error.errno or 0
+            why = CANNOT_BIND.get(number) or zmq.strerror(number).lower()
+            raise TransportError(f"cannot bind {address}: {why}; choose another --bind") from None
         if address.startswith("ipc://"):
             self._paths.append(Path(address.removeprefix("ipc://")))
         return socket
