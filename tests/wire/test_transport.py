@@ -155,6 +155,11 @@ def test_experience_goes_to_its_slot_whole_and_in_order(endpoint):
             for slot, learner in enumerate(learners):
                 _, experience = await received(learner, experience=count)
                 assert experience == [[bytes([slot]), bytes([i]) * i] for i in range(count)]
+            for slot, learner in enumerate(learners):  # and now it is there already
+                for i in range(count):
+                    meeting.simulator.send_experience(slot, [bytes([i])])
+                _, experience = await received(learner, experience=count)
+                assert experience == [[bytes([i])] for i in range(count)]
 
     asyncio.run(main())
 
