@@ -2,7 +2,8 @@
 
 The bare sender and receiver do nothing but send and receive without copies. Brigade's encode each
 message, send it through the simulator's sockets, receive it through a learner's, and decode and
-check it. Both sides are processes of their own.
+check it; once more without the last, which tells what looking at every number takes. Both sides are
+processes of their own.
 
     python bench/transport.py [--messages 200] [--transitions 6400]
 """
@@ -42,31 +43,40 @@ def main() -> None:
     header, arrays = experience(network, options.transitions)
     size = sum(len(frame) for frame in messages.encode(header, arrays))
     print(f"{options.messages} messages of {size / 1e6:.2f} MB, {len(arrays) + 1} frames each")
-    started = time.perf_counter()
-    for _ in range(20):
-        frames = messages.encode(header, arrays)
-    encode = (time.perf_counter() - started) / 20
-    started = time.perf_counter()
-    for _ in range(20):
-        read_experience(*messages.decode(frames), "bench", network)
-    decode = (time.perf_counter() - started) / 20
+    frames = messages.encode(header, arrays)
+    encode = median_time(lambda: messages.encode(header, arrays))
+    decode = median_time(lambda: read_experience(*messages.decode(frames), "bench", network))
     print(f"encode {encode * 1e6:.0f} us, decode and check {decode * 1e6:.0f} us a message")
+    ways = {
+        "bare": (send_bare, receive_bare),
+        "brigade": (send_ours, receive_ours),
+        "brigade, not looked at": (send_ours, receive_unseen),
+    }
     for scheme in ("tcp", "ipc"):
-        ratios = []
+        rates: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(options.repeats):
-            with tempfile.TemporaryDirectory() as folder:
-                address = f"ipc://{folder}/c" if scheme == "ipc" else "tcp://127.0.0.1:29750"
-                bare = measure(send_bare, receive_bare, address, options, size)
-            with tempfile.TemporaryDirectory() as folder:
-                address = f"ipc://{folder}/c" if scheme == "ipc" else "tcp://127.0.0.1:29850"
-                ours = measure(send_ours, receive_ours, address, options, size)
-            ratios.append((ours / bare, ours, bare))
-        _, ours, bare = sorted(ratios)[len(ratios) // 2]
-        spread = [r for r, _, _ in ratios]
-        print(
-            f"{scheme}: bare {bare / 1e9:.2f} GB/s, brigade {ours / 1e9:.2f} GB/s, ratio "
-            f"{statistics.median(spread):.2f} ({min(spread):.2f} to {max(spread):.2f})"
-        )
+            for number, (name, (send, receive)) in enumerate(ways.items()):
+                with tempfile.TemporaryDirectory() as folder:
+                    port = 29750 + 50 * number
+                    address = f"ipc://{folder}/c" if scheme == "ipc" else f"tcp://127.0.0.1:{port}"
+                    rates[name].append(measure(send, receive, address, options, size))
+        for name, found in rates.items():
+            ratios = [rate / bare for rate, bare in zip(found, rates["bare"], strict=True)]
+            print(
+                f"{scheme}, {name}: {statistics.median(found) / 1e9:.2f} GB/s, ratio "
+                f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+                flush=True,
+            )
+
+
+def median_time(work: Callable[[], object], repeats: int = 100) -> float:
+    """Median seconds of a call."""
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
 
 
 def experience(
@@ -151,7 +161,11 @@ def send_ours(address: str, count: int, transitions: int, pipe: Connection) -> N
     asyncio.run(send())
 
 
-def receive_ours(address: str, count: int, pipe: Connection) -> None:
+def receive_unseen(address: str, count: int, pipe: Connection) -> None:
+    receive_ours(address, count, pipe, look=False)
+
+
+def receive_ours(address: str, count: int, pipe: Connection, *, look: bool = True) -> None:
     network = network_for(RunConfig(), load_scenario("default"))
     endpoint = Endpoint.parse(address)
     sockets = LearnerSockets(endpoint)
@@ -159,7 +173,8 @@ def receive_ours(address: str, count: int, pipe: Connection) -> None:
     received, started = 0, 0.0
     while received < count:
         for frames in sockets.receive(1.0)[1]:
-            read_experience(*messages.decode(frames), "bench", network)
+            if look:
+                read_experience(*messages.decode(frames), "bench", network)
             received += 1
             started = started or time.perf_counter()
     pipe.send(time.perf_counter() - started)
