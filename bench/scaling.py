@@ -16,8 +16,9 @@ from pace import WARM_UP_ROWS, pace
 from brigade.config import RunConfig, convert
 
 # An update of 64 agents takes eight times the transitions of one of 8. Short updates keep runs
-# short; the network and the batches are the usual ones.
-COMMON = {"scenario": "default", "seed": 1, "update_interval": 25}
+# short, and this many batches make rollouts of whole steps of 1,024 games as well as of 64; the
+# network and the batches are the usual ones.
+COMMON = {"scenario": "default", "seed": 1, "update_interval": 32}
 PAIRS: dict[str, tuple[dict[str, int], dict[str, int]]] = {
     "64 agents instead of 8": ({"population_size": 8}, {"population_size": 64}),
     "1,024 games instead of 64": ({"num_games": 64}, {"num_games": 1024}),
@@ -54,7 +55,7 @@ def pace_of(options: argparse.Namespace, settings: dict[str, int]) -> float:
     run |= {**COMMON, "hidden_size": options.hidden_size}
     config = convert(RunConfig, run)
     # Many games make a rollout of one step no smaller than all their seats.
-    rollout = config.steps_per_rollout * config.num_games * config.num_agents_per_game
+    rollout = config.steps_per_rollout * config.games * config.num_agents_per_game
     transitions = max(options.num_transitions, (WARM_UP_ROWS + 4) * rollout)
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in (run | settings).items()]
     return pace([*flags, f"--num-transitions={transitions}"])

@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--scenario", default="default")
     parser.add_argument("--population-size", type=int, default=8)
-    parser.add_argument("--num-games", type=int, default=64)
+    parser.add_argument("--num-games", type=int, default=None)
     parser.add_argument("--hidden-size", type=int, default=512)
     parser.add_argument("--num-learners", type=int, default=1)
     parser.add_argument("--sync", default="overlap")
@@ -63,7 +63,7 @@ def main() -> None:
     cores = available_cores()
     print(
         f"{config.population_size} agents, hidden {config.hidden_size}, batch {config.batch_size}, "
-        f"{config.num_epochs} epochs, {config.num_games} games; {cores} cores, {device}, "
+        f"{config.num_epochs} epochs, {config.games} games; {cores} cores, {device}, "
         f"torch {torch.__version__}; {flops / 1e6:.2f} MFLOP a transition"
     )
     print(f"{'':34}{'threads':>8}{'GFLOP/s':>10}{'transitions/s':>15}{'share':>8}")
@@ -240,7 +240,7 @@ def training_speed(
         [
             *("--scenario", config.scenario, "--seed", "1", "--sync", config.sync),
             *("--population-size", str(config.population_size)),
-            *("--num-games", str(config.num_games), "--hidden-size", str(config.hidden_size)),
+            *("--num-games", str(config.games), "--hidden-size", str(config.hidden_size)),
             *("--num-transitions", str(config.num_transitions)),
             *("--num-learners", str(options.num_learners), "--device", options.device),
             *(("--threads", str(options.threads)) if options.threads else ()),

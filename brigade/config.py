@@ -78,7 +78,10 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         "trivial_cooperation"
     )
     population_size: Annotated[int, Meta(ge=1, description="agents in the population")] = 8
-    num_games: Annotated[int, Meta(ge=1, description="games played side by side")] = 64
+    num_games: Annotated[
+        PositiveInt | None,
+        Meta(description="games played side by side; 8 for each agent, and 64 at least"),
+    ] = None
     num_agents_per_game: Annotated[int, Meta(ge=1, description="seats in a game")] = 4
     num_episodes: Annotated[int, Meta(ge=1, description="games to play in all")] = 10000
     num_transitions: Annotated[
@@ -151,10 +154,18 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         return hashlib.sha256(settings).hexdigest()[:16]
 
     @property
+    def games(self) -> int:
+        """Games played side by side.
+
+        An agent's weights are read once a step, for all its seats, so there should be many.
+        """
+        return self.num_games or max(64, 8 * self.population_size)
+
+    @property
     def steps_per_rollout(self) -> int:
         """Steps of all games in one rollout, so that each agent gets its transitions on average."""
         wanted = self.rollout_transitions * self.population_size
-        return max(1, -(-wanted // (self.num_games * self.num_agents_per_game)))
+        return max(1, -(-wanted // (self.games * self.num_agents_per_game)))
 
 
 def convert(kind: type[T], values: Mapping[str, Any]) -> T:

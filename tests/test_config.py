@@ -13,7 +13,7 @@ from brigade.config import ConfigError, PPOConfig, RunConfig, convert, flag
 GUIDE = {
     "scenario": "trivial_cooperation",
     "population_size": 8,
-    "num_games": 64,
+    "num_games": None,
     "num_agents_per_game": 4,
     "num_episodes": 10000,
     "hidden_size": 512,

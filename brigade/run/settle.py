@@ -13,7 +13,7 @@ from brigade.env.scenarios import load_scenario
 
 
 def settle(config: RunConfig) -> tuple[RunConfig, Scenario]:
-    """Fill in what was left open (seed, run name) and load the scenario.
+    """Fill in what was left open (seed, run name, number of games) and load the scenario.
 
     Raises
     ------
@@ -29,7 +29,8 @@ def settle(config: RunConfig) -> tuple[RunConfig, Scenario]:
     label = "".join(c if c.isalnum() or c in "_-" else "-" for c in scenario.name)
     name = config.run_name or f"{label}_pop{config.population_size}_{stamp}"
     seed = secrets.randbelow(2**31) if config.seed is None else config.seed
-    return msgspec.structs.replace(config, run_name=name, seed=seed), scenario
+    settled = msgspec.structs.replace(config, run_name=name, seed=seed, num_games=config.games)
+    return settled, scenario
 
 
 def run_config(config: RunConfig) -> RunConfig:

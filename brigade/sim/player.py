@@ -95,7 +95,7 @@ def random_start(
 
 
 class Player:
-    """Plays ``config.num_games`` games side by side.
+    """Plays ``config.games`` games side by side.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class Player:
         self._config = config
         self._repository = repository
         self._env = BatchedEnv(
-            config.num_games,
+            config.games,
             scenario,
             config.num_agents_per_game,
             max_cycles=config.max_nights,
@@ -121,14 +121,14 @@ class Player:
         self._actor = Actor(repository.network, repository.parameters)
         self._actions = seeds.generator(seed, seeds.Purpose.ACTIONS)
         self._starts = seeds.generator(seed, seeds.Purpose.STARTS)
-        self._placed = np.zeros(config.num_games, np.bool_)
+        self._placed = np.zeros(config.games, np.bool_)
         self.matchmaker = Matchmaker(
             config.population_size,
             config.num_agents_per_game,
             config.matchmaking,
             seeds.generator(seed, seeds.Purpose.MATCHMAKING),
         )
-        self.seats = np.stack([self.matchmaker.match() for _ in range(config.num_games)])
+        self.seats = np.stack([self.matchmaker.match() for _ in range(config.games)])
         self._lanes = np.arange(self.seats.size).reshape(self.seats.shape)
         self._actor.seat(self.seats.ravel())
         self.buffer = RolloutBuffer(

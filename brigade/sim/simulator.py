@@ -275,7 +275,7 @@ class Simulator:
         for _ in range(config.steps_per_rollout):
             episodes = self.player.step()
             for counted in (self.statistics, here):
-                counted.count_step(config.num_games, config.num_agents_per_game)
+                counted.count_step(config.games, config.num_agents_per_game)
                 counted.count_episodes(episodes)
             if self.done:
                 break
