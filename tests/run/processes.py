@@ -125,8 +125,8 @@ def memory(pid: int) -> int:
 
 
 def free_base_port(count: int = 8) -> int:
-    """A port after which ``count`` ports in a row are free."""
-    for base in range(20000 + os.getpid() % 20000, 60000, count):
+    """A port after which ``count`` ports in a row are free; none that clients are given."""
+    for base in range(10000 + os.getpid() % 20000, 32000, count):
         sockets = [socket.socket() for _ in range(count)]
         try:
             for offset, each in enumerate(sockets):

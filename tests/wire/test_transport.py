@@ -28,8 +28,12 @@ PATIENCE = 10.0
 
 
 def free_port(count: int = 8) -> int:
-    """A port with so many free ones behind it."""
-    for base in range(20000 + time.time_ns() // 1000 % 20000, 60000, count):
+    """A port with so many free ones behind it.
+
+    None from which systems take ports for clients: one that connects to a port where nobody listens
+    yet may be given that port, and then occupies it.
+    """
+    for base in range(10000 + time.time_ns() // 1000 % 20000, 32000, count):
         try:
             for port in range(base, base + count):
                 with socket.socket() as probe:
