@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brigade.config import ConfigError, PPOConfig, RunConfig, convert, flag
+from brigade.run.settle import settle
 
 GUIDE = {
     "scenario": "trivial_cooperation",
@@ -53,6 +54,9 @@ def test_the_defaults_are_the_guides():
 
 def test_a_default_update_uses_6400_fresh_transitions():
     assert PPOConfig().rollout_transitions == 6400
+    assert [RunConfig(population_size=n).games for n in (4, 8, 9, 64)] == [64, 64, 72, 512]
+    assert RunConfig(population_size=64, num_games=3).games == 3
+    assert settle(RunConfig(population_size=64))[0].num_games == 512, "config.json tells it"
     assert RunConfig().steps_per_rollout == 200  # of 64 games with 4 seats, for 8 agents
 
 
