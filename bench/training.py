@@ -33,6 +33,7 @@ from brigade.ppo.adam import Adam
 from brigade.ppo.agents import AgentStack, initial_state
 from brigade.ppo.parallel import ParallelUpdater
 from brigade.ppo.update import Rollout, Updater
+from brigade.ppo.upload import Uploader
 from brigade.run.process import available_cores, use_threads
 from brigade.sim.player import Player, network_for
 from brigade.sim.repository import Repository
@@ -187,6 +188,9 @@ def update_speed(
         )
         for _ in range(k)
     ]
+    if device.type != "cpu":  # in a run that happens as they arrive
+        uploader = Uploader(device)
+        rollouts = [rollout.sent(uploader) for rollout in rollouts]
     pace = k * n / best_time(lambda: updater.update(rollouts), 1, device)
     watch = Stopwatch()
     parts: dict[str, list[tuple[Any, str]]] = {
@@ -194,7 +198,7 @@ def update_speed(
         "other work of the network": [(update, "forward"), (update, "backward")],
         "loss": [(update, "loss_gradient")],
         "optimiser": [(Adam, "step")],
-        "gathering batches": [(update._Data, "batch"), (update._Data, "gather_observations")],
+        "gathering batches": [(update._Data, "gather")],
         "advantages and copies": [(Updater, "_prepare"), (Updater, "_order")],
     }
     with watch.watching(parts):

@@ -24,7 +24,7 @@ class Adam:
         tensors = (stack.parameters, gradients, stack.first_moment, stack.second_moment)
         self._rows = list(zip(*(tensor.unbind(0) for tensor in tensors), steps, strict=True))
 
-    def step(self, live: Sequence[bool], learning_rate: float) -> None:
+    def step(self, live: Sequence[bool], learning_rate: float | Tensor) -> None:
         """Take one step with each agent that is live; the others stay as they are."""
         rows = [row for row, alive in zip(self._rows, live, strict=True) if alive]
         parameters, gradients, first, second, steps = (

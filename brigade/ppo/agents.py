@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from brigade import seeds
 from brigade.policy.network import Network
 from brigade.ppo import normaliser
+from brigade.ppo.upload import to_host
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,8 @@ class AgentStack:
 
     def states(self) -> list[AgentState]:
         """Copy every agent's state to the host."""
-        host = [
-            tensor.cpu().numpy().copy() if tensor.device.type == "cpu" else tensor.cpu().numpy()
-            for tensor in (self.parameters, self.first_moment, self.second_moment)
-        ]
+        tensors = (self.parameters, self.first_moment, self.second_moment)
+        host = [to_host(tensor) for tensor in tensors]
         statistics = self.statistics.numpy().copy()
         return [
             AgentState(

@@ -37,6 +37,16 @@ class Batch:
     advantages: Tensor  # [K, B, C]: of each component
     targets: Tensor  # [K, B]: value targets in normalised units
 
+    @classmethod
+    def empty(cls, agents: int, size: int, components: int, device: torch.device) -> Batch:
+        """Allocate for K agents with B transitions of C action components each."""
+
+        def room(*shape: int) -> Tensor:
+            return torch.empty(agents, size, *shape, device=device)
+
+        columns = torch.empty(agents, size, components, dtype=torch.int64, device=device)
+        return cls(columns, room(components), room(), room(components), room())
+
 
 @dataclass(frozen=True)
 class Coefficients:
@@ -44,7 +54,7 @@ class Coefficients:
 
     clip: float
     value: float
-    entropy: float
+    entropy: float | Tensor
 
 
 def loss_gradient(
@@ -77,7 +87,7 @@ def loss_gradient(
     value_error = outputs[..., -1] - batch.targets
 
     # Where the clipped branch is the larger one, the ratio is out of range and its slope is 0.
-    slope = torch.where(surrogate >= clipped, surrogate, 0.0) / size
+    slope = surrogate.masked_fill(surrogate < clipped, 0.0) / size
     gradient = torch.empty_like(outputs)
     logits = gradient[..., :-1]
     # d log_prob / d logits = onehot(action) - probs, in each component.
@@ -89,7 +99,7 @@ def loss_gradient(
         part.sum(-1, keepdim=True).expand(part.shape) for part in torch.split(plogp, list(nvec), -1)
     ]
     surprise = plogp - probs * torch.cat(parts, dim=-1)
-    logits.add_(surprise, alpha=coefficients.entropy / size).mul_(weights)
+    logits.add_(surprise * (coefficients.entropy / size)).mul_(weights)
     torch.mul(value_error, coefficients.value / size, out=gradient[..., -1])
 
     statistics = torch.stack(

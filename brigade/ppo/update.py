@@ -24,6 +24,7 @@ from brigade.ppo.agents import AgentStack
 from brigade.ppo.counterfactual import IdleSteps, effects
 from brigade.ppo.gae import Floats, gae
 from brigade.ppo.loss import STATISTICS, Batch, Coefficients, loss_gradient
+from brigade.ppo.recording import Recording
 from brigade.ppo.upload import Upload, Uploader, to_device
 
 
@@ -88,7 +89,12 @@ class Updater:
         network, k, device = stack.network, len(stack.agents), stack.device
         self._activations = Activations.empty(network, k, config.batch_size, device)
         self._gradients = Gradients.empty(network, k, config.batch_size, device)
+        self._batch = Batch.empty(k, config.batch_size, len(network.action_nvec), device)
+        # Schedules move them; on the device, where a recorded step reads them.
+        self._rate, self._entropy_coef = torch.zeros(2, device=device).unbind()
+        self._coefficients = Coefficients(config.clip, config.value_coef, self._entropy_coef)
         self._adam = Adam(stack, self._gradients.rows)
+        self._all_step = Recording(lambda: self._step([True] * k), device)
         self._offsets = torch.tensor(offsets(network.action_nvec), device=device)
 
     def update(
@@ -126,13 +132,13 @@ class Updater:
         counts = [num_batches(len(rollout), config) for rollout in rollouts]
         order = to_device(self._order(rollouts, counts), stack.device)
         left = 1.0 - progress if config.anneal else 1.0
-        rate = config.learning_rate * left
+        self._rate.fill_(config.learning_rate * left)
         # As a fifth power: gone while there is still a learning rate to follow the advantages with.
-        coefficients = Coefficients(config.clip, config.value_coef, config.entropy_coef * left**5)
+        self._entropy_coef.fill_(config.entropy_coef * left**5)
         sums = torch.zeros(len(rollouts), len(STATISTICS) + 1, device=stack.device)
         for step in range(max(counts, default=0)):
             live = [step < count for count in counts]
-            statistics = self._gradient_batch(data, order[:, step], live, rate, coefficients)
+            statistics = self._gradient_batch(data, order[step], live)
             if not all(live):
                 statistics = statistics * torch.tensor(live, device=stack.device).unsqueeze(1)
             sums += statistics
@@ -273,43 +279,36 @@ class Updater:
             yield here, forward(self.stack.views, buffers)
 
     def _order(self, rollouts: Sequence[Rollout], counts: Sequence[int]) -> Tensor:
-        """Minibatches as rows of the stacked data, int64 ``[K, batches, B]``."""
+        """Minibatches as rows of the stacked data, int64 ``[batches, K, B]``."""
         stack, size = self.stack, self.config.batch_size
         longest = max(len(rollout) for rollout in rollouts)
-        order = np.zeros((len(rollouts), max(counts, default=0), size), np.int64)
+        order = np.zeros((max(counts, default=0), len(rollouts), size), np.int64)
         for k, (agent, rollout) in enumerate(zip(stack.agents, rollouts, strict=True)):
             generator = seeds.generator(
                 self.seed, seeds.Purpose.MINIBATCHES, agent, stack.versions[k]
             )
-            order[k, : counts[k]] = minibatch_order(len(rollout), counts[k], size, generator)
-            order[k] += k * longest
+            order[: counts[k], k] = minibatch_order(len(rollout), counts[k], size, generator)
+            order[:, k] += k * longest
         return torch.from_numpy(order)
 
-    def _gradient_batch(
-        self,
-        data: _Data,
-        index: Tensor,
-        live: list[bool],
-        rate: float,
-        coefficients: Coefficients,
-    ) -> Tensor:
-        """Take one gradient step for each live agent; statistics ``[K, 6]``."""
-        network = self.stack.network
-        flat = index.reshape(-1)
-        data.gather_observations(flat, self._activations.observations)
+    def _gradient_batch(self, data: _Data, index: Tensor, live: Sequence[bool]) -> Tensor:
+        """Take a gradient step with each live agent, on rows ``index``; statistics ``[K, 6]``."""
+        data.gather(index.view(-1), self._activations.observations, self._batch)
+        return self._all_step() if all(live) else self._step(live)
+
+    def _step(self, live: Sequence[bool]) -> Tensor:
+        """Take one gradient step for each live agent with what was gathered."""
+        nvec = self.stack.network.action_nvec
         activations = forward(self.stack.views, self._activations)
         gradient, statistics = loss_gradient(
-            activations.outputs,
-            data.batch(index, flat),
-            coefficients,
-            network.action_nvec,
+            activations.outputs, self._batch, self._coefficients, nvec
         )
         rows = backward(self.stack.views, activations, gradient, self._gradients)
         norms = torch.linalg.vector_norm(rows, dim=1)
         scale = (self.config.max_grad_norm / (norms + 1e-6)).clamp(max=1.0)
         if rows.device.type != "cpu" or bool((scale < 1).any()):
             rows.mul_(scale.unsqueeze(1))
-        self._adam.step(live, rate)
+        self._adam.step(live, self._rate)
         return torch.cat([statistics, norms.unsqueeze(1)], dim=1)
 
 
@@ -324,19 +323,15 @@ class _Data:
     advantages: Tensor  # [K, n, C]
     targets: Tensor  # [K, n]
 
-    def gather_observations(self, flat: Tensor, out: Tensor) -> None:
-        """Copy rows ``flat`` (of K * n) into ``out`` ``[K, B, F]``."""
-        torch.index_select(self.observations.flatten(0, 1), 0, flat, out=out.view(len(flat), -1))
+    def gather(self, flat: Tensor, observations: Tensor, batch: Batch) -> None:
+        """Copy rows ``flat`` (of K * n) into ``observations`` ``[K, B, F]`` and ``batch``."""
+        _gather(self.observations, flat, observations)
+        for name in ("columns", "counted", "log_probs", "advantages", "targets"):
+            _gather(getattr(self, name), flat, getattr(batch, name))
 
-    def batch(self, index: Tensor, flat: Tensor) -> Batch:
-        """Gather a minibatch; ``flat`` is ``index`` ``[K, B]`` as one vector."""
-        return Batch(
-            columns=self.columns.flatten(0, 1)[flat].view(*index.shape, -1),
-            counted=self.counted.flatten(0, 1)[flat].view(*index.shape, -1),
-            log_probs=self.log_probs.flatten()[flat].view(index.shape),
-            advantages=self.advantages.flatten(0, 1)[flat].view(*index.shape, -1),
-            targets=self.targets.flatten()[flat].view(index.shape),
-        )
+
+def _gather(data: Tensor, flat: Tensor, out: Tensor) -> None:
+    torch.index_select(data.flatten(0, 1), 0, flat, out=out.flatten(0, 1))
 
 
 def _stack(arrays: Sequence[NDArray[np.generic]], device: torch.device) -> Tensor:

@@ -1,7 +1,7 @@
-"""From the host to the learner's device: pinned memory, and beside what the device is doing.
+"""Between the host and the learner's device: pinned memory, and beside what the device is doing.
 
-A GPU copies from pinned (page-locked) memory without the processor's help, and on a stream of its
-own while another computes. On the CPU nothing is copied.
+A GPU copies from and to pinned (page-locked) memory without the processor's help, and on a stream
+of its own while another computes. On the CPU nothing is copied.
 """
 
 from __future__ import annotations
@@ -19,6 +19,16 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def to_host(tensor: Tensor) -> NDArray[np.float32]:
+    """Copy a float32 tensor of the device to the host, and wait for it."""
+    if tensor.device.type != "cuda":
+        return tensor.numpy().copy()
+    host = torch.empty(tensor.shape, pin_memory=True)
+    host.copy_(tensor, non_blocking=True)
+    torch.cuda.current_stream(tensor.device).synchronize()
+    return host.numpy()
 
 
 @dataclass(frozen=True)

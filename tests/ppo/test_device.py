@@ -1,5 +1,7 @@
 """What an update does on a GPU, on a machine that has none: shapes and devices, without numbers."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -8,7 +10,7 @@ from brigade.config import PPOConfig, RunConfig
 from brigade.env.scenarios import load_scenario
 from brigade.ppo import normaliser, update
 from brigade.ppo.agents import AgentStack, initial_state
-from brigade.ppo.loss import STATISTICS, Coefficients
+from brigade.ppo.loss import STATISTICS
 from brigade.ppo.update import Updater
 from brigade.sim.player import network_for
 
@@ -22,13 +24,20 @@ CPU = torch.device("cpu")
 STATES = [initial_state(NETWORK, 1, agent) for agent in range(K)]
 
 
-def updater() -> Updater:
+def updater(monkeypatch: pytest.MonkeyPatch) -> Updater:
     stack = AgentStack(NETWORK, range(K), STATES, CPU)
     stack.device = GPU
     for name in ("parameters", "first_moment", "second_moment"):
         setattr(stack, name, torch.empty_like(getattr(stack, name), device=GPU))
     stack.views = NETWORK.views(stack.parameters)
-    return Updater(stack, CONFIG, 1)
+    there = Updater(stack, CONFIG, 1)
+
+    # torch has no fake of the fused kernel with a rate that lies on the device.
+    def step(live: Sequence[bool], rate: torch.Tensor) -> None:
+        assert {rate.device, *(t.device for row in there._adam._rows for t in row)} == {GPU}
+
+    monkeypatch.setattr(there._adam, "step", step)
+    return there
 
 
 def data(columns: torch.device = GPU) -> update._Data:
@@ -47,20 +56,18 @@ def data(columns: torch.device = GPU) -> update._Data:
     )
 
 
-def test_all_that_a_gradient_batch_touches_is_on_its_device():
+def test_all_that_a_gradient_batch_touches_is_on_its_device(monkeypatch):
     with FakeTensorMode(allow_non_fake_inputs=True):
-        coefficients, index = Coefficients(0.2, 0.5, 0.01), torch.zeros(K, B, dtype=torch.int64)
-        said = updater()._gradient_batch(
-            data(), index.to(GPU), [True, True, False], 1e-3, coefficients
-        )
+        index = torch.zeros(K, B, dtype=torch.int64, device=GPU)
+        said = updater(monkeypatch)._gradient_batch(data(), index, [True, True, False])
         assert (said.device, said.shape) == (GPU, (K, len(STATISTICS) + 1))
         with pytest.raises(RuntimeError, match="device"):
-            updater()._gradient_batch(data(CPU), index.to(GPU), [True] * K, 1e-3, coefficients)
+            updater(monkeypatch)._gradient_batch(data(CPU), index, [True, True, False])
 
 
-def test_looking_again_and_rescaling_stay_on_the_device():
+def test_looking_again_and_rescaling_stay_on_the_device(monkeypatch):
     with FakeTensorMode(allow_non_fake_inputs=True):
-        there, rollouts = updater(), data()
+        there, rollouts = updater(monkeypatch), data()
         log_probs, outputs = there._look_again(
             rollouts.observations, rollouts.columns, rollouts.counted
         )

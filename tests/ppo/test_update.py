@@ -15,12 +15,14 @@ from brigade import seeds
 from brigade.config import PPOConfig
 from brigade.policy.actor import Actor
 from brigade.policy.network import Network
+from brigade.ppo import recording
 from brigade.ppo.agents import AgentStack, AgentState, initial_state
 from brigade.ppo.loss import STATISTICS
 from brigade.ppo.update import Rollout, Updater, minibatch_order, num_batches
 from brigade.ppo.upload import Uploader
 
 NETWORK = Network(num_features=9, action_nvec=(4, 2, 2), hidden_size=16)
+POINTING = Network(12, (3, 2, 2), 16, choices=((0, 3), (1, 4), (2, 5)), seats=(6, 7, 8))
 CONFIG = PPOConfig(
     hidden_size=16, batch_size=32, num_epochs=4, update_interval=10, learning_rate=1e-3
 )
@@ -92,16 +94,10 @@ def test_each_agent_of_a_stack_learns_as_plain_ppo_would(refresh, advantages):
     assert (norms < CONFIG.max_grad_norm).any(), "and whole ones"
 
 
-@pytest.mark.parametrize(
-    "device",
-    [
-        "cpu",
-        pytest.param(
-            "cuda",
-            marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here"),
-        ),
-    ],
-)
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
 def test_what_was_copied_to_the_device_beforehand_teaches_the_same(device):
     agents = [3, 0, 7, 12]
     place = torch.device(device)
@@ -121,6 +117,27 @@ def test_what_was_copied_to_the_device_beforehand_teaches_the_same(device):
             assert_same(one, other)
         far = CONFIG.learning_rate
         np.testing.assert_allclose(one.parameters, other.parameters, rtol=0, atol=0.01 * far)
+
+
+@needs_gpu
+@pytest.mark.parametrize("network", [NETWORK, POINTING], ids=["plain", "pointing"])
+def test_a_recorded_gradient_batch_does_what_it_did_when_it_was_recorded(network, monkeypatch):
+    config = msgspec.structs.replace(CONFIG, anneal=True, entropy_coef=0.1)
+    given_states = [initial_state(network, 5, agent) for agent in range(4)]
+    ends = []
+    for calls_before in (10**9, 2):
+        monkeypatch.setattr(recording, "CALLS_BEFORE", calls_before)
+        stack = AgentStack(network, range(4), given_states, torch.device("cuda"))
+        there = Updater(stack, config, SEED)
+        for update in range(4):
+            # In the third, one agent has fewer batches than the others.
+            sizes = [USUAL, USUAL, 2 * USUAL, 5 if update == 2 else USUAL]
+            rollouts = [random_rollout(network, n, 10 * update + k) for k, n in enumerate(sizes)]
+            there.update(rollouts, progress=update / 4, refresh=update % 2 == 1)
+        assert (there._all_step._graph is None) == (calls_before > 2)
+        ends.append(there.stack.states())
+    for one, other in zip(*ends, strict=True):
+        assert_same(one, other)
 
 
 def test_an_upload_is_a_copy_of_what_was_there_when_it_began():
