@@ -26,7 +26,7 @@ from brigade.config import RunConfig, convert
 from brigade.env.batched import BatchedEnv
 from brigade.env.scenarios import load_scenario
 from brigade.policy import distribution
-from brigade.policy.actor import Actor
+from brigade.policy.actor import _Part
 from brigade.policy.network import Network
 from brigade.ppo import update
 from brigade.ppo.adam import Adam
@@ -40,6 +40,26 @@ from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
 
 CHANGED = 20  # one step in so many has an action that changes a house
+Parts = dict[str, list[tuple[Any, str]]]
+PREPARATION: Parts = {"advantages and copies": [(Updater, "_prepare"), (Updater, "_order")]}
+UPDATE_PARTS: Parts = PREPARATION | {
+    "matrix products": [(torch, "bmm"), (torch, "baddbmm")],
+    "other work of the network": [(update, "forward"), (update, "backward")],
+    "loss": [(update, "loss_gradient")],
+    "optimiser": [(Adam, "step")],
+    "gathering batches": [(update._Data, "gather")],
+}
+# The rest is waiting for the GPU, which does the work.
+GPU_UPDATE_PARTS: Parts = PREPARATION | {
+    "giving orders for gradient batches": [(Updater, "_gradient_batch")]
+}
+PLAY_PARTS: Parts = {
+    "inference": [(_Part, "outputs")],
+    "sampling actions": [(distribution, "sample")],
+    "environment": [(BatchedEnv, "step"), (BatchedEnv, "idle")],
+    "keeping": [(RolloutBuffer, "record"), (RolloutBuffer, "end")],
+}
+PLAYED = 50_000  # transitions
 
 
 def main() -> None:
@@ -154,10 +174,7 @@ def sgemm_rate(network: Network, config: RunConfig, device: torch.device, repeat
 def update_speed(
     network: Network, config: RunConfig, device: torch.device, threads: int
 ) -> tuple[float, dict[str, float]]:
-    """Transitions a second of a learner's updates on made-up rollouts, and where its time goes.
-
-    On a GPU the shares are of the time that the host takes to give its orders.
-    """
+    """Transitions a second of a learner's updates on made-up rollouts, and where its time goes."""
     k, n = config.population_size, config.rollout_transitions
     states = [initial_state(network, 1, agent) for agent in range(k)]
     stack = AgentStack(network, range(k), states, device)
@@ -191,24 +208,17 @@ def update_speed(
     if device.type != "cpu":  # in a run that happens as they arrive
         uploader = Uploader(device)
         rollouts = [rollout.sent(uploader) for rollout in rollouts]
-    pace = k * n / best_time(lambda: updater.update(rollouts), 1, device)
+    repeats = 1 if device.type == "cpu" else 5
+    pace = k * n / best_time(lambda: updater.update(rollouts), repeats, device)
     watch = Stopwatch()
-    parts: dict[str, list[tuple[Any, str]]] = {
-        "matrix products": [(torch, "bmm"), (torch, "baddbmm")],
-        "other work of the network": [(update, "forward"), (update, "backward")],
-        "loss": [(update, "loss_gradient")],
-        "optimiser": [(Adam, "step")],
-        "gathering batches": [(update._Data, "gather")],
-        "advantages and copies": [(Updater, "_prepare"), (Updater, "_order")],
-    }
-    with watch.watching(parts):
+    with watch.watching(UPDATE_PARTS if device.type == "cpu" else GPU_UPDATE_PARTS):
         started = time.perf_counter()
         updater.update(rollouts)
         took = time.perf_counter() - started
     return pace, watch.shares(took)
 
 
-def play_shares(config: RunConfig, steps: int = 200) -> dict[str, float]:
+def play_shares(config: RunConfig) -> dict[str, float]:
     """Where the time of ``Player.step`` goes, on one thread as in a run's simulator."""
     scenario = load_scenario(config.scenario)
     network = network_for(config, scenario)
@@ -217,15 +227,10 @@ def play_shares(config: RunConfig, steps: int = 200) -> dict[str, float]:
         repository.add(agent, initial_state(network, 1, agent))
     repository.act_with(dict.fromkeys(range(config.population_size), 0))
     player = Player(config, scenario, repository, seed=1)
-    parts: dict[str, list[tuple[Any, str]]] = {
-        "inference": [(Actor, "outputs")],
-        "sampling actions": [(distribution, "sample")],
-        "environment": [(BatchedEnv, "step"), (BatchedEnv, "idle")],
-        "keeping": [(RolloutBuffer, "record"), (RolloutBuffer, "end")],
-    }
     use_threads(1)
     watch = Stopwatch()
-    with watch.watching(parts):
+    steps = max(10, PLAYED // player.seats.size)
+    with watch.watching(PLAY_PARTS):
         started = time.perf_counter()
         for _ in range(steps):
             if player.buffer.filled == player.buffer.steps:

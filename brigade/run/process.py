@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from brigade.config import ConfigError
 
@@ -57,6 +57,17 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count)
     # Adam's moments of unused weights fade into denormal numbers, which are slow to compute with.
     torch.set_flush_denormal(True)
+
+
+def simulator_threads(devices: Sequence[str]) -> int:
+    """Give the simulator its share of the cores, beside learners on these devices.
+
+    It has little to do beside what learners have on a CPU, which is perhaps this one. Beside GPUs
+    it has nearly all there is to do, and each learner has a core to give orders from.
+    """
+    if any(not device.startswith("cuda") for device in devices):
+        return 1
+    return max(1, available_cores() - len(devices))
 
 
 def quiet_threads() -> dict[str, str]:

@@ -9,11 +9,11 @@ from msgspec import Meta
 from rich.console import Console
 
 from brigade._core import Scenario
-from brigade.config import ConfigError, RunConfig
+from brigade.config import ConfigError, PositiveInt, RunConfig
 from brigade.run.keys import guard
 from brigade.run.logs import note, start_logs
 from brigade.run.operation import OperationConfig, check_operation, resumed
-from brigade.run.process import follow_parent, on_signals, use_threads
+from brigade.run.process import follow_parent, on_signals, simulator_threads, use_threads
 from brigade.run.settle import run_config, settle
 from brigade.sim.events import Events
 from brigade.sim.player import network_for
@@ -35,7 +35,13 @@ class SimConfig(OperationConfig, frozen=True, kw_only=True, forbid_unknown_field
     bind: Annotated[
         str, Meta(description="address of the control socket; weights and experience follow it")
     ] = DEFAULT_BIND
-    threads: Annotated[int, Meta(ge=1, description="CPU threads of the simulator")] = 1
+    threads: Annotated[
+        PositiveInt | None,
+        Meta(
+            description="CPU threads of the simulator; 1, or where all learners have GPUs, "
+            "all cores but one for each"
+        ),
+    ] = None
     key: Annotated[
         str | None, Meta(description="private key file: only admitted learners may connect")
     ] = None
@@ -56,7 +62,7 @@ def run_sim(config: SimConfig) -> int:
         Something is wrong with what was asked for; nothing was started or written.
     """
     start_logs("sim", config.log_file)
-    use_threads(config.threads)
+    use_threads(1)
     endpoint = Endpoint.parse(config.bind)
     if not endpoint.is_loopback and config.key is None and not config.insecure:
         raise ConfigError(
@@ -67,7 +73,7 @@ def run_sim(config: SimConfig) -> int:
     run = resumed(config) if config.resume else run_config(config)
     settled, scenario = settle(run)
     check_operation(config, settled)
-    return asyncio.run(_run(settled, config, scenario, endpoint, door))
+    return asyncio.run(_run(settled, config, scenario, endpoint, door, config.threads))
 
 
 async def _run(
@@ -76,6 +82,7 @@ async def _run(
     scenario: Scenario,
     endpoint: Endpoint,
     door: Guard | None,
+    threads: int | None,
 ) -> int:
     row_bytes = 4 * network_for(config, scenario).num_parameters
     sockets = SimulatorSockets(endpoint, weights_frame_bytes=row_bytes + (1 << 20), guard=door)
@@ -110,10 +117,16 @@ async def _run(
     def joined(lease: Lease) -> None:
         note("joined", learner=lease.name, agents=lease.agents, device=lease.device)
         view.joined(lease)
+        share_cores()
 
     def left(lease: Lease, why: str) -> None:
         note("left", learner=lease.name, agents=lease.agents, why=why)
         view.left(lease, why)
+        share_cores()
+
+    def share_cores() -> None:
+        devices = [lease.device for lease in simulator.desk.roster.leases.values()]
+        simulator.player.use_threads(threads or simulator_threads(devices))
 
     def give_up(what: str, error: OSError) -> None:
         last = saved[-1] if saved else "none yet"

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from brigade.run import process
+
 from .processes import (
     ENDLESS,
     SMALL,
@@ -93,6 +95,15 @@ def test_the_learners_count_the_lag_that_the_schedule_promises(
         assert row["agents"]["lag"] == [lag] * 4 == row["lag"]
 
 
+def test_the_simulator_has_the_cores_that_learners_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "available_cores", lambda: 16)
+    assert process.simulator_threads(["cpu"]) == 1
+    assert process.simulator_threads(["cuda:0", "cpu"]) == 1
+    assert process.simulator_threads(["cuda:0"]) == 15
+    assert process.simulator_threads(["cuda:0", "cuda:1"]) == 14
+    assert process.simulator_threads(["cuda:0"] * 20) == 1
+
+
 def test_async_runs_to_its_end(tmp_path: Path) -> None:
     output = run(tmp_path, "train", *SMALL, "--sync", "async", "--run-name", "free")
     assert "final checkpoint" in output
@@ -103,9 +114,11 @@ def test_learners_started_by_hand_do_what_train_does(tmp_path: Path) -> None:
     port = free_base_port()
     address = f"tcp://127.0.0.1:{port}"
     attach = ["learn", "--connect", address, "--device", "cpu", "--threads", "1"]
+    # More threads play no other game.
+    sim_by_hand = ["sim", *SMALL, "--bind", address, "--run-name", "hand", "--threads", "3"]
     with (
         brigade(tmp_path, *attach, "--agents", "any:3", "--name", "early") as early,
-        brigade(tmp_path, "sim", *SMALL, "--bind", address, "--run-name", "hand") as sim,
+        brigade(tmp_path, *sim_by_hand) as sim,
     ):
         sim.prints("early learns agents 0-2")
         sim.prints("waiting for a learner of agent 3")
