@@ -26,7 +26,7 @@ from brigade.config import RunConfig, convert
 from brigade.env.batched import BatchedEnv
 from brigade.env.scenarios import load_scenario
 from brigade.policy import distribution
-from brigade.policy.actor import _Part
+from brigade.policy.actor import Actor
 from brigade.policy.network import Network
 from brigade.ppo import update
 from brigade.ppo.adam import Adam
@@ -54,7 +54,7 @@ GPU_UPDATE_PARTS: Parts = PREPARATION | {
     "giving orders for gradient batches": [(Updater, "_gradient_batch")]
 }
 PLAY_PARTS: Parts = {
-    "inference": [(_Part, "outputs")],
+    "inference": [(Actor, "outputs")],
     "sampling actions": [(distribution, "sample")],
     "environment": [(BatchedEnv, "step"), (BatchedEnv, "idle")],
     "keeping": [(RolloutBuffer, "record"), (RolloutBuffer, "end")],

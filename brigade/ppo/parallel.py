@@ -1,13 +1,20 @@
-"""An update whose agents are shared out among threads."""
+"""An update whose agents are shared out among threads.
+
+Agents learn apart from one another, so that threads which each take some agents from start to end
+need not wait for each other, where threads that split every matrix product wait after each. torch
+computes without the GIL.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
+
+import torch
 
 from brigade.config import PPOConfig
-from brigade.policy.threads import helpers, shares
 from brigade.ppo.agents import AgentStack
 from brigade.ppo.update import Rollout, Updater
 
@@ -24,14 +31,18 @@ class ParallelUpdater:
     Parameters
     ----------
     threads
-        So many, as :func:`brigade.policy.threads.shares` deals; on a GPU one is best.
+        So many; where there are fewer agents, torch's own threads share the work of each. (That
+        setting, ``torch.set_num_threads``, is the whole process's.) On a GPU one is best.
     """
 
     def __init__(self, stack: AgentStack, config: PPOConfig, seed: int, threads: int) -> None:
         self.stack = stack
-        self._shares = shares(len(stack.agents), threads)
+        count = max(1, min(threads, len(stack.agents)))
+        bounds = [len(stack.agents) * i // count for i in range(count + 1)]
+        self._shares = [slice(a, b) for a, b in pairwise(bounds)]
         self._updaters = [Updater(stack.part(share), config, seed) for share in self._shares]
-        self._threads = helpers(len(self._shares) - 1, "update")
+        torch.set_num_threads(max(1, round(threads / count)))
+        self._threads = ThreadPoolExecutor(max(1, count - 1), "update", _as_in_main)
 
     def update(
         self,
@@ -75,3 +86,8 @@ class ParallelUpdater:
         for share, updater in zip(self._shares, self._updaters, strict=True):
             self.stack.take_over(share, updater.stack)
         return metrics
+
+
+def _as_in_main() -> None:
+    """Denormal numbers are slow to compute with, and each thread decides about them for itself."""
+    torch.set_flush_denormal(True)

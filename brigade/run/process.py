@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from brigade.config import ConfigError
 
@@ -70,9 +71,15 @@ def simulator_threads(devices: Sequence[str]) -> int:
     return max(1, available_cores() - len(devices))
 
 
-def quiet_threads() -> dict[str, str]:
-    """Environment in which threads that wait sleep, for processes that share the cores."""
-    return {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "0"}
+def thread_manners(device: str) -> dict[str, str]:
+    """Environment for processes of a run whose learners have this device.
+
+    On a CPU they share the cores, so threads that wait sleep. Beside GPUs cores are free, and the
+    simulator's threads keep awake for the few microseconds between one product and the next.
+    """
+    if device == "cpu" or (device == "auto" and not any(Path("/dev").glob("nvidia[0-9]*"))):
+        return {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "0"}
+    return {}
 
 
 def on_signals(handler: Callable[[str], object]) -> None:

@@ -126,7 +126,7 @@ async def _run(
 
     def share_cores() -> None:
         devices = [lease.device for lease in simulator.desk.roster.leases.values()]
-        simulator.player.use_threads(threads or simulator_threads(devices))
+        use_threads(threads or simulator_threads(devices))
 
     def give_up(what: str, error: OSError) -> None:
         last = saved[-1] if saved else "none yet"

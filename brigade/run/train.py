@@ -29,7 +29,7 @@ from brigade.run.process import (
     SCRATCH_VARIABLE,
     available_cores,
     pick_device,
-    quiet_threads,
+    thread_manners,
 )
 from brigade.run.scratch import Scratch, scratch_folder
 from brigade.run.settle import run_config, settle
@@ -110,7 +110,7 @@ def run_train(config: TrainConfig) -> int:
         Endpoint.parse(address)
         # A run that is told to fail when it loses a learner is not mended behind its back.
         mends = config.max_restarts if settled.on_learner_loss != "fail" else 0
-        launcher = _Launcher(scratch, mends)
+        launcher = _Launcher(scratch, mends, thread_manners(config.device))
         operation = [*operation_arguments(config), "--bind", address]
         again = ["--resume", str(folder), *operation]
         first = again if config.resume else [*_arguments(settled), *operation]
@@ -168,11 +168,14 @@ class _Launcher:
         Folder for what the children write.
     max_restarts
         Times that each child is started again after it was lost.
+    environment
+        What children find in theirs beside ours.
     """
 
-    def __init__(self, scratch: Scratch, max_restarts: int) -> None:
+    def __init__(self, scratch: Scratch, max_restarts: int, environment: dict[str, str]) -> None:
         self._scratch = scratch
         self._max_restarts = max_restarts
+        self._environment = environment
         self._children: list[_Child] = []
         self._signals: list[signal.Signals] = []
         self._known_by = scratch.path / "never"
@@ -213,7 +216,7 @@ class _Launcher:
             stderr=child.log,
             start_new_session=True,
             pass_fds=(self._scratch.lock,),
-            env=os.environ | quiet_threads() | ours,
+            env=os.environ | self._environment | ours,
         )
         child.found_dead = None
 

@@ -136,10 +136,6 @@ class Player:
         )
         self._env.reset()
 
-    def use_threads(self, count: int) -> None:
-        """Let so many threads compute what agents do; at any time."""
-        self._actor.use_threads(count)
-
     def step(self) -> Episodes:
         """Play one step of every game into the buffer; return the games that ended with it."""
         env, lanes = self._env, self.seats.ravel()

@@ -324,9 +324,21 @@ def _read(entry: _Spec, frame: Frame) -> Array:
     )
     if dtype.kind == "b" and size and array.view(np.uint8).max() > 1:
         raise BadMessage(f"array {entry.name!r} has booleans other than 0 and 1")
-    if dtype.kind == "f" and not np.isfinite(array).all():
+    if dtype.kind == "f" and not _finite(array):
         raise BadMessage(f"array {entry.name!r} has numbers that are not finite")
     return array
+
+
+def _finite(array: Array) -> bool:
+    """Whether all of an array's floats are finite.
+
+    Most arrays are observations, which are not negative. The bits of such floats, as integers, are
+    in the order of the floats, infinity above all finite ones and what is no number above that:
+    their maximum tells, in two thirds of the time.
+    """
+    bits = array.view(array.dtype.str.replace("f", "u"))
+    infinity = np.array(np.inf, array.dtype).view(bits.dtype)
+    return bool(bits.max(initial=0) < infinity) or bool(np.isfinite(array).all())
 
 
 def require(arrays: Arrays, expected: Mapping[str, tuple[str, tuple[int | None, ...]]]) -> None:

@@ -52,35 +52,6 @@ def test_each_row_goes_through_its_own_agents_network(seatings, seed):
             )
 
 
-@settings(max_examples=20)
-@given(
-    seating=st.lists(st.integers(0, 4), min_size=1, max_size=20),
-    threads=st.lists(st.integers(1, 7), min_size=1, max_size=3),
-    seed=st.integers(0, 2**31),
-)
-def test_threads_that_share_the_agents_act_as_one_would(seating, threads, seed):
-    parameters = stack(5, seed)
-    one, several = Actor(NETWORK, parameters), Actor(NETWORK, parameters)
-    agents = np.array(seating)
-    one.seat(agents)
-    several.seat(agents)
-    rng = np.random.default_rng(seed)
-    try:
-        for count in threads:  # changed while it acts
-            several.use_threads(count)
-            observations = rng.random((len(agents), 6), dtype=np.float32)
-            draws = [np.random.default_rng(seed) for _ in range(2)]
-            expected, found = one.act(observations, draws[0]), several.act(observations, draws[1])
-            for there, here in zip(expected, found, strict=True):
-                assert there.dtype == here.dtype
-                np.testing.assert_allclose(here, there, rtol=1e-5, atol=1e-6)
-            several.seat(agents[::-1])
-            one.seat(agents[::-1])
-            agents = agents[::-1]
-    finally:
-        torch.set_num_threads(1)
-
-
 def test_new_weights_act_at_once():
     parameters = stack(2)
     actor = Actor(NETWORK, parameters)

@@ -331,6 +331,26 @@ def read_or_refuse(frames) -> None:
         assert array.dtype.kind != "f" or np.isfinite(array).all()
 
 
+@settings(max_examples=300)
+@given(
+    data=st.data(),
+    dtype=st.sampled_from(["<f4", "<f8"]),
+    sign=st.sampled_from([0, 1]),  # observations are not negative, other numbers are
+)
+def test_numbers_are_taken_if_all_are_finite(data, dtype, sign):
+    integers = dtype.replace("f", "u")
+    largest = int(np.iinfo(integers).max) >> (1 - sign)  # any bits, of any kind of NaN too
+    infinity = int(np.array(np.inf, dtype).view(integers))
+    elements = st.integers(0, largest) | st.integers(infinity - 2, infinity + 2)
+    bits = data.draw(hnp.arrays(integers, st.integers(0, 6), elements=elements))
+    frames = [header_of(("a", dtype, list(bits.shape))), bits.tobytes()]
+    if np.isfinite(bits.view(dtype)).all():
+        assert decode(frames)[1]["a"].tobytes() == bits.tobytes()
+    else:
+        with pytest.raises(BadMessage, match="not finite"):
+            decode(frames)
+
+
 @given(frames=st.lists(st.binary(max_size=60), max_size=4))
 def test_any_bytes_are_read_or_refused(frames):
     read_or_refuse(frames)
