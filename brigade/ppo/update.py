@@ -128,10 +128,10 @@ class Updater:
             ``grad_norm``, ``explained_variance``, ``transitions``, ``batches``.
         """
         stack, config = self.stack, self.config
-        data, explained = self._prepare(rollouts, refresh)
+        left = 1.0 - progress if config.anneal else 1.0
+        data, explained = self._prepare(rollouts, refresh, left)
         counts = [num_batches(len(rollout), config) for rollout in rollouts]
         order = to_device(self._order(rollouts, counts), stack.device)
-        left = 1.0 - progress if config.anneal else 1.0
         self._rate.fill_(config.learning_rate * left)
         # As a fifth power: gone while there is still a learning rate to follow the advantages with.
         self._entropy_coef.fill_(config.entropy_coef * left**5)
@@ -157,7 +157,9 @@ class Updater:
             for row in range(len(rollouts))
         ]
 
-    def _prepare(self, rollouts: Sequence[Rollout], refresh: bool) -> tuple[_Data, list[float]]:
+    def _prepare(
+        self, rollouts: Sequence[Rollout], refresh: bool, left: float
+    ) -> tuple[_Data, list[float]]:
         """Compute advantages and targets, move the normalisers, and stack all on the device."""
         stack, config, device = self.stack, self.config, self.stack.device
         old = normaliser.moments(stack.statistics)
@@ -180,7 +182,7 @@ class Updater:
             for r, v, (bootstraps, _) in zip(rollouts, values, ahead, strict=True)
         ]
         credit = [
-            self._credit(r, v, a, *b)
+            self._credit(r, v, a, *b, left)
             for r, v, a, b in zip(rollouts, values, advantages, ahead, strict=True)
         ]
         returns = [a + v for a, v in zip(advantages, values, strict=True)]
@@ -209,12 +211,15 @@ class Updater:
         advantages: Floats,
         bootstraps: Floats,
         idle: IdleSteps,
+        left: float,
     ) -> Floats:
         """Advantage of each component of each action, float32 ``[n, C]``.
 
         The last component is the signal, which no house feels: it works by what others make of it,
         and GAE finds that. All are in units of the GAE's deviation, which is mostly luck, so that
-        where there is less luck the policy moves less, and does not grow certain the sooner.
+        where there is less luck the policy moves less, and does not grow certain the sooner. As a
+        schedule's run comes to its end, with ``left`` of it still to go, the unit becomes, by the
+        same factor with each step, the advantages' own deviation: then it should grow certain.
         """
         if not len(rollout):
             return np.zeros(rollout.actions.shape, np.float32)
@@ -225,7 +230,9 @@ class Updater:
         else:
             r, gae_lambda = rollout, self.config.gae_lambda
             steps = (r.rewards, values, r.discounts, r.lengths, bootstraps, advantages)
-            done = effects(*steps, idle, gae_lambda) / deviation
+            done = effects(*steps, idle, gae_lambda)
+            own = done.std() + np.float32(1e-8)
+            done /= deviation ** np.float32(left) * own ** np.float32(1 - left)
         return np.stack([*[done] * (rollout.actions.shape[1] - 1), seen], axis=1)
 
     def _look_again(

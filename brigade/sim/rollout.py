@@ -7,6 +7,8 @@ where the rollout does (cut).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,8 +37,9 @@ class RolloutBuffer:
             "idle_rewards": room(),
             "idle_terminated": room(dtype=np.bool_),
             "changed": room(dtype=np.bool_),
-            "idle_observations": room(num_features),
         }
+        # Few steps have an idle observation: those lie in a row, and here is each one's place there.
+        self._places = room(dtype=np.int32)
         self._num_features = num_features
         self._lanes = np.arange(num_lanes)
         self.clear()
@@ -46,6 +49,8 @@ class RolloutBuffer:
         self.filled = 0
         self._start = np.zeros(len(self._lanes), np.int64)
         self._fragments: list[_Fragments] = []
+        self._idle: list[Array] = [np.zeros((0, self._num_features), np.float32)]
+        self._num_idle = 0
 
     def record(self, **step: Array) -> None:
         """Keep one step of every lane: ``observations`` ``[L, F]``, ``actions`` ``[L, C]``, ...
@@ -56,6 +61,10 @@ class RolloutBuffer:
         """
         for name, column in self._columns.items():
             column[:, self.filled] = step[name]
+        lasting = np.flatnonzero(_needs_idle_observation(step))
+        self._places[lasting, self.filled] = np.arange(len(lasting)) + self._num_idle
+        self._idle.append(step["idle_observations"][lasting])
+        self._num_idle += len(lasting)
         self.filled += 1
 
     def end(
@@ -106,9 +115,11 @@ class RolloutBuffer:
             name: np.take(column.reshape(-1, *column.shape[2:]), rows, axis=0)
             for name, column in self._columns.items()
         }
-        differs = np.logical_and(taken["changed"], np.logical_not(taken["idle_terminated"]))
+        if len(self._idle) > 1:
+            self._idle = [np.concatenate(self._idle)]
+        places = np.take(self._places, rows[_needs_idle_observation(taken)])
         return taken | {
-            "idle_observations": taken["idle_observations"][differs],
+            "idle_observations": self._idle[0][places],
             "lengths": lengths.astype(np.int32),
             "terminated": terminated,
             "truncated": np.concatenate([f.truncated for f in mine]),
@@ -117,6 +128,12 @@ class RolloutBuffer:
                 [f.next_observations[~f.terminated] for f in mine]
             ),
         }
+
+
+def _needs_idle_observation(steps: Mapping[str, Array]) -> NDArray[np.bool_]:
+    """Which steps would have gone on otherwise without the seat's hand in them."""
+    needed: NDArray[np.bool_] = np.greater(steps["changed"], steps["idle_terminated"])
+    return needed
 
 
 class _Fragments:

@@ -44,7 +44,7 @@ def plain_gae(rewards, values, discounts, lengths, bootstraps, gae_lambda) -> np
     return np.array(advantages)
 
 
-def plain_credit(rollout, bootstraps, idle_values, advantages, config) -> np.ndarray:
+def plain_credit(rollout, bootstraps, idle_values, advantages, config, left) -> np.ndarray:
     """What each component of each action is credited with, ``[n, C]``, step by step."""
     unit = np.std(advantages) + 1e-8
     credit = []
@@ -63,11 +63,14 @@ def plain_credit(rollout, bootstraps, idle_values, advantages, config) -> np.nda
                     done += float(rollout.discounts[t]) * (
                         following - idle + config.gae_lambda * later
                     )
-                done /= unit
             credit.append([done] * (rollout.actions.shape[1] - 1) + [seen])
         start += int(length)
     assert config.advantages == "gae" or next(idle_values, None) is None
-    return np.array(credit)
+    found = np.array(credit)
+    if config.advantages == "counterfactual":
+        own = np.std(found[:, 0]) + 1e-8
+        found[:, :-1] /= np.exp(left * np.log(unit) + (1 - left) * np.log(own))
+    return found
 
 
 def plain_loss(
@@ -189,7 +192,7 @@ class PlainAgent:
         )
 
     def update(
-        self, rollout: Rollout, rate: float | None = None, *, refresh: bool = False
+        self, rollout: Rollout, rate: float | None = None, *, refresh: bool = False, left: float = 1
     ) -> dict[str, float]:
         """Learn from a rollout; the mean of what the batches reported."""
         config = self.config
@@ -215,7 +218,7 @@ class PlainAgent:
             bootstraps,
             config.gae_lambda,
         )
-        credit = plain_credit(rollout, bootstraps, idle_values, advantages, config)
+        credit = plain_credit(rollout, bootstraps, idle_values, advantages, config, left)
         returns = advantages + rollout.values
         a = config.normaliser_rate
         self.weight = (1 - a) * self.weight + a

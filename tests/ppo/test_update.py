@@ -253,16 +253,19 @@ def test_a_state_taken_out_is_not_changed_by_later_updates():
         assert np.array_equal(array, copies[name]), name
 
 
+@pytest.mark.parametrize("advantages", ["counterfactual", "gae"])
 @pytest.mark.parametrize("anneal", [False, True])
-def test_learning_rate_and_entropy_bonus_fall_where_they_are_told_to(anneal):
+def test_rate_bonus_and_the_unit_of_advantages_change_where_they_are_told_to(anneal, advantages):
     rollout = random_rollout(NETWORK, USUAL, 1)
-    config = msgspec.structs.replace(CONFIG, anneal=anneal, entropy_coef=0.5, learning_rate=1e-3)
+    config = msgspec.structs.replace(
+        CONFIG, anneal=anneal, entropy_coef=0.5, learning_rate=1e-3, advantages=advantages
+    )
     left = 0.25 if anneal else 1.0
     stacked = updater([0], config)
     stacked.update([rollout], progress=0.75)
     by_hand = msgspec.structs.replace(config, entropy_coef=0.5 * left**5)
     plain = PlainAgent(NETWORK, states([0])[0], by_hand, 0, SEED)
-    plain.update(rollout, 1e-3 * left)
+    plain.update(rollout, 1e-3 * left, left=left)
     np.testing.assert_allclose(stacked.stack.states()[0].parameters, plain.row(), rtol=0, atol=1e-5)
 
 
