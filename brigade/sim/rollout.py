@@ -38,7 +38,7 @@ class RolloutBuffer:
             "idle_terminated": room(dtype=np.bool_),
             "changed": room(dtype=np.bool_),
         }
-        # Few steps have an idle observation: those lie in a row, and here is each one's place there.
+        # Few steps have an idle observation; here is where each of those lies in the row of them.
         self._places = room(dtype=np.int32)
         self._num_features = num_features
         self._lanes = np.arange(num_lanes)
