@@ -200,7 +200,7 @@ class Learner:
         metrics = joined.updater.update(
             [part.rollout for part in received],
             progress=min(part.progress for part in received),
-            refresh=any(lags),
+            refresh=[lag > 0 for lag in lags],
             between_batches=self._between_batches,
         )
         seconds = time.perf_counter() - started

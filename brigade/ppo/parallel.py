@@ -49,7 +49,7 @@ class ParallelUpdater:
         rollouts: Sequence[Rollout],
         progress: float = 0.0,
         *,
-        refresh: bool = False,
+        refresh: bool | Sequence[bool] = False,
         between_batches: Callable[[], None] = lambda: None,
     ) -> list[dict[str, float]]:
         """Learn from one rollout of each agent; see :meth:`Updater.update`.
@@ -64,9 +64,10 @@ class ParallelUpdater:
                 raise _Abandoned
 
         def work(number: int, between: Callable[[], None]) -> list[dict[str, float]]:
-            mine = rollouts[self._shares[number]]
+            share = self._shares[number]
+            again = refresh if isinstance(refresh, bool) else refresh[share]
             return self._updaters[number].update(
-                mine, progress, refresh=refresh, between_batches=between
+                rollouts[share], progress, refresh=again, between_batches=between
             )
 
         others = [

@@ -102,7 +102,7 @@ class Updater:
         rollouts: Sequence[Rollout],
         progress: float = 0.0,
         *,
-        refresh: bool = False,
+        refresh: bool | Sequence[bool] = False,
         between_batches: Callable[[], None] = lambda: None,
     ) -> list[dict[str, float]]:
         """Learn from one rollout of each agent and raise its version by one.
@@ -114,10 +114,11 @@ class Updater:
         progress
             Share of the run done, in [0, 1], for schedules.
         refresh
-            Measure the policy's change, and the advantages, from the agents as they are now rather
-            than from the older versions that acted. With a lag of one, that learns as fast as with
-            none, where clipping around the policy that acted leaves most of each batch without a
-            gradient (Hilton et al. 2022, "Batch size-invariance for policy optimization").
+            For which agents, or whether for all, to measure the policy's change, and the
+            advantages, from the agent as it is now rather than from the older version that acted.
+            With a lag of one, that learns as fast as with none, where clipping around the policy
+            that acted leaves most of each batch without a gradient (Hilton et al. 2022, "Batch
+            size-invariance for policy optimization").
         between_batches
             Called after each gradient batch, to keep a heart beating.
 
@@ -129,7 +130,8 @@ class Updater:
         """
         stack, config = self.stack, self.config
         left = 1.0 - progress if config.anneal else 1.0
-        data, explained = self._prepare(rollouts, refresh, left)
+        again = [refresh] * len(rollouts) if isinstance(refresh, bool) else list(refresh)
+        data, explained = self._prepare(rollouts, again, left)
         counts = [num_batches(len(rollout), config) for rollout in rollouts]
         order = to_device(self._order(rollouts, counts), stack.device)
         self._rate.fill_(config.learning_rate * left)
@@ -158,7 +160,7 @@ class Updater:
         ]
 
     def _prepare(
-        self, rollouts: Sequence[Rollout], refresh: bool, left: float
+        self, rollouts: Sequence[Rollout], again: Sequence[bool], left: float
     ) -> tuple[_Data, list[float]]:
         """Compute advantages and targets, move the normalisers, and stack all on the device."""
         stack, config, device = self.stack, self.config, self.stack.device
@@ -166,16 +168,17 @@ class Updater:
         observations = _stack_observations([r.observations for r in rollouts], device)
         columns = _stack([r.actions.astype(np.int64) for r in rollouts], device) + self._offsets
         counted = _stack([r.counted.astype(np.float32) for r in rollouts], device)
-        if refresh:
-            log_probs, outputs = self._look_again(observations, columns, counted)
+        log_probs = _stack([r.log_probs for r in rollouts], device)
+        values = [r.values for r in rollouts]
+        if any(again):
+            found, outputs = self._look_again(observations, columns, counted)
+            log_probs = torch.where(
+                torch.tensor(again, device=device).unsqueeze(1), found, log_probs
+            )
             mean, deviation = (moment.numpy() for moment in old)
-            values = [
-                row[: len(r)] * deviation[k] + mean[k]
-                for k, (row, r) in enumerate(zip(outputs.cpu().numpy(), rollouts, strict=True))
-            ]
-        else:
-            log_probs = _stack([r.log_probs for r in rollouts], device)
-            values = [r.values for r in rollouts]
+            for k, row in enumerate(outputs.cpu().numpy()):
+                if again[k]:
+                    values[k] = row[: len(values[k])] * deviation[k] + mean[k]
         ahead = self._values_ahead(rollouts, old)
         advantages = [
             gae(r.rewards, v, r.discounts, r.lengths, bootstraps, config.gae_lambda)

@@ -36,8 +36,9 @@ def test_threads_that_share_the_agents_learn_what_one_does(threads):
     shared = ParallelUpdater(stack(), CONFIG, 77, threads)
     for update in range(3):
         rollouts = [random_rollout(NETWORK, n, update) for n in (80, 160, 40, 5, 0)]
-        one = alone.update(rollouts, 0.1 * update, refresh=update > 0)
-        other = shared.update(rollouts, 0.1 * update, refresh=update > 0)
+        again = (False, True, [False, True, True, False, True])[update]
+        one = alone.update(rollouts, 0.1 * update, refresh=again)
+        other = shared.update(rollouts, 0.1 * update, refresh=again)
         for ours, theirs in zip(one, other, strict=True):
             assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-5)
         for mine, yours in zip(alone.stack.states(), shared.stack.states(), strict=True):

@@ -66,7 +66,7 @@ SIZES = (USUAL, 2 * USUAL, 40, 5, 0)
 
 
 @pytest.mark.parametrize("advantages", ["counterfactual", "gae"])
-@pytest.mark.parametrize("refresh", [False, True])
+@pytest.mark.parametrize("refresh", [False, True, [True, False, False, True, True]])
 def test_each_agent_of_a_stack_learns_as_plain_ppo_would(refresh, advantages):
     agents = [3, 0, 7, 12, 5]
     config = msgspec.structs.replace(CONFIG, advantages=advantages)
@@ -83,7 +83,8 @@ def test_each_agent_of_a_stack_learns_as_plain_ppo_would(refresh, advantages):
         ]
         metrics = stacked.update(rollouts, refresh=refresh)
         for k, agent in enumerate(plain):
-            expected = agent.update(rollouts[k], refresh=refresh)
+            again = refresh if isinstance(refresh, bool) else refresh[k]
+            expected = agent.update(rollouts[k], refresh=again)
             for name, value in expected.items():
                 assert metrics[k][name] == pytest.approx(value, rel=2e-3, abs=2e-4), (k, name)
         for state, agent in zip(stacked.stack.states(), plain, strict=True):
@@ -191,7 +192,9 @@ def test_an_agent_learns_alone_what_it_learns_in_a_stack(size, refresh):
 
 
 @pytest.mark.parametrize("refresh", [False, True])
-@pytest.mark.parametrize("others", ["another rollout", "no rollout", "not numbers", "others"])
+@pytest.mark.parametrize(
+    "others", ["another rollout", "no rollout", "not numbers", "others", "another lag"]
+)
 def test_an_agent_learns_from_its_own_data_only(others, refresh):
     agents, given_states = [0, 1, 2], states([0, 1, 2])
     rollouts = [random_rollout(NETWORK, USUAL, seed) for seed in range(3)]
@@ -203,10 +206,11 @@ def test_an_agent_learns_from_its_own_data_only(others, refresh):
         rollouts[0] = rollouts[2] = empty_rollout()
     elif others == "not numbers":
         rollouts[2] = replace(rollouts[2], rewards=rollouts[2].rewards * np.float32("nan"))
-    else:
+    elif others == "others":
         agents, given_states = [5, 1, 6], [*states([5]), given_states[1], *states([6])]
     second = updater(agents, given_states=given_states)
-    second.update(rollouts, refresh=refresh)
+    lag = not refresh if others == "another lag" else refresh
+    second.update(rollouts, refresh=[lag, refresh, lag])
     assert_same(first.stack.states()[1], second.stack.states()[1])
 
 
