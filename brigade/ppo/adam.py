@@ -25,7 +25,10 @@ class Adam:
         self._rows = list(zip(*(tensor.unbind(0) for tensor in tensors), steps, strict=True))
 
     def step(self, live: Sequence[bool], learning_rate: float | Tensor) -> None:
-        """Take one step with each agent that is live; the others stay as they are."""
+        """Take one step with each agent that is live; the others stay as they are.
+
+        ``learning_rate`` may be a float32 tensor without axes on the stack's device.
+        """
         rows = [row for row, alive in zip(self._rows, live, strict=True) if alive]
         parameters, gradients, first, second, steps = (
             list(column) for column in zip(*rows, strict=True)

@@ -11,43 +11,39 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# What the libraries behind torch set up at their first calls cannot be recorded.
-CALLS_BEFORE = 2
+# What the libraries behind torch set up when they are first called cannot be recorded.
+TIMES_BEFORE = 2
 
 
 class Recording:
-    """Calls ``step``; on a GPU, after a few calls, replays its kernels instead.
+    """Does a step; on a GPU, after a few times, replays its kernels instead.
 
-    Parameters
-    ----------
-    step
-        Works on the same tensors, of the same shapes, at every call; what differs from call to call
-        it reads from them. What it returns lies in the same place at every call.
+    The step works on the same tensors, of the same shapes, every time; what differs from one time
+    to the next it reads from them. What it returns lies in the same place every time.
     """
 
-    def __init__(self, step: Callable[[], Tensor], device: torch.device) -> None:
-        self._step = step
+    def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._calls = 0
+        self._times = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         self._result = torch.empty(0)
 
-    def __call__(self) -> Tensor:
-        """Do the step once."""
+    def do(self, step: Callable[[], Tensor]) -> Tensor:
+        """Do the step once; it is always the same one."""
         if self._device.type != "cuda":
-            return self._step()
-        self._calls += 1
-        if self._calls <= CALLS_BEFORE:
-            return self._step()
+            return step()
+        self._times += 1
+        if self._times <= TIMES_BEFORE:
+            return step()
         if self._graph is None:
-            self._graph = self._record()
+            self._graph = self._record(step)
         self._graph.replay()
         return self._result
 
-    def _record(self) -> torch.cuda.CUDAGraph:
+    def _record(self, step: Callable[[], Tensor]) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()
         # Other threads may go on with the GPU meanwhile.
         mode = "thread_local"
         with torch.cuda.device(self._device), torch.cuda.graph(graph, capture_error_mode=mode):
-            self._result = self._step()
+            self._result = step()
         return graph

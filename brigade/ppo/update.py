@@ -94,7 +94,7 @@ class Updater:
         self._rate, self._entropy_coef = torch.zeros(2, device=device).unbind()
         self._coefficients = Coefficients(config.clip, config.value_coef, self._entropy_coef)
         self._adam = Adam(stack, self._gradients.rows)
-        self._all_step = Recording(lambda: self._step([True] * k), device)
+        self._recording = Recording(device)  # of a step of all agents
         self._offsets = torch.tensor(offsets(network.action_nvec), device=device)
 
     def update(
@@ -304,7 +304,9 @@ class Updater:
     def _gradient_batch(self, data: _Data, index: Tensor, live: Sequence[bool]) -> Tensor:
         """Take a gradient step with each live agent, on rows ``index``; statistics ``[K, 6]``."""
         data.gather(index.view(-1), self._activations.observations, self._batch)
-        return self._all_step() if all(live) else self._step(live)
+        if not all(live):
+            return self._step(live)
+        return self._recording.do(lambda: self._step(live))
 
     def _step(self, live: Sequence[bool]) -> Tensor:
         """Take one gradient step for each live agent with what was gathered."""

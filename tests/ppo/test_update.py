@@ -126,8 +126,8 @@ def test_a_recorded_gradient_batch_does_what_it_did_when_it_was_recorded(network
     config = msgspec.structs.replace(CONFIG, anneal=True, entropy_coef=0.1)
     given_states = [initial_state(network, 5, agent) for agent in range(4)]
     ends = []
-    for calls_before in (10**9, 2):
-        monkeypatch.setattr(recording, "CALLS_BEFORE", calls_before)
+    for times_before in (10**9, 2):
+        monkeypatch.setattr(recording, "TIMES_BEFORE", times_before)
         stack = AgentStack(network, range(4), given_states, torch.device("cuda"))
         there = Updater(stack, config, SEED)
         for update in range(4):
@@ -135,7 +135,7 @@ def test_a_recorded_gradient_batch_does_what_it_did_when_it_was_recorded(network
             sizes = [USUAL, USUAL, 2 * USUAL, 5 if update == 2 else USUAL]
             rollouts = [random_rollout(network, n, 10 * update + k) for k, n in enumerate(sizes)]
             there.update(rollouts, progress=update / 4, refresh=update % 2 == 1)
-        assert (there._all_step._graph is None) == (calls_before > 2)
+        assert (there._recording._graph is None) == (times_before > 2)
         ends.append(there.stack.states())
     for one, other in zip(*ends, strict=True):
         assert_same(one, other)
