@@ -1,4 +1,4 @@
-"""When a step is done, recorded and replayed; what a GPU makes of it, tests/ppo/test_update.py has."""
+"""When a step is done, recorded and replayed; what a GPU makes of it is in test_update.py."""
 
 from contextlib import nullcontext
 
