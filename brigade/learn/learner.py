@@ -408,6 +408,7 @@ def _network(welcome: messages.Welcome, hidden_size: int) -> Network:
             hidden_size,
             tuple(map(tuple, welcome.choices)),
             tuple(welcome.seats),
+            tuple(map(tuple, welcome.private)),
         )
     except ValueError as error:
         raise BadMessage(f"a welcome with a network that cannot be: {error}") from None

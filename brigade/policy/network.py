@@ -15,7 +15,9 @@ entry: most where f(c) is nearest to r. One fire draws everyone (its f is 0); of
 alike, low seats take the first and high ones the second; of four, each of four seats its own. It is
 stratified sampling from the attention, with a stratum for each seat. All agents are born with the
 same k, so that a population has a convention to begin with, where independent learners would each
-settle on one of their own.
+settle on one of their own. What a choice is to the seat itself and to no other (its own house) is
+kept out of that: the query points at it too, but its product comes in only afterwards. Seats can
+share out only what they see alike.
 
 K agents are one tensor ``[K, num_parameters]``; a layer's weights are views into it, so that one
 batched matrix multiplication serves all agents, one call of the optimiser updates them, and one
@@ -57,6 +59,9 @@ class Network:
     seats
         The columns of the observation that are 1 for the agent's own seat and 0 for the others, in
         order. Empty where agents do not share out what is pointed at.
+    private
+        For each choice the columns that tell what it is to the seat itself (that it owns it, say):
+        ``[action_nvec[0]][S']``. They draw the seat, and have no part in what is shared out.
 
     Raises
     ------
@@ -69,32 +74,37 @@ class Network:
     hidden_size: int
     choices: tuple[tuple[int, ...], ...] = ()
     seats: tuple[int, ...] = ()
+    private: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not all(0 <= c < self.num_features for c in self.seats):
             raise ValueError(f"a seat's feature lies outside the {self.num_features}")
-        if not self.choices:
-            if self.seats:
-                raise ValueError("seats have nothing to share out where there are no choices")
-            return
-        widths = {len(columns) for columns in self.choices}
-        if len(self.choices) != self.action_nvec[0] or len(widths) != 1 or 0 in widths:
-            raise ValueError(
-                f"{len(self.choices)} choices with {sorted(widths)} features, where "
-                f"{self.action_nvec[0]} with as many each are needed"
-            )
-        if not all(0 <= c < self.num_features for columns in self.choices for c in columns):
-            raise ValueError(f"a choice's feature lies outside the {self.num_features}")
+        if not self.choices and (self.seats or self.private):
+            raise ValueError("seats have nothing to share out or to own where there are no choices")
+        for described in filter(None, (self.choices, self.private)):
+            widths = {len(columns) for columns in described}
+            if len(described) != self.action_nvec[0] or len(widths) != 1 or 0 in widths:
+                raise ValueError(
+                    f"{len(described)} choices with {sorted(widths)} features, where "
+                    f"{self.action_nvec[0]} with as many each are needed"
+                )
+            if not all(0 <= c < self.num_features for columns in described for c in columns):
+                raise ValueError(f"a choice's feature lies outside the {self.num_features}")
 
     @property
     def num_seen(self) -> int:
-        """Features of each choice that the query weighs, S."""
+        """Features of each choice that all seats see alike, S."""
         return len(self.choices[0]) if self.choices else 0
 
     @property
+    def num_private(self) -> int:
+        """Features of each choice that are the seat's own, S'."""
+        return len(self.private[0]) if self.private else 0
+
+    @property
     def query_size(self) -> int:
-        """Entries of the query, q: one for each feature, and one for sharing."""
-        return self.num_seen + bool(self.seats)
+        """Entries of the query, q: one for each feature, and last one for sharing."""
+        return self.num_seen + self.num_private + bool(self.seats)
 
     @property
     def num_logits(self) -> int:
@@ -180,6 +190,7 @@ class Activations:
     hidden2: Tensor  # [K, R, H], after ReLU
     heads: Tensor  # [K, R, q + L + 1]: the query, then the outputs
     choices: Tensor  # [K, R, C, S]: what is seen of the first component's choices
+    private: Tensor  # [K, R, C, S']: what they are to the seat
     stations: Tensor  # [K, R, 1]: where the agent's seat stands, from -1 to 1
     attention: Tensor  # [K, R, C]: how much of it each choice draws
     balance: Tensor  # [K, R, C]: attention before a choice, less that behind it
@@ -194,6 +205,11 @@ class Activations:
     def logits(self) -> Tensor:
         """Logits of all action components side by side, ``[K, R, L]``."""
         return self.heads[..., self.network.query_size : -1]
+
+    @property
+    def firmness(self) -> Tensor:
+        """The query's last entry, k: how firmly seats share out, ``[K, R, 1]``."""
+        return self.heads[..., self.network.query_size - 1 : self.network.query_size]
 
     @property
     def values(self) -> Tensor:
@@ -222,6 +238,7 @@ class Activations:
             hidden2=room(network.hidden_size),
             heads=room(network.query_size + network.num_logits + 1),
             choices=room(num_choices, network.num_seen),
+            private=room(num_choices, network.num_private),
             stations=room(1),
             attention=room(num_choices),
             balance=room(num_choices),
@@ -234,6 +251,7 @@ class Constants:
     """What pointing and sharing need of the network's shape, on a device."""
 
     choices: Tensor  # int64 [C * S]: where an observation describes the choices
+    private: Tensor  # int64 [C * S']: where it tells what they are to the seat
     seats: Tensor  # int64 [A]: where it tells the seat
     stations: Tensor  # [A, 1]: the middle of each seat's stratum of [-1, 1]
     order: Tensor  # [C, C]: 1 where the row's choice comes before the column's, -1 behind it
@@ -241,12 +259,16 @@ class Constants:
     @classmethod
     def of(cls, network: Network, device: torch.device, dtype: torch.dtype) -> Constants:
         """Work them out."""
-        columns = [column for choice in network.choices for column in choice]
+        columns, private = (
+            torch.tensor([c for choice in described for c in choice], dtype=torch.int64)
+            for described in (network.choices, network.private)
+        )
         seats = len(network.seats)
         stations = [[(2 * seat + 1) / seats - 1] for seat in range(seats)]
         place = torch.arange(len(network.choices), device=device)
         return cls(
-            torch.tensor(columns, dtype=torch.int64, device=device),
+            columns.to(device),
+            private.to(device),
             torch.tensor(network.seats, dtype=torch.int64, device=device),
             torch.tensor(stations, dtype=dtype, device=device),
             torch.sign(place - place.unsqueeze(1)).to(dtype),
@@ -270,6 +292,8 @@ def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
         _point(a)
     if a.network.seats:
         _share(a)
+    if a.network.private:
+        _claim(a)
     return a
 
 
@@ -284,13 +308,21 @@ def _point(a: Activations) -> None:
 
 def _share(a: Activations) -> None:
     """Let seats share the choices out; see the head of this file."""
-    logits, seen = a.logits[..., : len(a.network.choices)], a.network.num_seen
+    logits = a.logits[..., : len(a.network.choices)]
     torch.matmul(a.observations[..., a.constants.seats], a.constants.stations, out=a.stations)
     # The softmax is written out: over so few choices, torch's own takes nine times as long.
     torch.sub(logits, logits.amax(-1, keepdim=True), out=a.attention)
     a.attention.exp_().div_(a.attention.sum(-1, keepdim=True))
     torch.matmul(a.attention, a.constants.order, out=a.balance)
-    logits.addcmul_(a.heads[..., seen : seen + 1], _lean(a))
+    logits.addcmul_(a.firmness, _lean(a))
+
+
+def _claim(a: Activations) -> None:
+    """Add the query's product with what each choice is to the seat."""
+    torch.index_select(a.observations, 2, a.constants.private, out=a.private.flatten(2))
+    logits, seen = a.logits[..., : len(a.network.choices)], a.network.num_seen
+    for i in range(a.network.num_private):
+        logits.addcmul_(a.private[..., i], a.heads[..., seen + i : seen + i + 1])
 
 
 def _lean(a: Activations) -> Tensor:
@@ -363,8 +395,10 @@ def _through_query(a: Activations, outputs: Tensor, heads: Tensor) -> Tensor:
     """Gradient for the heads ``[K, R, q + L + 1]``, written into ``heads``."""
     seen, size, num_choices = a.network.num_seen, a.network.query_size, len(a.network.choices)
     pointed = outputs[..., :num_choices]
+    for i in range(a.network.num_private):
+        torch.sum(pointed * a.private[..., i], -1, out=heads[..., seen + i])
     if a.network.seats:
-        torch.sum(pointed * _lean(a), -1, out=heads[..., seen])
+        torch.sum(pointed * _lean(a), -1, out=heads[..., size - 1])
         pointed = pointed + _through_attention(a, pointed)
     by_sight = torch.bmm(a.choices.flatten(0, 1).mT, _columns(pointed))
     heads[..., :seen] = by_sight.view(*outputs.shape[:2], seen)
@@ -375,8 +409,8 @@ def _through_query(a: Activations, outputs: Tensor, heads: Tensor) -> Tensor:
 
 def _through_attention(a: Activations, outputs: Tensor) -> Tensor:
     """Gradient for the logits that attention is the softmax of, given that for what seats add."""
-    seen, p, f, r = a.network.num_seen, a.attention, a.balance, a.stations
-    scaled = outputs * a.heads[..., seen : seen + 1] * p
+    p, f, r = a.attention, a.balance, a.stations
+    scaled = outputs * a.firmness * p
     by_balance = torch.matmul(scaled * p * (r - f), a.constants.order.mT)
     by_attention = 2 * (scaled * f * (2 * r - f) + by_balance)
     return p * (by_attention - (p * by_attention).sum(-1, keepdim=True))

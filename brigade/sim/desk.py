@@ -282,6 +282,7 @@ class Desk:
             action_nvec=list(network.action_nvec),
             choices=[list(columns) for columns in network.choices],
             seats=list(network.seats),
+            private=[list(columns) for columns in network.private],
             agents=granted,
         )
         await self._sockets.send_control(peer, messages.encode(welcome, arrays))

@@ -7,6 +7,7 @@ derived from the run's seed, and all of its state can be taken out and put back.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,9 @@ from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
 
 # Blocks of an observation that hold as many entries for each house, house by house.
-HOUSE_BLOCKS = ("houses", "fire_progress", "workers", "owned", "home")
+HOUSE_BLOCKS = ("houses", "fire_progress", "workers")
+# The same, but what a house is to the seat that looks.
+OWN_BLOCKS = ("owned", "home")
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,23 @@ class Episodes:
 def network_for(config: RunConfig, scenario: Scenario) -> Network:
     """Shape of the policies of a run."""
     env = BatchedEnv(1, scenario, config.num_agents_per_game)
-    houses = house_columns(scenario, config.num_agents_per_game)
     seat = observation_layout(scenario, config.num_agents_per_game)["seat"]
-    seats = tuple(range(seat.start, seat.stop))
-    return Network(env.num_features, env.action_nvec, config.hidden_size, houses, seats)
+    return Network(
+        env.num_features,
+        env.action_nvec,
+        config.hidden_size,
+        choices=house_columns(scenario, config.num_agents_per_game, HOUSE_BLOCKS),
+        private=house_columns(scenario, config.num_agents_per_game, OWN_BLOCKS),
+        seats=tuple(range(seat.start, seat.stop)),
+    )
 
 
-def house_columns(scenario: Scenario, num_seats: int) -> tuple[tuple[int, ...], ...]:
-    """Where an observation describes each house: its state, its progress, who worked there, ..."""
+def house_columns(
+    scenario: Scenario, num_seats: int, names: Sequence[str]
+) -> tuple[tuple[int, ...], ...]:
+    """Where these blocks of an observation describe each house."""
     layout = observation_layout(scenario, num_seats)
-    blocks = [layout[name] for name in HOUSE_BLOCKS]
+    blocks = [layout[name] for name in names]
     widths = [(block.stop - block.start) // scenario.num_houses for block in blocks]
     return tuple(
         tuple(

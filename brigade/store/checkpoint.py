@@ -16,7 +16,7 @@ from brigade.config import ConfigError, RunConfig, convert
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
 
-FORMAT = 3
+FORMAT = 4
 # What reading a file that is a checkpoint in part may raise.
 _UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
 
@@ -65,6 +65,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             "hidden_size": c.network.hidden_size,
             "choices": c.network.choices,
             "seats": c.network.seats,
+            "private": c.network.private,
         },
         "policies": {
             agent: c.network.state_dict(torch.tensor(state.parameters))
@@ -153,6 +154,7 @@ def _read(content: Mapping[str, Any]) -> Checkpoint:
         int(shape["hidden_size"]),
         tuple(tuple(map(int, columns)) for columns in shape["choices"]),
         tuple(map(int, shape["seats"])),
+        tuple(tuple(map(int, columns)) for columns in shape["private"]),
     )
     agents = []
     for agent in range(config.population_size):

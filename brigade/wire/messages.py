@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-PROTOCOL = 4
+PROTOCOL = 5
 OTHER_PROTOCOLS = 1000  # what lies beyond is garbage, not a version to come
 
 # dtypes that may be on the wire, by NumPy's name with byte order.
@@ -59,7 +59,7 @@ class OtherProtocol(BadMessage):
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
     """What every header has: the protocol's version. A header's type is its class's name."""
 
-    protocol: Literal[4] = 4
+    protocol: Literal[5] = 5
 
 
 class Hello(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
@@ -99,6 +99,7 @@ class Welcome(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     action_nvec: list[Count]
     choices: list[list[Count]]  # see Network.choices
     seats: list[Count]  # see Network.seats
+    private: list[list[Count]]  # see Network.private
     agents: list[Granted]
 
 

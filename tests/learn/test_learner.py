@@ -114,6 +114,7 @@ def welcome(agents=(3, 5), states: dict[int, AgentState] | None = None, **change
         action_nvec=list(NETWORK.action_nvec),
         choices=[],
         seats=[],
+        private=[],
         agents=granted,
     )
     arrays = {f"{a}/{n}": x for a, s in states.items() for n, x in s.arrays().items()}

@@ -89,6 +89,13 @@ class Plain(nn.Module):
                 balance = attention[:, :c].sum(1) - attention[:, c + 1 :].sum(1)
                 lean.append(attention[:, c] ** 2 * balance * (2 * stations - balance))
             logits = logits + query[:, -1:] * torch.stack(lean, 1)
+        first, width = self.network.num_seen, self.network.num_private
+        claims = [
+            (query[:, first : first + width] * observations[:, list(columns)]).sum(1)
+            for columns in self.network.private
+        ]
+        if claims:
+            logits = logits + torch.stack(claims, 1)
         return torch.cat([logits, outputs[:, count:]], 1)
 
     def gradient(self) -> Tensor:
@@ -118,17 +125,19 @@ def passes(
     nvec=st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple),
     query=st.integers(0, 3),
     seats=st.integers(0, 4),
+    own=st.integers(0, 2),
     seed=st.integers(0, 2**31),
 )
 def test_forward_and_backward_are_those_of_plain_networks(
-    agents, num_rows, features, hidden, nvec, query, seats, seed
+    agents, num_rows, features, hidden, nvec, query, seats, own, seed
 ):
     draw = random.Random(seed)
-    choices = tuple(
-        tuple(draw.randrange(features) for _ in range(query)) for _ in range(nvec[0] * bool(query))
+    choices, private = (
+        tuple(tuple(draw.randrange(features) for _ in range(n)) for _ in range(nvec[0] * bool(n)))
+        for n in (query, own * bool(query))
     )
     stations = tuple(draw.randrange(features) for _ in range(seats * bool(query)))
-    network = Network(features, nvec, hidden, choices, stations)
+    network = Network(features, nvec, hidden, choices, stations, private)
     rows = random_rows(network, agents, seed)
     generator = torch.Generator().manual_seed(seed + 1)
     observations = torch.randn(agents, num_rows, features, generator=generator, dtype=torch.float64)
@@ -145,8 +154,9 @@ def test_forward_and_backward_are_those_of_plain_networks(
 
 
 def test_float32_agrees_with_plain_networks_at_the_usual_size():
-    houses = tuple(tuple(range(7 * house, 7 * house + 7)) for house in range(10))
-    network = Network(90, (10, 2, 2), 64, houses, seats=(70, 71, 72, 73))
+    houses = tuple(tuple(range(7 * house, 7 * house + 5)) for house in range(10))
+    own = tuple((7 * house + 5, 7 * house + 6) for house in range(10))
+    network = Network(90, (10, 2, 2), 64, houses, (70, 71, 72, 73), own)
     generator = torch.Generator().manual_seed(3)
     rows = torch.stack([network.initial_row(generator) for _ in range(3)])
     observations = torch.rand(3, 256, 90, generator=generator)
@@ -296,6 +306,28 @@ def test_seats_share_out_what_looks_alike(fires, expected):
         assert (chosen[:, 6] > 0.99).all(), "a single fire draws every seat"
 
 
+def test_what_is_a_seats_own_draws_it_and_has_no_part_in_sharing():
+    described = (tuple((i,) for i in range(10)), tuple((10 + i,) for i in range(10)))
+    network = Network(24, (10,), 4, described[0], (20, 21, 22, 23), described[1])
+    row = network.initial_row(torch.Generator().manual_seed(0))[None]
+    observations = torch.zeros(1, 4, 24)
+    observations[..., [3, 7]] = 1.0  # two fires
+    observations[0, 0, 17] = observations[0, 2, 13] = 1.0  # seats 0 and 2 own what others take
+    observations[0, :, 20:] = torch.eye(4)
+
+    def made(own: float) -> Activations:
+        network.views(row)["heads.bias"][..., :2] = torch.tensor([8.0, own])
+        return forward(network.views(row), activations_for(network, observations))
+
+    usual = made(0.0)
+    assert usual.logits[0].argmax(-1).tolist() == [3, 3, 7, 7]
+    logits, attention = usual.logits.clone(), usual.attention.clone()
+    drawn = made(9.0)
+    assert torch.equal(drawn.attention, attention)
+    assert drawn.logits[0].argmax(-1).tolist() == [7, 3, 3, 7]
+    torch.testing.assert_close(drawn.logits - logits, 9.0 * observations[..., 10:20])
+
+
 def test_an_untrained_agent_of_any_seat_acts_almost_uniformly():
     chosen = chosen_by_seat([2, 3], 0.0)
     assert (chosen - 0.1).abs().max() < 0.05
@@ -315,6 +347,13 @@ def test_agents_are_born_with_the_same_sharing():
 def test_choices_that_do_not_fit_are_refused(choices):
     with pytest.raises(ValueError, match="choice"):
         Network(7, (5, 2, 2), 6, choices)
+    with pytest.raises(ValueError, match="choice"):
+        Network(7, (5, 2, 2), 6, ((0,),) * 5, private=choices)
+
+
+def test_nothing_is_a_seats_own_where_there_is_no_choice():
+    with pytest.raises(ValueError, match="no choices"):
+        Network(7, (5, 2, 2), 6, private=((0,),) * 5)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from brigade.ppo.update import Rollout, Updater, minibatch_order, num_batches
 from brigade.ppo.upload import Uploader
 
 NETWORK = Network(num_features=9, action_nvec=(4, 2, 2), hidden_size=16)
-POINTING = Network(12, (3, 2, 2), 16, choices=((0, 3), (1, 4), (2, 5)), seats=(6, 7, 8))
+POINTING = Network(12, (3, 2, 2), 16, ((0,), (1,), (2,)), (6, 7, 8), ((3,), (4,), (5,)))
 CONFIG = PPOConfig(
     hidden_size=16, batch_size=32, num_epochs=4, update_interval=10, learning_rate=1e-3
 )

@@ -224,12 +224,14 @@ def test_each_row_is_acted_and_valued_by_the_agent_in_its_seat():
             query, out = heads[: network.query_size], heads[network.query_size :]
             features = torch.from_numpy(step["observations"][lane]).double()
             for house, columns in enumerate(network.choices):
-                out[house] = DETAIL * out[house] + query[:-1] @ features[list(columns)]
+                seen = query[: network.num_seen]
+                out[house] = DETAIL * out[house] + seen @ features[list(columns)]
             attention = out[:6].softmax(0)
             station = (2 * (lane % 3) + 1) / 3 - 1
             for house in range(6):
                 balance = attention[:house].sum() - attention[house + 1 :].sum()
                 out[house] += query[-1] * attention[house] ** 2 * balance * (2 * station - balance)
+                out[house] += query[network.num_seen : -1] @ features[list(network.private[house])]
             action = torch.from_numpy(step["actions"][lane].astype(np.int64))
             parts = out[:-1].split([6, 2, 2])
             counts = (action[1] == 1, True, True)  # a resting agent's house has no effect
@@ -251,11 +253,13 @@ def test_the_network_points_at_houses_by_all_that_is_seen_of_each(scenario):
     env.step(np.array([[[1, 1, 0], [1, 1, 1], [2, 0, 0], [4, 1, 0]]], np.int32))
     layout = brigade.observation_layout(scenario, 4)
     seen = env.observations[0, 1]
-    for house, columns in enumerate(network.choices):
+    for house in range(scenario.num_houses):
         houses = seen[layout["houses"]].reshape(-1, 3)
-        others = [seen[layout[name]][house] for name in ("fire_progress", "workers", "owned")]
-        expected = [*houses[house], *others, seen[layout["home"]][house]]
-        np.testing.assert_array_equal(seen[list(columns)], expected)
+        others = [seen[layout[name]][house] for name in ("fire_progress", "workers")]
+        expected = [*houses[house], *others]
+        np.testing.assert_array_equal(seen[list(network.choices[house])], expected)
+        own = [seen[layout[name]][house] for name in ("owned", "home")]
+        np.testing.assert_array_equal(seen[list(network.private[house])], own)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
