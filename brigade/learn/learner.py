@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -48,6 +49,10 @@ class RunOver(Exception):
     def __init__(self, reason: str, *, failed: bool) -> None:
         super().__init__(reason)
         self.failed = failed
+
+
+class _CutOff(Exception):
+    """An update was given up, since the learner is to leave."""
 
 
 @dataclass
@@ -113,6 +118,7 @@ class Learner:
         self._stand_by = stand_by
         self._run = ""  # the run that this learner belongs to, once it knows
         self._said = ""
+        self._stopping = ""
         self._sockets = sockets
         self._announce = announce
         self._uploader = Uploader(device) if device.type != "cpu" else None
@@ -135,7 +141,7 @@ class Learner:
         return self._joined.stack.versions if self._joined else []
 
     def run(self) -> str:
-        """Learn until the run is over; return the simulator's reason.
+        """Learn until the run is over, or :meth:`stop`; return the reason.
 
         Raises
         ------
@@ -145,16 +151,25 @@ class Learner:
             The run failed elsewhere.
         """
         try:
-            while self._max_updates is None or self.updates < self._max_updates:
-                self.step(timeout=0.05 if self._published else 0.25)
-            self.leave(f"it made its {self.updates} updates")
-            return f"made its {self.updates} updates"
+            with contextlib.suppress(_CutOff):
+                while not self._stopping and self.updates != self._max_updates:
+                    self.step(timeout=0.05 if self._published else 0.25)
+            if self._stopping:
+                handing = ": handing over" if self.agents else ""
+                self._tell("stopped", f"{self._stopping}{handing}")
+            reason = self._stopping or f"made its {self.updates} updates"
+            self.leave(reason)
+            return reason
         except RunOver as over:
             self._published.clear()  # nobody wants them any more
             self.leave("the run is over")
             if over.failed:
                 raise
             return str(over)
+
+    def stop(self, reason: str) -> None:
+        """Leave soon, from where nothing is half done; may be called from a signal's handler."""
+        self._stopping = reason
 
     def step(self, timeout: float) -> bool:
         """Receive what is there, waiting at most ``timeout`` seconds; update if all is there.
@@ -215,7 +230,9 @@ class Learner:
         self._repair_after = REPAIR_SECONDS
 
     def _between_batches(self) -> None:
-        """Keep in touch during a long update, and end it if the run is over."""
+        """Keep in touch during a long update, and end it if the run is over or we are to leave."""
+        if self._stopping:
+            raise _CutOff
         self._idle_since = time.monotonic()  # who is at work is not waiting for what was lost
         if self._idle_since - self._last_beat > HEARTBEAT_SECONDS:
             self._stay_in_touch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from typing import Annotated
@@ -56,10 +57,6 @@ class LearnConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = None
 
 
-class _Interrupted(BaseException):
-    """A signal came: leave in order."""
-
-
 def run_learn(config: LearnConfig) -> int:
     """Learn until the run is over; return the process's exit code.
 
@@ -107,12 +104,14 @@ def run_learn(config: LearnConfig) -> int:
 
     def interrupt(signal_name: str) -> None:
         caught.append(signal_name)
-        raise _Interrupted
+        learner.stop(f"stopped by {signal_name}")
 
     on_signals(interrupt)
     follow_parent()
     try:
         reason = learner.run()
+        if caught:
+            return 128 + signal.Signals[caught[0]]
         announce("ended", reason)
         return 0
     except (LearnerRefused, TransportError) as error:
@@ -122,10 +121,5 @@ def run_learn(config: LearnConfig) -> int:
         note("failed", text=str(over))
         print(f"brigade learn: {over}", file=sys.stderr)
         return 1
-    except _Interrupted:
-        handing = ": handing over" if learner.agents else ""
-        announce("stopped", f"{caught[0]}{handing}")
-        learner.leave(f"stopped by {caught[0]}")
-        return 130 if caught[0] == "SIGINT" else 143
     finally:
         sockets.close()

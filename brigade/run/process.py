@@ -15,7 +15,11 @@ from pathlib import Path
 from brigade.config import ConfigError
 
 PARENT_VARIABLE = "BRIGADE_PARENT"
+# A signal that follows another so soon is the same one, sent to a whole group of processes and
+# passed on within it.
 SAME_SIGNAL_SECONDS = 1.0
+# Longer than any process of a run takes to end in order, writing a large checkpoint included.
+PATIENCE_SECONDS = 30.0
 SCRATCH_VARIABLE = "BRIGADE_SCRATCH"  # the launcher's temporary folder
 
 
@@ -85,15 +89,17 @@ def thread_manners(device: str) -> dict[str, str]:
 def on_signals(handler: Callable[[str], object]) -> None:
     """Call ``handler`` with the signal's name at SIGINT and SIGTERM; one that follows ends us hard.
 
-    What follows at once is the same signal, sent to all processes of a run (as service managers and
-    batch systems do) and passed on by our parent.
+    A launcher's child gets what is sent to all processes of a run (as service managers and batch
+    systems do) directly and passed on as well, whenever the launcher comes to it. So it leaves it
+    to its launcher to be impatient.
     """
     first = math.inf
+    same = PATIENCE_SECONDS if PARENT_VARIABLE in os.environ else SAME_SIGNAL_SECONDS
 
     def handle(number: int, frame: object) -> None:
         nonlocal first
         if first < math.inf:
-            if time.monotonic() - first > SAME_SIGNAL_SECONDS:
+            if time.monotonic() - first > same:
                 signal.signal(number, signal.SIG_DFL)
                 os.kill(os.getpid(), number)
             return

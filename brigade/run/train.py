@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -26,6 +27,8 @@ from brigade.run.operation import (
 )
 from brigade.run.process import (
     PARENT_VARIABLE,
+    PATIENCE_SECONDS,
+    SAME_SIGNAL_SECONDS,
     SCRATCH_VARIABLE,
     available_cores,
     pick_device,
@@ -37,8 +40,6 @@ from brigade.wire.endpoints import Endpoint
 
 POLL_SECONDS = 0.05
 WIDE = 256  # hidden size from which two threads learn faster than one, as measured on 2 cores
-# Longer than the simulator takes to end a run in order.
-PATIENCE_SECONDS = 8.0
 # A learner that is found dead may have followed its simulator, which then shows soon.
 RESTART_SECONDS = 1.0
 
@@ -160,7 +161,9 @@ def _arguments(config: RunConfig) -> list[str]:
 
 
 class _Launcher:
-    """Starts child processes, passes signals on, and ends with all of them ended.
+    """Starts child processes, passes a signal on, and ends with all of them ended.
+
+    A second signal that is more than an echo of the first ends them hard.
 
     Parameters
     ----------
@@ -177,10 +180,18 @@ class _Launcher:
         self._max_restarts = max_restarts
         self._environment = environment
         self._children: list[_Child] = []
-        self._signals: list[signal.Signals] = []
+        self._signal: int | None = None
+        self._signalled = math.inf  # on a monotonic clock
+        self._hurried = False
         self._known_by = scratch.path / "never"
         for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, lambda number, _: self._signals.append(signal.Signals(number)))
+            signal.signal(each, self._take_signal)
+
+    def _take_signal(self, number: int, frame: object) -> None:
+        if self._signal is None:
+            self._signal, self._signalled = number, time.monotonic()
+        elif time.monotonic() - self._signalled > SAME_SIGNAL_SECONDS:
+            self._hurried = True
 
     def start(
         self,
@@ -225,23 +236,22 @@ class _Launcher:
         simulator, *learners = self._children
         try:
             failed: _Child | None = None
-            asked = 0
-            deadline: float | None = None
+            deadline = math.inf
             while simulator.process.poll() is None or self._mend(simulator):
-                if len(self._signals) > asked:
-                    asked = len(self._signals)
-                    simulator.process.send_signal(self._signals[-1])
-                    deadline = deadline or time.monotonic() + PATIENCE_SECONDS
+                if self._signal is not None and deadline == math.inf:
+                    simulator.process.send_signal(self._signal)
+                    deadline = time.monotonic() + PATIENCE_SECONDS
                 # What was signalled to all of us at once may end a learner before the simulator.
-                for child in learners if failed is None and not self._signals else []:
+                for child in learners if failed is None and self._signal is None else []:
                     if child.process.poll() not in (None, 0) and not self._mend(child):
                         failed = child
                         simulator.process.send_signal(signal.SIGTERM)
-                        deadline = deadline or time.monotonic() + PATIENCE_SECONDS
-                if deadline is not None and time.monotonic() > deadline:
+                        deadline = time.monotonic() + PATIENCE_SECONDS
+                if self._hurried or time.monotonic() > deadline:
                     simulator.process.kill()
                 time.sleep(POLL_SECONDS)
-            self._await_ends(learners)
+            if not self._hurried:
+                self._await_ends(learners)
             return self._exit_code(simulator, failed)
         finally:
             for child in self._children:
@@ -258,7 +268,7 @@ class _Launcher:
         was refused (exit code 2) would be refused again.
         """
         code, simulator = child.process.returncode, self._children[0]
-        if self._signals or child.restarts >= self._max_restarts:
+        if self._signal is not None or child.restarts >= self._max_restarts:
             return False
         if code == 2 or (child is simulator and code >= 0):
             return False
@@ -303,10 +313,11 @@ class _Launcher:
             how = _how_it_died(failed.process.returncode)
             print(f"brigade train: {failed.name} {how}, so the run was ended", file=sys.stderr)
             return failed.process.returncode if failed.process.returncode == 2 else 1
-        if self._signals:
-            return 128 + self._signals[0]
         if code < 0:
-            print(f"brigade train: {simulator.name} {_how_it_died(code)}", file=sys.stderr)
+            lost = "" if self._signal is None else ", so the run was not ended in order"
+            print(f"brigade train: {simulator.name} {_how_it_died(code)}{lost}", file=sys.stderr)
+        if self._signal is not None and code <= 0:
+            return 128 + self._signal
         return 1 if code < 0 else code
 
 

@@ -51,6 +51,7 @@ class Sockets:
     attached: tuple[str, str] | None = None
     said: list[Header] = field(default_factory=list)
     published: list[tuple[messages.Weights, AgentState]] = field(default_factory=list)
+    acknowledging: bool = False  # what is published
 
     def attach(self, weights: str, experience: str) -> None:
         self.attached = weights, experience
@@ -67,6 +68,9 @@ class Sockets:
         assert isinstance(header, messages.Weights)
         state = AgentState(header.version, header.steps, **arrays)  # type: ignore[arg-type]
         self.published.append((header, state))
+        if self.acknowledging:
+            arrived = messages.Acknowledge(run=RUN, agent=header.agent, version=header.version)
+            self.control.append(message(arrived))
 
     def receive(self, timeout: float) -> tuple[list[list[Frame]], list[list[Frame]]]:
         control, self.control = self.control, []
@@ -588,20 +592,37 @@ def test_it_leaves_after_its_updates_when_they_have_arrived(sockets, clock, monk
     sockets.control.append(welcome())
     sockets.experience += [experience(3, 0), experience(5, 0)]
     sockets.experience += [experience(3, 1), experience(5, 1)]
-    receive = sockets.receive
-
-    def acknowledge(timeout: float) -> Any:
-        for header, _ in sockets.published[2:]:
-            arrived = messages.Acknowledge(run=RUN, agent=header.agent, version=header.version)
-            sockets.control.append(message(arrived))
-        return receive(timeout)
-
-    monkeypatch.setattr(sockets, "receive", acknowledge)
+    sockets.acknowledging = True
     started = clock.now
     assert "1 update" in learner.run()
     assert learner.versions == [1, 1]
     assert isinstance(sockets.said[-1], messages.Goodbye)
     assert clock.now - started < 1, "it did not wait longer than it had to"
+
+
+@pytest.mark.parametrize(
+    ("moment", "versions"), [("receive", [0, 0]), ("publish", [1, 1]), ("_gradient_batch", [0, 0])]
+)
+def test_told_to_stop_it_leaves_with_whole_messages_and_whole_updates(
+    learner, sockets, monkeypatch, moment, versions
+):
+    """As a signal's handler tells it, wherever it is."""
+    sockets.acknowledging = True
+    join(learner, sockets)
+    place = Updater if moment == "_gradient_batch" else sockets
+    usual = getattr(place, moment)
+
+    def interrupted(*args: Any) -> Any:
+        result = usual(*args)
+        learner.stop("stopped by SIGTERM")
+        return result
+
+    monkeypatch.setattr(place, moment, interrupted)
+    sockets.experience += [experience(3, 0), experience(5, 0)] if moment != "receive" else []
+    assert learner.run() == "stopped by SIGTERM"
+    assert sockets.said[-1] == messages.Goodbye(run=RUN, reason="stopped by SIGTERM")
+    newest = {header.agent: header.version for header, _ in sockets.published}
+    assert newest == dict(zip((3, 5), versions, strict=True))
 
 
 def test_a_silent_simulator_is_waited_for_and_must_be_of_the_same_run(learner, sockets, clock):

@@ -142,7 +142,7 @@ def test_a_learner_on_another_host_takes_over_without_a_jump(
         there = start(far, *LEARN, *papers("box"), "--name", "there")
         assert simulator.end() == 0, simulator.output + there.output
         assert there.end() == 0, there.output
-        assert "here (agents 0-3) is gone: it made its 9 updates" in simulator.output
+        assert "here (agents 0-3) is gone: made its 9 updates" in simulator.output
         for stranger, why in ((thief, "our key is not admitted"), (naked, "it wants keys")):
             assert stranger.end() == 2
             assert why in stranger.output

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 import torch
 
 from brigade.run import process
+from brigade.run.process import PATIENCE_SECONDS, SAME_SIGNAL_SECONDS
 
 from .processes import (
     ENDLESS,
@@ -157,8 +160,45 @@ def test_a_signal_to_all_processes_at_once_ends_the_run_in_order(tmp_path: Path)
         for pid in [run_.popen.pid, *descendants(run_.popen.pid)]:
             os.kill(pid, signal.SIGTERM)
         assert run_.end() == 128 + signal.SIGTERM
+    assert "final checkpoint: " in run_.output, run_.output
     assert sum(load(tmp_path, "all")["versions"].values()) > 0  # type: ignore[attr-defined]
-    assert "bad message" not in run_.output
+    assert "bad message" not in run_.output, run_.output
+
+
+def test_a_second_ctrl_c_ends_at_once_what_does_not_end_in_order(tmp_path: Path) -> None:
+    with brigade(tmp_path, "train", *ENDLESS, "--log-interval", "20") as process:
+        process.prints("episodes/s")
+        children = descendants(process.popen.pid)
+        os.kill(children_by_command(process)["sim"], signal.SIGSTOP)
+        process.popen.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        wait_for(lambda: time.monotonic() - started > SAME_SIGNAL_SECONDS + 0.5)
+        process.popen.send_signal(signal.SIGINT)
+        assert process.end() == 128 + signal.SIGINT
+        assert time.monotonic() - started < PATIENCE_SECONDS
+        assert "brigade sim was killed by SIGKILL, so the run was not ended" in process.output
+        assert not [pid for pid in children if alive(pid)]
+
+
+@pytest.mark.parametrize(("launched", "code"), [(True, 0), (False, -signal.SIGTERM)])
+def test_an_echo_of_a_signal_does_not_end_what_has_a_launcher(launched: bool, code: int) -> None:
+    # The launcher passes a signal on whenever it comes to it, on a busy machine seconds later.
+    program = "; ".join(
+        [
+            "import os, time",
+            "from brigade.run.process import on_signals",
+            "on_signals(print)",
+            "os.kill(os.getpid(), 15)",
+            "now = time.monotonic()",
+            "time.monotonic = lambda: now + 3.0",
+            "os.kill(os.getpid(), 15)",
+        ]
+    )
+    launcher = {"BRIGADE_PARENT": str(os.getpid())} if launched else {}
+    done = subprocess.run(
+        [sys.executable, "-uc", program], capture_output=True, text=True, env=os.environ | launcher
+    )
+    assert (done.returncode, done.stdout) == (code, "SIGTERM\n"), done.stderr
 
 
 @pytest.mark.parametrize("victim", ["sim", "learn"])
