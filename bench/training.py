@@ -219,7 +219,7 @@ def update_speed(
 
 
 def play_shares(config: RunConfig) -> dict[str, float]:
-    """Where the time of ``Player.step`` goes, on one thread as in a run's simulator."""
+    """Where the time of ``Player.step`` goes, on one thread, as beside learners on a CPU."""
     scenario = load_scenario(config.scenario)
     network = network_for(config, scenario)
     repository = Repository(network, config.population_size)

@@ -222,7 +222,7 @@ class Updater:
         and GAE finds that. All are in units of the GAE's deviation, which is mostly luck, so that
         where there is less luck the policy moves less, and does not grow certain the sooner. As a
         schedule's run comes to its end, with ``left`` of it still to go, the unit becomes, by the
-        same factor with each step, the advantages' own deviation: then it should grow certain.
+        same factor with each step, the advantages' own size: then it should grow certain.
         """
         if not len(rollout):
             return np.zeros(rollout.actions.shape, np.float32)
@@ -234,7 +234,8 @@ class Updater:
             r, gae_lambda = rollout, self.config.gae_lambda
             steps = (r.rewards, values, r.discounts, r.lengths, bootstraps, advantages)
             done = effects(*steps, idle, gae_lambda)
-            own = done.std() + np.float32(1e-8)
+            # Not their deviation, which is nothing where all are alike, as a single one is.
+            own = np.sqrt(np.mean(done**2)) + np.float32(1e-8)
             done /= deviation ** np.float32(left) * own ** np.float32(1 - left)
         return np.stack([*[done] * (rollout.actions.shape[1] - 1), seen], axis=1)
 

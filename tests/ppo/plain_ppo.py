@@ -68,7 +68,7 @@ def plain_credit(rollout, bootstraps, idle_values, advantages, config, left) -> 
     assert config.advantages == "gae" or next(idle_values, None) is None
     found = np.array(credit)
     if config.advantages == "counterfactual":
-        own = np.std(found[:, 0]) + 1e-8
+        own = np.sqrt(np.mean(found[:, 0] ** 2)) + 1e-8
         found[:, :-1] /= np.exp(left * np.log(unit) + (1 - left) * np.log(own))
     return found
 

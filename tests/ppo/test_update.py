@@ -273,6 +273,24 @@ def test_rate_bonus_and_the_unit_of_advantages_change_where_they_are_told_to(ann
     np.testing.assert_allclose(stacked.stack.states()[0].parameters, plain.row(), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [USUAL, 1])
+def test_an_effect_that_is_always_the_same_is_of_size_one_at_an_annealed_run_s_end(
+    size,
+):
+    whole = random_rollout(NETWORK, size, 1)
+    alike = replace(
+        whole,
+        rewards=np.full(size, 0.75, np.float32),
+        idle_rewards=np.full(size, 0.5, np.float32),
+        changed=np.zeros(size, np.bool_),
+        idle_observations=whole.idle_observations[:0],
+        counted=np.broadcast_to([True, True, False], (size, 3)),
+    )
+    config = msgspec.structs.replace(CONFIG, anneal=True, learning_rate=0.0)
+    found = updater([0], config).update([alike], progress=1.0, refresh=True)
+    assert found[0]["policy_loss"] == pytest.approx(-2 / 3, rel=1e-4), "of two components in three"
+
+
 def test_what_an_update_reports():
     stacked = updater([0, 1])
     rollouts = [random_rollout(NETWORK, size, size) for size in (USUAL, 40)]
