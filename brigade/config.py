@@ -55,8 +55,8 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     anneal: Annotated[
         bool,
         Meta(
-            description="let learning rate and entropy bonus fall to 0 (the bonus as a fifth power), "
-            "and the unit of counterfactual advantages go over to their own size"
+            description="let learning rate and entropy bonus fall to 0 (the bonus as a fifth "
+            "power), and the unit of counterfactual advantages go over to their own size"
         ),
     ] = False
 
