@@ -1,9 +1,9 @@
 """How much of this machine's matrix multiplication a training run turns into learning.
 
-Measures, in one run: the sgemm rate at the network's shapes; the learner's update alone; and a
-whole ``brigade train``. Each is also given as a share of what the sgemm rate would allow if a
-transition cost one inference and ``num_epochs`` forward and backward passes, and nothing else.
-Then it tells what the update and playing spend their time on.
+Measures, in one run: the sgemm rate at the network's shapes; a bare update in plain torch; the
+learner's update alone; and a whole ``brigade train``. Each is also given as a share of what the
+sgemm rate would allow if a transition cost one inference and ``num_epochs`` forward and backward
+passes, and nothing else. Then it tells what the update and playing spend their time on.
 
     python bench/training.py [--population-size 8] [--hidden-size 512] [--device cpu] ...
 """
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from pace import WARM_UP_ROWS, metrics, speed
+from plain_update import PlainUpdate
 from stopwatch import Stopwatch
 from utilisation import told, utilisation
 
@@ -95,6 +96,9 @@ def main() -> None:
         use_threads(threads)
         rates[threads] = sgemm_rate(network, config, device, options.repeats)
         row("sgemm at the network's shapes", threads, rates[threads], rates[threads] / flops, 1.0)
+        pace = plain_update_speed(network, config, device)
+        share = pace * update_flops(network, config) / rates[threads]
+        row("a bare update in plain torch", threads, share * rates[threads], pace, share)
         with utilisation(device) as busy:
             pace, shares = update_speed(network, config, device, threads)
         update_shares = update_shares or shares  # of one thread: others run beside it
@@ -169,6 +173,17 @@ def sgemm_rate(network: Network, config: RunConfig, device: torch.device, repeat
 
     flops = 10 * k * b * update_flops(network, config) / config.num_epochs
     return flops / best_time(products, repeats, device)
+
+
+def plain_update_speed(network: Network, config: RunConfig, device: torch.device) -> float:
+    """Transitions a second of a bare update."""
+    plain = PlainUpdate(network, config, device)
+    repeats = 1 if device.type == "cpu" else 5
+    return (
+        config.population_size
+        * config.rollout_transitions
+        / best_time(plain.update, repeats, device)
+    )
 
 
 def update_speed(
