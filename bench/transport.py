@@ -26,6 +26,7 @@ from brigade.config import RunConfig
 from brigade.env.scenarios import load_scenario
 from brigade.learn.experience import read_experience
 from brigade.policy.network import Network
+from brigade.run.process import keep_memory
 from brigade.sim.player import network_for
 from brigade.wire import messages
 from brigade.wire.endpoints import Endpoint
@@ -146,6 +147,7 @@ def receive_bare(address: str, count: int, pipe: Connection) -> None:
 
 
 def send_ours(address: str, count: int, transitions: int, pipe: Connection) -> None:
+    keep_memory()
     network = network_for(RunConfig(), load_scenario("default"))
     header, arrays = experience(network, transitions)
 
@@ -166,6 +168,7 @@ def receive_unseen(address: str, count: int, pipe: Connection) -> None:
 
 
 def receive_ours(address: str, count: int, pipe: Connection, *, look: bool = True) -> None:
+    keep_memory()
     network = network_for(RunConfig(), load_scenario("default"))
     endpoint = Endpoint.parse(address)
     sockets = LearnerSockets(endpoint)

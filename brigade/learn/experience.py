@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import lt
 
 from brigade.policy.network import Network
 from brigade.ppo.update import Rollout
@@ -64,9 +65,10 @@ def read_experience(
         raise BadMessage("idle observations for another number of steps")
     if bool((terminated & arrays["truncated"]).any()):
         raise BadMessage("a fragment both terminated and truncated")
-    if transitions and not all(
-        column.min() >= 0 and column.max() < choices
-        for column, choices in zip(arrays["actions"].T, network.action_nvec, strict=True)
+    actions = arrays["actions"]
+    if transitions and not (
+        actions.min() >= 0
+        and all(map(lt, (column.max() for column in actions.T), network.action_nvec))
     ):
         raise BadMessage("an action that does not exist")
     names = Rollout.__dataclass_fields__

@@ -289,13 +289,11 @@ class Learner:
     def _receive(self, timeout: float) -> None:
         control, experience = self._sockets.receive(timeout)
         self._last_look = time.monotonic()
-        if control or experience:
-            self._heard = time.monotonic()
-        if experience:
-            self._idle_since = self._heard
         for frames in control:
+            self._heard = time.monotonic()
             self._guard(self._take_control, frames)
         for frames in experience:
+            self._heard = self._idle_since = time.monotonic()
             self._guard(self._take_experience, frames)
         if self._joined is not None and time.monotonic() - self._heard > PATIENCE_SECONDS:
             self._detach()

@@ -18,6 +18,7 @@ from brigade.run.logs import note, start_logs
 from brigade.run.process import (
     available_cores,
     follow_parent,
+    keep_memory,
     on_signals,
     pick_device,
     use_threads,
@@ -78,6 +79,7 @@ def run_learn(config: LearnConfig) -> int:
     device = pick_device(config.device)
     threads = config.threads or max(1, available_cores() - 1)
     use_threads(threads)
+    keep_memory()
 
     import torch
 

@@ -13,7 +13,13 @@ from brigade.config import ConfigError, PositiveInt, RunConfig
 from brigade.run.keys import guard
 from brigade.run.logs import note, start_logs
 from brigade.run.operation import OperationConfig, check_operation, resumed
-from brigade.run.process import follow_parent, on_signals, simulator_threads, use_threads
+from brigade.run.process import (
+    follow_parent,
+    keep_memory,
+    on_signals,
+    simulator_threads,
+    use_threads,
+)
 from brigade.run.settle import run_config, settle
 from brigade.sim.events import Events
 from brigade.sim.player import network_for
@@ -63,6 +69,7 @@ def run_sim(config: SimConfig) -> int:
     """
     start_logs("sim", config.log_file)
     use_threads(1)
+    keep_memory()
     endpoint = Endpoint.parse(config.bind)
     if not endpoint.is_loopback and config.key is None and not config.insecure:
         raise ConfigError(

@@ -237,6 +237,13 @@ class _Spec(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     shape: list[Count]
 
 
+class _Head(msgspec.Struct):
+    """A first frame; msgspec looks at a class's types only once."""
+
+    header: Message
+    arrays: list[_Spec]
+
+
 def encode(header: Header, arrays: Arrays | None = None) -> list[Frame]:
     """Make the frames of a message; arrays are not copied, so they must stay as they are.
 
@@ -296,10 +303,10 @@ def decode(frames: Sequence[Frame]) -> tuple[Message, dict[str, Array]]:
         raise BadMessage(f"protocol {protocol!r}; this is protocol {PROTOCOL}")
     specs = body.pop("arrays", [])
     try:
-        header = msgspec.convert(body, Message)
-        entries = msgspec.convert(specs, list[_Spec])
+        head = msgspec.convert({"header": body, "arrays": specs}, _Head)
     except (msgspec.ValidationError, ValueError) as error:
         raise BadMessage(f"a header that does not fit: {error}") from None
+    header, entries = head.header, head.arrays
     if len(entries) != len(frames) - 1 or len(entries) > MAX_ARRAYS:
         raise BadMessage(f"{len(frames) - 1} array frames for {len(entries)} arrays")
     arrays = {

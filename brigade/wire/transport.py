@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import errno
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -294,10 +294,11 @@ class LearnerSockets:
         assert self._weights is not None, "attach() comes first"
         self._weights.send_multipart(frames, copy=False)
 
-    def receive(self, timeout: float) -> tuple[list[list[Frame]], list[list[Frame]]]:
+    def receive(self, timeout: float) -> tuple[list[list[Frame]], Iterator[list[Frame]]]:
         """Wait up to ``timeout`` seconds; all control and all experience messages that are there.
 
-        The frames are views, not copies.
+        The frames are views, not copies. Experience is fetched one message after the other, so that
+        each is read while the processor still has it at hand, and ends with :meth:`detach`.
 
         Raises
         ------
@@ -306,13 +307,14 @@ class LearnerSockets:
         """
         ready = dict(self._poller.poll(int(timeout * 1000)))
         control, experience, events = (
-            _drain(socket) if socket is not None and socket in ready else []
+            _waiting(socket) if socket is not None and socket in ready else iter(())
             for socket in (self._control, self._experience, self._monitor)
         )
-        self._look_at_handshakes(bool(control), events)
-        return control, experience
+        answers = list(control)
+        self._look_at_handshakes(bool(answers), events)
+        return answers, experience
 
-    def _look_at_handshakes(self, heard: bool, events: list[list[Frame]]) -> None:
+    def _look_at_handshakes(self, heard: bool, events: Iterable[list[Frame]]) -> None:
         """Give up where the simulator does not let us in.
 
         Raises
@@ -340,13 +342,12 @@ class LearnerSockets:
         self._context.destroy(linger=LINGER_MS)
 
 
-def _drain(socket: zmq.Socket[bytes]) -> list[list[Frame]]:
-    messages: list[list[Frame]] = []
+def _waiting(socket: zmq.Socket[bytes]) -> Iterator[list[Frame]]:
+    """Fetch what is there, until there is no more or the socket is closed."""
     with contextlib.suppress(zmq.Again):
-        while True:
+        while not socket.closed:
             frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
-            messages.append([frame.buffer for frame in frames])
-    return messages
+            yield [frame.buffer for frame in frames]
 
 
 def _property(frame: zmq.Frame, name: str) -> str:

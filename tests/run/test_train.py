@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -185,6 +186,27 @@ def test_a_second_ctrl_c_ends_at_once_what_does_not_end_in_order(tmp_path: Path)
         assert time.monotonic() - started < PATIENCE_SECONDS
         assert "brigade sim was killed by SIGKILL, so the run was not ended" in process.output
         assert not [pid for pid in children if alive(pid)]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
+def test_memory_that_was_freed_is_kept_for_what_comes_next() -> None:
+    def faults(before: str) -> int:
+        program = f"""
+import resource
+import numpy
+from brigade.run.process import keep_memory
+{before}
+for repeat in range(60):
+    messages = [numpy.ones(3_000_000, numpy.uint8) for _ in range(8)]
+    if repeat == 9:
+        warm = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    del messages
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - warm)
+"""
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+        return int(done.stdout)
+
+    assert faults("keep_memory()") < 0.1 * faults("")
 
 
 @pytest.mark.parametrize(("launched", "code"), [(True, 0), (False, -signal.SIGTERM)])

@@ -142,8 +142,8 @@ def test_nobody_takes_experience_from_anothers_socket(caplog):
             simulator.send_experience(0, [b"for the owner"])
             got: list[object] = []
             while not got:
-                got = (await asyncio.to_thread(owner.receive, 0.05))[1]
-            assert thief.receive(0.0)[1] == []
+                got = await asyncio.to_thread(lambda: list(owner.receive(0.05)[1]))
+            assert list(thief.receive(0.0)[1]) == []
         finally:
             thief.close()
             owner.close()
