@@ -73,7 +73,7 @@ def keep_memory() -> None:
     """Keep freed memory for what comes next, where the C library is glibc.
 
     Messages of megabytes follow one another. To give the memory of each back to the system, and get
-    pages for the next from it, takes a fifth of the time that a message takes.
+    pages for the next from it, took a sixth of a message's time (``bench/transport.py``).
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt

@@ -274,9 +274,7 @@ def test_rate_bonus_and_the_unit_of_advantages_change_where_they_are_told_to(ann
 
 
 @pytest.mark.parametrize("size", [USUAL, 1])
-def test_an_effect_that_is_always_the_same_is_of_size_one_at_an_annealed_run_s_end(
-    size,
-):
+def test_an_effect_that_is_always_the_same_ends_an_annealed_run_at_size_one(size):
     whole = random_rollout(NETWORK, size, 1)
     alike = replace(
         whole,

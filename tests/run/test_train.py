@@ -108,11 +108,15 @@ def test_the_simulator_has_the_cores_that_learners_leave(monkeypatch: pytest.Mon
     assert process.simulator_threads(["cuda:0"] * 20) == 1
 
 
-def test_threads_that_wait_sleep_beside_learners_on_a_cpu_and_not_beside_gpus() -> None:
+@pytest.mark.parametrize("gpus", [[], [Path("/dev/nvidia0")]])
+def test_threads_that_wait_sleep_beside_learners_on_a_cpu_and_not_beside_gpus(
+    gpus: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process.Path, "glob", lambda *_: iter(gpus))
     sleeping = process.thread_manners("cpu")
     assert sleeping["OMP_WAIT_POLICY"] == "PASSIVE"
     assert process.thread_manners("cuda:1") == {}
-    assert process.thread_manners("auto") in (sleeping, {})
+    assert process.thread_manners("auto") == ({} if gpus else sleeping)
 
 
 def test_async_runs_to_its_end(tmp_path: Path) -> None:

@@ -325,6 +325,25 @@ def test_closing_one_slot_leaves_the_others_alone(endpoint):
     asyncio.run(main())
 
 
+def test_what_a_detached_learner_has_not_fetched_it_does_not_get(endpoint):
+    async def main():
+        async with Meeting(endpoint) as meeting:
+            meeting.simulator.open_slot(0)
+            learner = meeting.learner(0)
+            for frame in (b"one", b"two"):
+                meeting.simulator.send_experience(0, [frame])
+            deadline, first = time.monotonic() + PATIENCE, None
+            while first is None:
+                assert time.monotonic() < deadline
+                experience = (await asyncio.to_thread(learner.receive, 0.05))[1]
+                first = next(experience, None)
+            assert [bytes(frame) for frame in first] == [b"one"]
+            learner.detach()
+            assert list(experience) == []
+
+    asyncio.run(main())
+
+
 def test_a_learner_can_attach_anew_elsewhere(endpoint):
     async def main():
         async with Meeting(endpoint) as meeting:
