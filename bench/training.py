@@ -31,8 +31,8 @@ from brigade.policy.actor import Actor
 from brigade.policy.network import Network
 from brigade.ppo import update
 from brigade.ppo.adam import Adam
-from brigade.ppo.agents import AgentStack, initial_state
-from brigade.ppo.parallel import ParallelUpdater
+from brigade.ppo.agents import initial_state
+from brigade.ppo.parallel import GroupedUpdater
 from brigade.ppo.update import Rollout, Updater
 from brigade.ppo.upload import Uploader
 from brigade.run.process import available_cores, use_threads
@@ -192,8 +192,7 @@ def update_speed(
     """Transitions a second of a learner's updates on made-up rollouts, and where its time goes."""
     k, n = config.population_size, config.rollout_transitions
     states = [initial_state(network, 1, agent) for agent in range(k)]
-    stack = AgentStack(network, range(k), states, device)
-    updater = ParallelUpdater(stack, config, 1, threads)
+    updater = GroupedUpdater(network, range(k), states, device, config, 1, threads)
     generator = np.random.default_rng(1)
 
     def floats(*shape: int) -> np.ndarray:

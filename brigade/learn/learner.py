@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,8 +17,8 @@ from brigade.agent_numbers import format_agents
 from brigade.config import ConfigError, RunConfig, convert
 from brigade.learn.experience import Inbox, read_experience
 from brigade.policy.network import Network
-from brigade.ppo.agents import AgentStack, AgentState, initial_state
-from brigade.ppo.parallel import ParallelUpdater
+from brigade.ppo.agents import AgentState, initial_state
+from brigade.ppo.parallel import BEAT_SECONDS, GroupedUpdater, Learned
 from brigade.ppo.upload import Uploader
 from brigade.wire import messages
 from brigade.wire.endpoints import AddressError
@@ -35,8 +38,11 @@ PATIENCE_SECONDS = 15.0
 REPAIR_SECONDS = 10.0
 HAND_OVER_SECONDS = 5.0
 LARGEST_SIZE = 1 << 20  # of an observation, or a choice
-REPUBLISH_SECONDS = 0.1  # at first; twice as long after each time
-LONGEST_REPUBLISH_SECONDS = 5.0
+# After which what is not acknowledged is published again; twice as long after each time. At first
+# the subscription may not be up, and all that is published is lost; later, a connection that broke.
+FIRST_REPUBLISH_SECONDS = 0.1
+REPUBLISH_SECONDS = 2.0
+LONGEST_REPUBLISH_SECONDS = 60.0
 
 
 class LearnerRefused(RuntimeError):
@@ -52,31 +58,76 @@ class RunOver(Exception):
 
 
 class _CutOff(Exception):
-    """An update was given up, since the learner is to leave."""
+    """What was begun is given up: the learner is to leave, or has lost the lease."""
 
 
 @dataclass
-class _Published:
-    """A version on its way to the simulator."""
+class _Lease:
+    """What a welcome granted, and the learning side of it once that is set up."""
 
-    version: int
-    frames: list[Frame]
-    next_send: float
-    interval: float = REPUBLISH_SECONDS
-
-
-@dataclass
-class _Joined:
-    """What a learner has once it was welcomed."""
-
-    run: str
-    slot: int
-    ticket: str
+    welcome: messages.Welcome
     config: RunConfig
     network: Network
-    stack: AgentStack
-    updater: ParallelUpdater
     inbox: Inbox
+    setting_up: Future[GroupedUpdater]
+    given_up: threading.Event  # nobody wants what is being set up any more
+    updater: GroupedUpdater | None = None
+
+    @property
+    def run(self) -> str:
+        return self.welcome.run
+
+    @property
+    def agents(self) -> list[int]:
+        return [granted.agent for granted in self.welcome.agents]
+
+
+class _Outgoing:
+    """Published versions that have yet to be acknowledged, and when to publish them again.
+
+    The simulator takes an agent's versions in their order, so none may be left out.
+    """
+
+    def __init__(self) -> None:
+        self._versions: dict[int, dict[int, list[Frame]]] = {}
+        self.subscribed = False
+        self._interval = FIRST_REPUBLISH_SECONDS
+        self._due = math.inf
+
+    def __bool__(self) -> bool:
+        return bool(self._versions)
+
+    @property
+    def agents(self) -> list[int]:
+        """Whose versions are on their way."""
+        return list(self._versions)
+
+    def add(self, agent: int, version: int, frames: list[Frame], now: float) -> None:
+        """Note what was published."""
+        self._versions.setdefault(agent, {})[version] = frames
+        if self._due == math.inf:
+            self._due = now + self._interval
+
+    def acknowledge(self, agent: int, version: int, now: float) -> None:
+        """Forget an agent's versions up to this one: the simulator has them."""
+        waiting = self._versions.get(agent, {})
+        for old in [each for each in waiting if each <= version]:
+            del waiting[old]
+        if not waiting:
+            self._versions.pop(agent, None)
+        # The first one arrived because the subscription is up. What came before may be lost.
+        self._interval = REPUBLISH_SECONDS if self.subscribed else FIRST_REPUBLISH_SECONDS
+        self.subscribed = True
+        self._due = now + self._interval if self._versions else math.inf
+
+    def due(self, now: float) -> list[list[Frame]]:
+        """List the frames to publish again now: one message as long as that may be in vain."""
+        if now < self._due:
+            return []
+        self._interval = min(2 * self._interval, LONGEST_REPUBLISH_SECONDS)
+        self._due = now + self._interval
+        waiting = [frames for versions in self._versions.values() for frames in versions.values()]
+        return waiting if self.subscribed else waiting[:1]
 
 
 class Learner:
@@ -122,8 +173,9 @@ class Learner:
         self._sockets = sockets
         self._announce = announce
         self._uploader = Uploader(device) if device.type != "cpu" else None
-        self._joined: _Joined | None = None
-        self._published: dict[int, _Published] = {}
+        self._lease: _Lease | None = None
+        self._outgoing = _Outgoing()
+        self._set_up = ThreadPoolExecutor(1, "set-up")
         self._last_hello = self._last_beat = self._last_look = float("-inf")
         self._waited = 0.0
         self._heard = time.monotonic()
@@ -133,12 +185,13 @@ class Learner:
     @property
     def agents(self) -> list[int]:
         """The agents of this learner; empty before the welcome."""
-        return self._joined.stack.agents if self._joined else []
+        return self._lease.agents if self._lease else []
 
     @property
     def versions(self) -> list[int]:
-        """Their newest versions."""
-        return self._joined.stack.versions if self._joined else []
+        """Their newest versions, once they are set up."""
+        updater = self._lease.updater if self._lease else None
+        return updater.versions if updater else []
 
     def run(self) -> str:
         """Learn until the run is over, or :meth:`stop`; return the reason.
@@ -153,7 +206,7 @@ class Learner:
         try:
             with contextlib.suppress(_CutOff):
                 while not self._stopping and self.updates != self._max_updates:
-                    self.step(timeout=0.05 if self._published else 0.25)
+                    self.step(timeout=0.05 if self._busy else 0.25)
             if self._stopping:
                 handing = ": handing over" if self.agents else ""
                 self._tell("stopped", f"{self._stopping}{handing}")
@@ -161,7 +214,7 @@ class Learner:
             self.leave(reason)
             return reason
         except RunOver as over:
-            self._published.clear()  # nobody wants them any more
+            self._outgoing = _Outgoing()  # nobody wants them any more
             self.leave("the run is over")
             if over.failed:
                 raise
@@ -179,89 +232,102 @@ class Learner:
         self._stay_in_touch()
         started = time.perf_counter()
         self._receive(timeout)
-        joined = self._joined
-        if joined is None or not joined.inbox.ready:
+        lease = self._lease
+        if lease is not None and lease.updater is None and lease.setting_up.done():
+            self._begin(lease, lease.setting_up.result())
+        if lease is None or lease.updater is None or not lease.inbox.ready:
             self._waited += time.perf_counter() - started
             return False
-        self._update(joined)
+        self._update(lease, lease.updater)
         return True
+
+    @property
+    def _busy(self) -> bool:
+        """Whether something is due soon: an acknowledgement, or what is being set up."""
+        return bool(self._outgoing) or (self._lease is not None and self._lease.updater is None)
 
     def leave(self, reason: str) -> None:
         """Make sure that the newest versions have arrived, and say goodbye: the agents are free."""
         deadline = time.monotonic() + HAND_OVER_SECONDS
         try:
-            while self._published and self._joined is not None and time.monotonic() < deadline:
+            while self._outgoing and self._lease is not None and time.monotonic() < deadline:
                 self._stay_in_touch()
                 self._receive(0.05)
         except (RunOver, LearnerRefused):
             pass  # then nobody wants them
-        if self._published and self._joined is not None:
-            agents = format_agents(self._published)
+        if self._lease is None:
+            return
+        if self._outgoing:
+            agents = format_agents(self._outgoing.agents)
             log.warning("leaving, though the newest versions of %s did not arrive", agents)
-        if self._joined is not None:
-            goodbye = messages.Goodbye(run=self._joined.run, reason=reason)
-            self._sockets.send_control(messages.encode(goodbye))
+        self._lease.given_up.set()
+        goodbye = messages.Goodbye(run=self._lease.run, reason=reason)
+        self._sockets.send_control(messages.encode(goodbye))
 
     # ---- learning ------------------------------------------------------------------------
 
-    def _update(self, joined: _Joined) -> None:
-        received = joined.inbox.take()
-        acted = [part.policy_versions for part in received]
+    def _update(self, lease: _Lease, updater: GroupedUpdater) -> None:
+        received = lease.inbox.take()
         lags = [
-            version - min(versions, default=version)
-            for version, versions in zip(joined.stack.versions, acted, strict=True)
+            version - min(part.policy_versions, default=version)
+            for version, part in zip(updater.versions, received, strict=True)
         ]
         started = time.perf_counter()
-        metrics = joined.updater.update(
-            [part.rollout for part in received],
-            progress=min(part.progress for part in received),
-            refresh=[lag > 0 for lag in lags],
-            between_batches=self._between_batches,
-        )
-        seconds = time.perf_counter() - started
-        for row, lag in zip(metrics, lags, strict=True):
-            row |= {"lag": float(lag), "learn_seconds": seconds, "wait_seconds": self._waited}
-        self._waited = 0.0
-        if self._joined is not joined:
+        try:
+            learned = updater.update(
+                [part.rollout for part in received],
+                progress=min(part.progress for part in received),
+                refresh=[lag > 0 for lag in lags],
+                meanwhile=lambda: self._meanwhile(lease),
+                beat=BEAT_SECONDS if self._uploader is None else RECEIVE_SECONDS,
+            )
+        except _CutOff:
+            if self._stopping:
+                raise
             return  # the agents are another's by now, or to be had anew
+        seconds = time.perf_counter() - started
+        for each, lag in zip(learned, lags, strict=True):
+            each.metrics.update(lag=float(lag), learn_seconds=seconds, wait_seconds=self._waited)
+        self._waited = 0.0
         self.updates += 1
-        self._publish(joined, metrics)
+        self._publish(lease, learned)
         self._idle_since = time.monotonic()
         self._repair_after = REPAIR_SECONDS
 
-    def _between_batches(self) -> None:
-        """Keep in touch during a long update, and end it if the run is over or we are to leave."""
-        if self._stopping:
+    def _meanwhile(self, lease: _Lease) -> None:
+        """Keep in touch during an update, and end it if we are to leave or the lease is lost."""
+        if self._stopping or self._lease is not lease:
             raise _CutOff
         self._idle_since = time.monotonic()  # who is at work is not waiting for what was lost
-        if self._idle_since - self._last_beat > HEARTBEAT_SECONDS:
-            self._stay_in_touch()
-            self._receive(0.0)
-        elif self._uploader is not None and self._idle_since - self._last_look > RECEIVE_SECONDS:
-            self._receive(0.0)
+        self._stay_in_touch()
+        self._receive(0.0)
 
     # ---- publishing ----------------------------------------------------------------------
 
-    def _publish(self, joined: _Joined, metrics: list[dict[str, float]] | None = None) -> None:
+    def _publish(self, lease: _Lease, learned: list[Learned]) -> None:
         """Publish every agent's state, and again until the simulator has it."""
-        for k, state in enumerate(joined.stack.states()):
-            agent = joined.stack.agents[k]
+        for agent, each in zip(lease.agents, learned, strict=True):
+            state, metrics = each.state, each.metrics
             header = messages.Weights(
-                run=joined.run,
+                run=lease.run,
                 agent=agent,
                 version=state.version,
                 steps=state.steps,
-                ticket=joined.ticket,
-                metrics=metrics[k] if metrics else {},
+                rollbacks=state.rollbacks,
+                ticket=lease.welcome.ticket,
+                metrics={n: x if math.isfinite(x) else None for n, x in metrics.items()},
+                diverged=each.diverged,
             )
             frames = messages.encode(header, state.arrays())
-            due = time.monotonic() + REPUBLISH_SECONDS
-            self._published[agent] = _Published(state.version, frames, due)
+            self._outgoing.add(agent, state.version, frames, time.monotonic())
             self._sockets.publish(frames)
+            if each.diverged:
+                what = f"update {state.version} of agent {agent} is undone: {each.diverged}"
+                self._tell("diverged", what)
 
     def _stay_in_touch(self) -> None:
         now = time.monotonic()
-        if self._joined is None:
+        if self._lease is None:
             if now - self._last_hello > HELLO_SECONDS:
                 if self._heard < self._last_hello and not self._run:
                     where = self._sockets.endpoint.control
@@ -270,18 +336,20 @@ class Learner:
             return
         if now - self._last_beat > HEARTBEAT_SECONDS:
             self._last_beat = now
-            beat = messages.Heartbeat(run=self._joined.run)
+            beat = messages.Heartbeat(run=self._lease.run)
             self._sockets.send_control(messages.encode(beat))
-        for published in self._published.values():
-            # A subscription takes a moment to come up, and until then what is sent is lost.
-            if now > published.next_send:
-                published.interval = min(2 * published.interval, LONGEST_REPUBLISH_SECONDS)
-                published.next_send = now + published.interval
-                self._sockets.publish(published.frames)
+        for frames in self._outgoing.due(now):
+            self._sockets.publish(frames)
 
     def _say_hello(self, now: float, run: str = "") -> None:
         self._last_hello = now
-        hello = messages.Hello(name=self.name, agents=self.wanted, device=str(self.device), run=run)
+        hello = messages.Hello(
+            name=self.name,
+            agents=self.wanted,
+            device=str(self.device),
+            run=run,
+            stand_by=self._stand_by,
+        )
         self._sockets.send_control(messages.encode(hello))
 
     # ---- receiving -----------------------------------------------------------------------
@@ -295,7 +363,7 @@ class Learner:
         for frames in experience:
             self._heard = self._idle_since = time.monotonic()
             self._guard(self._take_experience, frames)
-        if self._joined is not None and time.monotonic() - self._heard > PATIENCE_SECONDS:
+        if self._lease is not None and time.monotonic() - self._heard > PATIENCE_SECONDS:
             self._detach()
             line = f"the simulator is silent: waiting for run {self._run} to go on"
             self._tell("silent", line)
@@ -313,23 +381,19 @@ class Learner:
         if isinstance(header, messages.Welcome):
             # A simulator that was slow to answer may have been asked more than once; what its
             # last answer says is what it holds to.
-            if self._joined is None or self._joined.slot != header.slot:
+            if self._lease is None or self._lease.welcome.ticket != header.ticket:
                 self._join(header, arrays)
         elif isinstance(header, messages.Refusal):
             if header.final:
                 raise LearnerRefused(header.reason)
-            if not (self._joined or self._run or self._stand_by):
-                raise LearnerRefused(f"{header.reason}; --stand-by waits for them")
-            if self._joined is not None:
+            if self._lease is not None:
                 self._detach()
                 self._last_hello = float("-inf")
             self._tell("refused", f"the simulator: {header.reason}")
         elif isinstance(header, messages.Stop):
             raise RunOver(header.reason, failed=header.failed)
         elif isinstance(header, messages.Acknowledge):
-            published = self._published.get(header.agent)
-            if published is not None and published.version <= header.version:
-                del self._published[header.agent]
+            self._outgoing.acknowledge(header.agent, header.version, time.monotonic())
         elif isinstance(header, messages.Heartbeat):
             self._look_after_line(header)
         else:
@@ -337,22 +401,29 @@ class Learner:
 
     def _look_after_line(self, beat: messages.Heartbeat) -> None:
         """Join anew where the simulator waits for us and we for it: something was lost between."""
-        joined, now = self._joined, time.monotonic()
-        if joined is None or beat.run != joined.run:
+        lease, now = self._lease, time.monotonic()
+        if lease is None or beat.run != lease.run:
             return
-        if joined.inbox.ready or self._published or not beat.outstanding:
+        if lease.updater is None or lease.inbox.ready or self._outgoing or not beat.outstanding:
             self._idle_since = now
         elif now - self._idle_since > self._repair_after:
             self._repair_after *= 2
             self._idle_since = now
-            self._detach()
-            self._last_hello = float("-inf")
-            self._tell("rejoining", "experience was lost on its way: joining anew")
+            self._join_anew("rejoining", "experience was lost on its way: joining anew")
+
+    def _join_anew(self, event: str, line: str) -> None:
+        self._detach()
+        self._last_hello = float("-inf")
+        self._tell(event, line)
 
     def _detach(self) -> None:
         """Drop what a welcome gave."""
-        self._joined = None
-        self._published.clear()
+        if self._lease is not None:
+            self._lease.given_up.set()
+            if self._lease.updater is not None:
+                self._lease.updater.close()
+        self._lease = None
+        self._outgoing = _Outgoing()
         self._sockets.detach()
 
     def _tell(self, event: str, line: str) -> None:
@@ -372,34 +443,62 @@ class Learner:
         if self._run and welcome.run != self._run:
             raise LearnerRefused(f"this is run {welcome.run}, where run {self._run} was")
         network = _network(welcome, config.hidden_size)
-        states = [_granted_state(g, arrays, network, config.seed) for g in welcome.agents]
-        agents = [granted.agent for granted in welcome.agents]
-        stack = AgentStack(network, agents, states, self.device)
-        threads = self._threads if self.device.type == "cpu" else 1
-        updater = ParallelUpdater(stack, config, config.seed, threads)
-        most_waiting = config.max_lag + 2
-        inbox = Inbox(agents, list(stack.versions), most_waiting)
+        for granted in welcome.agents:
+            if granted.state:
+                _check_granted(granted, arrays, network)
         self._detach()
         try:
             self._sockets.attach(welcome.weights, welcome.experience)
         except AddressError as error:
             raise BadMessage(f"a welcome to nowhere: {error}") from None
-        self._joined = _Joined(
-            welcome.run, welcome.slot, welcome.ticket, config, network, stack, updater, inbox
-        )
+        versions = [granted.version for granted in welcome.agents]
+        inbox = Inbox([granted.agent for granted in welcome.agents], versions, config.max_lag + 2)
+        given_up = threading.Event()
+        # Large networks take a while to draw, and a GPU to be reached for the first time: beside
+        # that, the heart goes on beating.
+        setting_up = self._set_up.submit(self._make, welcome, arrays, config, network, given_up)
+        self._lease = _Lease(welcome, config, network, inbox, setting_up, given_up)
         self._run = welcome.run
         self._heard = self._idle_since = time.monotonic()
-        self._tell("joined", f"run {welcome.run}, {format_agents(agents)} on {self.device}")
-        self._publish(self._joined)
+        self._last_beat = float("-inf")
+
+    def _make(
+        self,
+        welcome: messages.Welcome,
+        arrays: Arrays,
+        config: RunConfig,
+        network: Network,
+        given_up: threading.Event,
+    ) -> GroupedUpdater:
+        """Make what learns, from the states that came with a welcome."""
+        states = []
+        for granted in welcome.agents:
+            if given_up.is_set():
+                raise _CutOff
+            states.append(_granted_state(granted, arrays, network, int(config.seed or 0)))
+        agents = [granted.agent for granted in welcome.agents]
+        return GroupedUpdater(
+            network, agents, states, self.device, config, int(config.seed or 0), self._threads
+        )
+
+    def _begin(self, lease: _Lease, updater: GroupedUpdater) -> None:
+        """Publish what has been set up."""
+        lease.updater = updater
+        self._tell("joined", f"run {lease.run}, {format_agents(lease.agents)} on {self.device}")
+        self._publish(lease, [Learned(state, {}) for state in updater.states])
 
     def _take_experience(self, frames: list[Frame]) -> None:
-        joined = self._joined
-        if joined is None:
+        lease = self._lease
+        if lease is None:
             return
-        header, received = read_experience(*messages.decode(frames), joined.run, joined.network)
+        header, received = read_experience(*messages.decode(frames), lease.run, lease.network)
+        if header.generation != lease.welcome.generation:
+            # The slot was given to another before we came to it.
+            self._join_anew("rejoining", "this experience is another learner's: joining anew")
+            return
         if self._uploader is not None:
             received = replace(received, rollout=received.rollout.sent(self._uploader))
-        joined.inbox.add(header.agent, header.sequence, received)
+        lease.inbox.add(header.agent, header.sequence, received)
 
 
 def _network(welcome: messages.Welcome, hidden_size: int) -> Network:
@@ -429,6 +528,21 @@ def _network(welcome: messages.Welcome, hidden_size: int) -> Network:
         raise BadMessage(f"a welcome with a network that cannot be: {error}") from None
 
 
+def _check_granted(granted: messages.Granted, arrays: Arrays, network: Network) -> None:
+    """Check the state that came with a welcome.
+
+    Raises
+    ------
+    BadMessage
+        An array is missing, or of another dtype or shape.
+    """
+    row = ("f4", (network.num_parameters,))
+    shapes = {"parameters": row, "first_moment": row, "second_moment": row}
+    names = [f"{granted.agent}/{name}" for name in (*shapes, "statistics")]
+    present = {name.partition("/")[2]: arrays[name] for name in names if name in arrays}
+    messages.require(present, {**shapes, "statistics": ("f8", (3,))})
+
+
 def _granted_state(
     granted: messages.Granted, arrays: Arrays, network: Network, seed: int
 ) -> AgentState:
@@ -436,9 +550,5 @@ def _granted_state(
     if not granted.state:
         return initial_state(network, seed, granted.agent)
     names = ("parameters", "first_moment", "second_moment", "statistics")
-    mine = {name: arrays.get(f"{granted.agent}/{name}") for name in names}
-    row = (network.num_parameters,)
-    present = {name: array for name, array in mine.items() if array is not None}
-    shapes = dict.fromkeys(names[:3], ("f4", row)) | {"statistics": ("f8", (3,))}
-    messages.require(present, shapes)
-    return AgentState(granted.version, granted.steps, **present)
+    mine = {name: arrays[f"{granted.agent}/{name}"] for name in names}
+    return AgentState(granted.version, granted.steps, **mine, rollbacks=granted.rollbacks)

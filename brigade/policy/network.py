@@ -180,6 +180,16 @@ class Network:
         return torch.cat([state_dict[name].reshape(-1).float() for name in self.shapes])
 
 
+def aligned_rows(
+    count: int, length: int, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Allocate ``[count, length]`` with each row at the beginning of a cache line.
+
+    So that a row is computed alike wherever in a stack it lies.
+    """
+    return torch.empty(count, -(-length // 16) * 16, device=device, dtype=dtype)[:, :length]
+
+
 @dataclass(frozen=True)
 class Activations:
     """What a forward pass leaves for the backward pass; all ``[K, R, ...]``."""
@@ -350,7 +360,7 @@ class Gradients:
         dtype: torch.dtype = torch.float32,
     ) -> Gradients:
         """Allocate for K agents with R observations each."""
-        flat = torch.empty(agents, network.num_parameters, device=device, dtype=dtype)
+        flat = aligned_rows(agents, network.num_parameters, device, dtype)
         heads = network.query_size + network.num_logits + 1
         room = [
             torch.empty(agents, rows, width, device=device, dtype=dtype)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from brigade import seeds
-from brigade.policy.network import Network
+from brigade.policy.network import Network, aligned_rows
 from brigade.ppo import normaliser
 from brigade.ppo.upload import to_host
 
@@ -22,7 +21,8 @@ class AgentState:
 
     ``parameters``, ``first_moment`` and ``second_moment`` (Adam's) are float32 ``[D]`` in the
     order of ``Network.shapes``; ``statistics`` is the normaliser's float64 ``[3]``; ``version``
-    counts the agent's published updates and ``steps`` its gradient steps.
+    counts the agent's published updates, ``steps`` its gradient steps, and ``rollbacks`` the
+    updates that were undone since they diverged.
     """
 
     version: int
@@ -31,6 +31,7 @@ class AgentState:
     first_moment: NDArray[np.float32]
     second_moment: NDArray[np.float32]
     statistics: NDArray[np.float64]
+    rollbacks: int = 0
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the arrays by name, as messages carry them."""
@@ -43,9 +44,17 @@ class AgentState:
 
 
 def initial_state(network: Network, seed: int, agent: int) -> AgentState:
-    """Make the untrained agent ``agent`` of a run: a function of the run's seed alone."""
+    """Make the untrained agent ``agent`` of a run: a function of the run's seed alone.
+
+    It computes with one thread, since an orthogonal matrix is another with each number of them.
+    """
     generator = torch.Generator().manual_seed(seeds.number(seed, seeds.Purpose.NETWORK, agent))
-    row = network.initial_row(generator).numpy()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        row = network.initial_row(generator).numpy()
+    finally:
+        torch.set_num_threads(threads)
     zeros = np.zeros_like(row)
     return AgentState(0, 0, row, zeros, zeros.copy(), normaliser.initial().numpy())
 
@@ -61,7 +70,7 @@ class AgentStack:
         float32 ``[K, D]`` on the device.
     statistics
         float64 ``[K, 3]`` on the host: value normalisation.
-    versions, steps
+    versions, steps, rollbacks
         Lists of K ints.
     """
 
@@ -76,32 +85,20 @@ class AgentStack:
         self.agents = list(agents)
         self.device = device
         self.parameters, self.first_moment, self.second_moment = (
-            torch.from_numpy(np.stack([getattr(state, name) for state in states])).to(device)
-            for name in ("parameters", "first_moment", "second_moment")
+            aligned_rows(len(states), network.num_parameters, device) for _ in range(3)
         )
         self.views = network.views(self.parameters)
-        self.statistics = torch.from_numpy(np.stack([state.statistics for state in states]))
-        self.versions = [state.version for state in states]
-        self.steps = [state.steps for state in states]
+        self.statistics = torch.empty(len(states), 3, dtype=torch.float64)
+        self.versions, self.steps, self.rollbacks = ([0] * len(states) for _ in range(3))
+        for row, state in enumerate(states):
+            self.put(row, state)
 
-    def part(self, share: slice) -> AgentStack:
-        """Give some of the agents as a stack of their own, whose tensors are views of this one's.
-
-        Statistics, versions and steps are copies: see :meth:`take_over`.
-        """
-        part = copy(self)
-        part.agents = self.agents[share]
-        for name in ("parameters", "first_moment", "second_moment"):
-            setattr(part, name, getattr(self, name)[share])
-        part.views = self.network.views(part.parameters)
-        part.statistics = self.statistics[share].clone()
-        part.versions, part.steps = self.versions[share], self.steps[share]
-        return part
-
-    def take_over(self, share: slice, part: AgentStack) -> None:
-        """Take the statistics, versions and steps of a part that went on alone."""
-        self.statistics[share] = part.statistics
-        self.versions[share], self.steps[share] = part.versions, part.steps
+    def put(self, row: int, state: AgentState) -> None:
+        """Let an agent be as a state says."""
+        for name in ("parameters", "first_moment", "second_moment", "statistics"):
+            getattr(self, name)[row] = torch.tensor(getattr(state, name))
+        self.versions[row], self.steps[row] = state.version, state.steps
+        self.rollbacks[row] = state.rollbacks
 
     def states(self) -> list[AgentState]:
         """Copy every agent's state to the host."""
@@ -110,7 +107,13 @@ class AgentStack:
         statistics = self.statistics.numpy().copy()
         return [
             AgentState(
-                self.versions[k], self.steps[k], host[0][k], host[1][k], host[2][k], statistics[k]
+                self.versions[k],
+                self.steps[k],
+                host[0][k],
+                host[1][k],
+                host[2][k],
+                statistics[k],
+                self.rollbacks[k],
             )
             for k in range(len(self.agents))
         ]

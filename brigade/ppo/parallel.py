@@ -1,8 +1,13 @@
-"""An update whose agents are shared out among threads.
+"""Updates of any number of agents, dealt into groups of a fixed size that threads share out.
 
-Agents learn apart from one another, so that threads which each take some agents from start to end
-need not wait for each other, where threads that split every matrix product wait after each. torch
-computes without the GIL.
+How a processor adds up a matrix product depends on the product's shape and on the number of threads
+that split it. So the groups, and not the threads, decide what is computed together: each is one
+batch of :func:`group_size` agents (the last filled up with rows that learn nothing), computed by a
+single thread from its start to its end. The result is then the same with any number of threads, and
+however agents are dealt to learners. Nor need threads wait for each other, as those do that split
+every product. torch computes without the GIL.
+
+A GPU gets all agents as one batch: there, more in a batch is what makes it fast.
 """
 
 from __future__ import annotations
@@ -10,39 +15,80 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from itertools import pairwise
+from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
 
 from brigade.config import PPOConfig
-from brigade.ppo.agents import AgentStack
+from brigade.policy.network import Network
+from brigade.ppo.agents import AgentStack, AgentState
+from brigade.ppo.divergence import divergence
 from brigade.ppo.update import Rollout, Updater
 
-BEAT_SECONDS = 0.1
+BEAT_SECONDS = 0.05
 
 
 class _Abandoned(Exception):
     """The update was given up in the thread that asked for it."""
 
 
-class ParallelUpdater:
-    """Updates a stack of agents as :class:`Updater` does, with several threads.
+@dataclass(frozen=True)
+class Learned:
+    """What an update made of one agent.
+
+    ``diverged`` says what was not finite, and that the update was undone; "" where all is well.
+    """
+
+    state: AgentState
+    metrics: dict[str, float]
+    diverged: str = ""
+
+
+class GroupedUpdater:
+    """Learns from a rollout of each agent, with several threads.
 
     Parameters
     ----------
+    agents, states
+        Agent numbers, and what each is like.
     threads
-        So many; where there are fewer agents, torch's own threads share the work of each. (That
-        setting, ``torch.set_num_threads``, is the whole process's.) On a GPU one is best.
+        Threads that share the groups of agents.
+
+    Attributes
+    ----------
+    agents
+        Agent numbers in the population.
+    states
+        What each agent is like now; these arrays are never changed.
     """
 
-    def __init__(self, stack: AgentStack, config: PPOConfig, seed: int, threads: int) -> None:
-        self.stack = stack
-        count = max(1, min(threads, len(stack.agents)))
-        bounds = [len(stack.agents) * i // count for i in range(count + 1)]
-        self._shares = [slice(a, b) for a, b in pairwise(bounds)]
-        self._updaters = [Updater(stack.part(share), config, seed) for share in self._shares]
-        torch.set_num_threads(max(1, round(threads / count)))
-        self._threads = ThreadPoolExecutor(max(1, count - 1), "update", _as_in_main)
+    def __init__(
+        self,
+        network: Network,
+        agents: Sequence[int],
+        states: Sequence[AgentState],
+        device: torch.device,
+        config: PPOConfig,
+        seed: int,
+        threads: int,
+    ) -> None:
+        self.agents = list(agents)
+        self.states = list(states)
+        size = group_size(network) if device.type == "cpu" else len(self.agents)
+        self._groups = [
+            _Group(network, self.agents[share], self.states[share], size, device, config, seed)
+            for share in (slice(a, a + size) for a in range(0, len(self.agents), size))
+        ]
+        if device.type == "cpu":
+            torch.set_num_threads(1)
+        count = max(1, min(threads, len(self._groups)))
+        self._threads = ThreadPoolExecutor(count, "update", _as_in_main)
+
+    @property
+    def versions(self) -> list[int]:
+        """The agents' newest versions."""
+        return [state.version for state in self.states]
 
     def update(
         self,
@@ -50,12 +96,13 @@ class ParallelUpdater:
         progress: float = 0.0,
         *,
         refresh: bool | Sequence[bool] = False,
-        between_batches: Callable[[], None] = lambda: None,
-    ) -> list[dict[str, float]]:
+        meanwhile: Callable[[], None] = lambda: None,
+        beat: float = BEAT_SECONDS,
+    ) -> list[Learned]:
         """Learn from one rollout of each agent; see :meth:`Updater.update`.
 
-        ``between_batches`` is called in the calling thread only. What it raises ends the update in
-        all threads, before it is raised here.
+        ``meanwhile`` is called in the calling thread, every ``beat`` seconds. What it raises ends
+        the update in all threads, before it is raised here; then this must not be used any more.
         """
         given_up = threading.Event()
 
@@ -63,30 +110,91 @@ class ParallelUpdater:
             if given_up.is_set():
                 raise _Abandoned
 
-        def work(number: int, between: Callable[[], None]) -> list[dict[str, float]]:
-            share = self._shares[number]
-            again = refresh if isinstance(refresh, bool) else refresh[share]
-            return self._updaters[number].update(
-                rollouts[share], progress, refresh=again, between_batches=between
+        again = [refresh] * len(rollouts) if isinstance(refresh, bool) else list(refresh)
+        parts, start = [], 0
+        for group in self._groups:
+            share = slice(start, start + len(group.states))
+            start = share.stop
+            parts.append(
+                self._threads.submit(group.update, rollouts[share], progress, again[share], check)
             )
-
-        others = [
-            self._threads.submit(work, number, check) for number in range(1, len(self._shares))
-        ]
         try:
-            metrics = work(0, between_batches)
-            while wait(others, BEAT_SECONDS).not_done:
-                between_batches()
+            while wait(parts, beat).not_done:
+                meanwhile()
         except BaseException:
             given_up.set()
             raise
         finally:
-            wait(others)
-        for other in others:
-            metrics += other.result()
-        for share, updater in zip(self._shares, self._updaters, strict=True):
-            self.stack.take_over(share, updater.stack)
-        return metrics
+            wait(parts)
+        learned = [each for part in parts for each in part.result()]
+        self.states = [each.state for each in learned]
+        return learned
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False)
+
+
+class _Group:
+    """Agents that are computed together, as one batch of ``size``."""
+
+    def __init__(
+        self,
+        network: Network,
+        agents: Sequence[int],
+        states: Sequence[AgentState],
+        size: int,
+        device: torch.device,
+        config: PPOConfig,
+        seed: int,
+    ) -> None:
+        self.states = list(states)
+        missing = size - len(states)
+        agents, states = [*agents, *[agents[0]] * missing], [*states, *[states[0]] * missing]
+        stack = AgentStack(network, agents, states, device)
+        self._updater = Updater(stack, config, seed)
+        self._missing = missing
+
+    def update(
+        self,
+        rollouts: Sequence[Rollout],
+        progress: float,
+        refresh: Sequence[bool],
+        between_batches: Callable[[], None],
+    ) -> list[Learned]:
+        """Learn, and go back to the state before where an agent diverged."""
+        nothing = [_none_of(rollouts[0])] * self._missing if self._missing else []
+        # What becomes too large for a float is noticed at the end.
+        with np.errstate(over="ignore", invalid="ignore"):
+            metrics = self._updater.update(
+                [*rollouts, *nothing],
+                progress,
+                refresh=[*refresh, *[False] * self._missing],
+                between_batches=between_batches,
+            )
+        stack, learned = self._updater.stack, []
+        for row, (before, state) in enumerate(zip(self.states, stack.states(), strict=False)):
+            what = divergence(state, metrics[row])
+            if what:
+                state = replace(before, version=state.version, rollbacks=before.rollbacks + 1)
+                stack.put(row, state)
+            learned.append(Learned(state, metrics[row], what))
+        self.states = [each.state for each in learned]
+        return learned
+
+
+def group_size(network: Network) -> int:
+    """Agents that are computed as one batch on a CPU.
+
+    Wide networks keep a thread busy by themselves; of narrow ones several share what each step
+    costs beside its products. It must depend on nothing but the network.
+    """
+    return 4 if network.hidden_size < 256 else 1
+
+
+def _none_of(rollout: Rollout) -> Rollout:
+    """A rollout of no steps."""
+    return Rollout(**{each.name: getattr(rollout, each.name)[:0] for each in fields(rollout)})
 
 
 def _as_in_main() -> None:

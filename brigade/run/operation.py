@@ -30,6 +30,9 @@ class OperationConfig(RunConfig, frozen=True, kw_only=True, forbid_unknown_field
     lease: Annotated[
         float, Meta(ge=2, le=86400, description="seconds of silence after which a learner is lost")
     ] = 15.0
+    max_rollbacks: Annotated[
+        int, Meta(ge=0, description="updates of an agent that may diverge and be undone")
+    ] = 3
     log_file: Annotated[
         str | None, Meta(description="append events here: one line of JSON each")
     ] = None

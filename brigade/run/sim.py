@@ -24,7 +24,7 @@ from brigade.run.settle import run_config, settle
 from brigade.sim.events import Events
 from brigade.sim.player import network_for
 from brigade.sim.roster import Lease
-from brigade.sim.simulator import RunFailed, Simulator
+from brigade.sim.simulator import NotWritten, RunFailed, Simulator
 from brigade.sim.view import View
 from brigade.store.checkpoint import Checkpoint
 from brigade.store.folder import RunFolder
@@ -107,7 +107,7 @@ async def _run(
             saved.append(str(folder.save(content, final=final)))
             note("checkpoint", path=saved[-1], episodes=content.statistics["total_episodes"])
         except OSError as error:
-            give_up("checkpoint", error)
+            raise NotWritten(cannot_write("checkpoint", error)) from error
 
     def write(row: dict[str, object]) -> None:
         note("update", **{name: row[name] for name in ("update", "episodes", "transitions")})
@@ -115,7 +115,7 @@ async def _run(
         try:
             folder.write_metrics(row, int(row["transitions"]))  # type: ignore[call-overload]
         except OSError as error:
-            give_up("metrics", error)
+            simulator.fail(cannot_write("metrics", error))
 
     def waiting(agents: list[int]) -> None:
         note("waiting" if agents else "playing", agents=agents)
@@ -135,15 +135,35 @@ async def _run(
         devices = [lease.device for lease in simulator.desk.roster.leases.values()]
         use_threads(threads or simulator_threads(devices))
 
-    def give_up(what: str, error: OSError) -> None:
+    def diverged(agent: int, version: int, why: str) -> None:
+        note("diverged", agent=agent, version=version, why=why)
+        view.say(f"update {version} of agent {agent} was undone: {why}")
+
+    def cannot_write(what: str, error: OSError) -> str:
         last = saved[-1] if saved else "none yet"
-        simulator.fail(
+        return (
             f"cannot write the {what} in {folder.path}: {error.strerror or error}; "
             f"the last checkpoint is whole: {last}"
         )
 
-    events = Events(waiting, joined, left, view.progress, write, save)
-    simulator = Simulator(config, scenario, sockets, events, operation.lease, operation.start_with)
+    events = Events(
+        waiting=waiting,
+        joined=joined,
+        left=left,
+        progress=view.progress,
+        metrics=write,
+        diverged=diverged,
+        checkpoint=save,
+    )
+    simulator = Simulator(
+        config,
+        scenario,
+        sockets,
+        events,
+        operation.lease,
+        operation.start_with,
+        operation.max_rollbacks,
+    )
     try:
         going_on = operation.resume and _restore(simulator, folder)
     except ConfigError:

@@ -14,14 +14,16 @@ import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite
 
 import msgspec
-import numpy as np
 
 from brigade.agent_numbers import format_agents
 from brigade.config import RunConfig
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
+from brigade.ppo.divergence import too_large
 from brigade.sim.events import Events
 from brigade.sim.repository import Repository
 from brigade.sim.roster import Lease, Refused, Roster
@@ -36,6 +38,29 @@ GOODBYE_SECONDS = 1.0
 MOST_STANDING_BY = 1000
 MOST_FORMER = 1000  # tickets that are remembered
 MOST_SENDERS = 1000  # of bad messages, that are told apart
+MOST_BUSY_SLOTS = 16  # that are passed over for one learner
+
+
+@dataclass(frozen=True)
+class _Experience:
+    """One agent's part of one rollout."""
+
+    run: str
+    agent: int
+    sequence: int
+    progress: float
+    arrays: Arrays
+
+    def frames(self, lease: Lease) -> list[Frame]:
+        """Make the message for a learner."""
+        header = messages.Experience(
+            run=self.run,
+            agent=self.agent,
+            sequence=self.sequence,
+            generation=lease.generation,
+            progress=self.progress,
+        )
+        return messages.encode(header, self.arrays)
 
 
 class Desk:
@@ -46,7 +71,7 @@ class Desk:
     learned
         Told of each new version that has arrived: agent, state, the update's metrics.
     changed
-        Told whenever something may have become possible: a learner came or went, weights arrived.
+        Told whenever a learner came or went.
     failed
         Told why the run cannot go on.
     report
@@ -58,8 +83,8 @@ class Desk:
         For each agent the number of its next rollout.
     closing
         Why nobody is welcome any more; empty while somebody is.
-    unattended
-        Agents that play with their initial weights until a learner comes for them.
+    frozen
+        Agents that the run neither waits for nor sends experience to.
     """
 
     def __init__(
@@ -70,17 +95,18 @@ class Desk:
         events: Events,
         patience: float,
         *,
-        learned: Callable[[int, AgentState, Mapping[str, float]], None],
+        learned: Callable[[int, AgentState, messages.Weights], None],
         changed: Callable[[], None],
         failed: Callable[[str], None],
         report: Callable[[], messages.Report],
     ) -> None:
         self.run = config.run_id
-        self.roster = Roster(config.population_size, patience)
+        self.roster = Roster(config.population_size, patience, sockets.endpoint.num_slots)
         self.rollouts = dict.fromkeys(range(config.population_size), 0)
         self.bad_messages: Counter[str] = Counter()
         self.closing = ""
-        self.unattended: set[int] = set()
+        self.frozen: set[int] = set()
+        self._unattended: set[int] = set()  # agents that play on until a learner comes for them
         # Keys by identity, of who was refused for now; the latest last.
         self._standing_by: dict[bytes, str] = {}
         self._former: deque[str] = deque(maxlen=MOST_FORMER)  # tickets of leases that have ended
@@ -88,32 +114,39 @@ class Desk:
         self._repository = repository
         self._sockets = sockets
         self._events = events
-        self._outbox: dict[int, dict[int, list[Frame]]] = {a: {} for a in self.rollouts}
+        # Messages that may have to be sent once more.
+        self._outbox: dict[int, dict[int, _Experience]] = {a: {} for a in self.rollouts}
         self._learned, self._changed, self._failed = learned, changed, failed
         self._report = report
-        self._last_metrics: dict[int, Mapping[str, float]] = {}
+        self._last_metrics: dict[int, Mapping[str, float | None]] = {}
 
     # ---- what the simulator asks for -----------------------------------------------------
 
     def learning(self) -> list[int]:
         """Agents that the run waits for and sends experience to."""
-        frozen = set(self.unattended)
+        return [agent for agent in self.rollouts if agent not in self.frozen]
+
+    def leave_unattended(self) -> None:
+        """Let agents without a learner play on as they are until theirs comes."""
+        self._unattended |= set(self.roster.free)
+        self._note_change()
+
+    def _note_change(self) -> None:
+        """Learners have come or gone."""
+        self.frozen = set(self._unattended)
         if self._config.on_learner_loss == "freeze":
-            frozen |= set(self.roster.free) & set(self._repository.newest)
-        return [agent for agent in self.rollouts if agent not in frozen]
+            self.frozen |= {a for a in self.roster.free if a in self._repository.newest}
+        self._changed()
 
     def send(self, agent: int, arrays: Arrays, progress: float) -> None:
         """Send an agent's part of a rollout to its learner, or keep it for the one to come."""
         sequence = self.rollouts[agent]
-        header = messages.Experience(
-            run=self.run, agent=agent, sequence=sequence, progress=progress
-        )
-        frames = messages.encode(header, arrays)
-        self._outbox[agent][sequence] = frames
+        experience = _Experience(self.run, agent, sequence, progress, arrays)
+        self._outbox[agent][sequence] = experience
         self.rollouts[agent] = sequence + 1
         lease = self.roster.lease_of(agent)
         if lease is not None:
-            self._sockets.send_experience(lease.slot, frames)
+            self._sockets.send_experience(lease.slot, experience.frames(lease))
 
     def learners(self) -> list[messages.LearnerReport]:
         """Describe the learners."""
@@ -129,14 +162,16 @@ class Desk:
                     versions=[newest.get(agent, -1) for agent in lease.agents],
                     outstanding=[self._outstanding(agent) for agent in lease.agents],
                     silent_seconds=now - lease.last_seen,
-                    learn_seconds=last.get("learn_seconds", 0.0),
-                    wait_seconds=last.get("wait_seconds", 0.0),
+                    learn_seconds=last.get("learn_seconds") or 0.0,
+                    wait_seconds=last.get("wait_seconds") or 0.0,
                 )
             )
         return reports
 
     async def dismiss(self, reason: str, *, failed: bool) -> None:
-        """Tell the learners that the run is over, and give them a moment to say goodbye."""
+        """Tell the learners that the run is over, and give them a moment to say goodbye; once."""
+        if self.closing:
+            return
         self.closing = reason
         stop = messages.encode(messages.Stop(run=self.run, reason=reason, failed=failed))
         for peer in [*self.roster.leases, *self._standing_by]:
@@ -208,7 +243,7 @@ class Desk:
         self._standing_by = {p: key for p, key in self._standing_by.items() if key not in revoked}
         refusal = messages.encode(messages.Refusal(reason="your key was revoked"))
         for lease in [x for x in self.roster.leases.values() if x.key in revoked]:
-            self.roster.leave(lease.peer)
+            self.roster.leave(lease.peer, time.monotonic())
             self._lose(lease, "its key was revoked")
             await self._sockets.send_control(lease.peer, refusal)
 
@@ -227,7 +262,7 @@ class Desk:
         if run != self.run:
             raise BadMessage(f"{type(header).__name__} for run {run!r}")
         if isinstance(header, messages.Goodbye):
-            if self.roster.leave(peer) and lease is not None:
+            if self.roster.leave(peer, time.monotonic()) and lease is not None:
                 self._lose(lease, header.reason or "it left")
         elif isinstance(header, messages.Heartbeat):
             if not self.roster.heard(peer, time.monotonic()):
@@ -245,35 +280,40 @@ class Desk:
             before.last_seen = time.monotonic()
             return
         if before is not None:  # it starts anew, so what it had is free
-            self.roster.leave(peer)
+            self.roster.leave(peer, time.monotonic())
             self._former.append(before.ticket)
             self._sockets.close_slot(before.slot)
         try:
             lease = self._grant(sender, hello)
         except Refused as error:
-            if not error.final:
+            # Who did not come to stay has no use for a later yes.
+            final = error.final or (error.taken and not (hello.stand_by or hello.run))
+            if not final:
                 self._standing_by.pop(peer, None)
                 self._standing_by[peer] = sender.key
                 if len(self._standing_by) > MOST_STANDING_BY:
                     del self._standing_by[next(iter(self._standing_by))]
-            refusal = messages.Refusal(reason=str(error), final=error.final)
+            hint = "; --stand-by waits for them" if error.taken and final else ""
+            refusal = messages.Refusal(reason=f"{error}{hint}", final=final)
             await self._sockets.send_control(peer, messages.encode(refusal))
             return
         self._standing_by.pop(peer, None)
-        self.unattended -= set(lease.agents)
+        self._unattended -= set(lease.agents)
         granted, arrays = [], {}
         versions = self._common_versions(lease.agents)
         for agent in lease.agents:
             state = self._repository.state(agent, versions.get(agent))
             if state is None:
-                granted.append(messages.Granted(agent, 0, 0, state=False))
+                granted.append(messages.Granted(agent, 0, 0, 0, state=False))
             else:
-                granted.append(messages.Granted(agent, state.version, state.steps, state=True))
+                counts = (state.version, state.steps, state.rollbacks)
+                granted.append(messages.Granted(agent, *counts, state=True))
                 arrays.update({f"{agent}/{name}": a for name, a in state.arrays().items()})
         endpoint, network = self._sockets.endpoint, self._repository.network
         welcome = messages.Welcome(
             run=self.run,
             slot=lease.slot,
+            generation=lease.generation,
             ticket=lease.ticket,
             weights=endpoint.weights_suffix,
             experience=endpoint.experience_suffix(lease.slot),
@@ -287,11 +327,11 @@ class Desk:
         )
         await self._sockets.send_control(peer, messages.encode(welcome, arrays))
         for agent in lease.agents:
-            for sequence, frames in sorted(self._outbox[agent].items()):
+            for sequence, experience in sorted(self._outbox[agent].items()):
                 if sequence >= versions.get(agent, 0):
-                    self._sockets.send_experience(lease.slot, frames)
+                    self._sockets.send_experience(lease.slot, experience.frames(lease))
         self._events.joined(lease)
-        self._changed()
+        self._note_change()
 
     def _outstanding(self, agent: int) -> int:
         """Count the rollouts that an agent has yet to learn from."""
@@ -332,12 +372,16 @@ class Desk:
         now = time.monotonic()
         lease = self.roster.join(sender.identity, hello.name, hello.device, hello.agents, now)
         lease.ticket, lease.key = secrets.token_hex(16), sender.key
-        try:
-            self._sockets.open_slot(lease.slot, lease.key)
-        except (TransportError, ValueError) as error:
-            self.roster.leave(lease.peer)
-            raise Refused(str(error)) from None
-        return lease
+        for _ in range(MOST_BUSY_SLOTS):
+            try:
+                self._sockets.open_slot(lease.slot, lease.key)
+                return lease
+            except TransportError as error:  # somebody else has that port
+                reason = str(error)
+                if not self.roster.another_slot(lease, now):
+                    break
+        self.roster.leave(lease.peer, now)
+        raise Refused(f"no experience socket can be opened: {reason}", final=False)
 
     def _lose(self, lease: Lease, why: str) -> None:
         """A learner is gone: free its place, and do what the run was told to do then."""
@@ -347,7 +391,7 @@ class Desk:
             self._events.left(lease, why)
             if self._config.on_learner_loss == "fail":
                 self._failed(f"{lease.name} ({format_agents(lease.agents)}) is gone: {why}")
-        self._changed()
+        self._note_change()
 
     def _take_in(self, weights: messages.Weights, state: AgentState, key: str) -> Lease | None:
         """Keep a new version, and return whose it is.
@@ -368,15 +412,15 @@ class Desk:
             or not hmac.compare_digest(lease.ticket.encode(), ticket)
         ):
             raise BadMessage(f"weights of agent {agent} from one who has no lease of it")
-        expected = self._repository.newest.get(agent, -1) + 1
-        if version > min(expected, self.rollouts[agent]):
-            raise BadMessage(f"version {version} of agent {agent}, where {expected} comes next")
+        if version > self.rollouts[agent]:
+            raise BadMessage(f"version {version} of agent {agent} before its rollout")
+        if version > self._repository.newest.get(agent, -1) + 1:
+            return None  # one before it was lost on its way; both will be published again
         if self._repository.add(agent, state):
             kept = min(version, self._repository.acting.get(agent, 0))
             self._outbox[agent] = {s: f for s, f in self._outbox[agent].items() if s >= kept}
             self._last_metrics[agent] = weights.metrics
-            self._learned(agent, state, weights.metrics)
-            self._changed()
+            self._learned(agent, state, weights)
         return lease
 
     def _count_bad(self, sender: str, error: BadMessage) -> None:
@@ -404,6 +448,10 @@ def read_weights(
     row = ("f4", (network.num_parameters,))
     names = {"parameters": row, "first_moment": row, "second_moment": row}
     messages.require(arrays, {**names, "statistics": ("f8", (3,))})
-    if not all(np.isfinite(value) for value in header.metrics.values()):
-        raise BadMessage("metrics that are not finite")
-    return header, AgentState(header.version, header.steps, **arrays)
+    state = AgentState(header.version, header.steps, **arrays, rollbacks=header.rollbacks)
+    metrics = {n: x if x is None or isfinite(x) else None for n, x in header.metrics.items()}
+    header = msgspec.structs.replace(header, metrics=metrics)
+    why = too_large(state)
+    if why:
+        raise BadMessage(f"weights of agent {header.agent}: {why}")
+    return header, state

@@ -18,6 +18,7 @@ class Progress:
     statistics: Statistics
     share: float  # of the run, in [0, 1]
     seconds: float  # since the first game began
+    remarks: list[str]  # what is slow or gone
 
 
 @dataclass(frozen=True)
@@ -29,4 +30,7 @@ class Events:
     left: Callable[[Lease, str], None] = lambda lease, why: None
     progress: Callable[[Progress], None] = lambda progress: None
     metrics: Callable[[dict[str, Any]], None] = lambda row: None  # of an update of all agents
+    # An agent's update to this version was undone, and why.
+    diverged: Callable[[int, int, str], None] = lambda agent, version, why: None
+    # Called in a thread of its own; the second argument tells whether it is the final one.
     checkpoint: Callable[[Checkpoint, bool], None] = lambda checkpoint, final: None

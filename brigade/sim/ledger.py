@@ -29,7 +29,7 @@ class Times:
 class _Entry:
     row: dict[str, Any]
     missing: set[int]
-    learned: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    learned: dict[int, Mapping[str, float | None]] = field(default_factory=dict)
 
 
 class Ledger:
@@ -43,7 +43,7 @@ class Ledger:
         """Begin the row of a rollout that these agents will learn from."""
         self._open.append(_Entry(row | {"time_share": self.times.take_shares()}, set(agents)))
 
-    def learned(self, agent: int, metrics: Mapping[str, float]) -> None:
+    def learned(self, agent: int, metrics: Mapping[str, float | None]) -> None:
         """Note what an agent's update from its oldest rollout here was like."""
         for entry in self._open:
             if agent in entry.missing:
@@ -55,7 +55,8 @@ class Ledger:
         """Take out the rows that are complete, leaving no hope for agents that are ``gone``.
 
         A row has the rollout's own fields and ``time_share``; ``learning``, the means of the
-        agents' metrics; ``agents``, the same per agent, in order of agents.
+        agents' metrics; ``agents``, the same per agent, in order of agents. What was not a finite
+        number is None, and has no part in a mean.
         """
         rows, lost = [], set(gone)
         while self._open and not self._open[0].missing - lost:
@@ -63,9 +64,11 @@ class Ledger:
             learned = [entry.learned[agent] for agent in sorted(entry.learned)]
             names = sorted({name for metrics in learned for name in metrics})
             per_agent = {name: [metrics.get(name) for metrics in learned] for name in names}
-            means = {
-                name: float(np.mean([value for value in values if value is not None]))
-                for name, values in per_agent.items()
-            }
+            means = {name: _mean(values) for name, values in per_agent.items()}
             rows.append(entry.row | {"learning": means, "agents": per_agent})
         return rows
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

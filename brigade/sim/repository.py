@@ -23,6 +23,8 @@ class Repository:
         float32 ``[P, D]``: the acting policies.
     mean, deviation
         float32 ``[P]``: the acting policies' value units.
+    newest
+        Newest version of each agent that has any.
     acting
         Version that acts, for each agent that has one.
     """
@@ -32,28 +34,22 @@ class Repository:
         self.parameters = torch.zeros(population_size, network.num_parameters)
         self.mean = torch.zeros(population_size)
         self.deviation = torch.ones(population_size)
+        self.newest: dict[int, int] = {}
         self.acting: dict[int, int] = {}
         self._states: dict[int, dict[int, AgentState]] = {a: {} for a in range(population_size)}
 
     def add(self, agent: int, state: AgentState) -> bool:
         """Take an agent's new version in; False where it, or a newer one, was there before."""
-        versions = self._states[agent]
-        if versions and state.version <= max(versions):
+        if state.version <= self.newest.get(agent, -1):
             return False
-        versions[state.version] = state
+        self._states[agent][state.version] = state
+        self.newest[agent] = state.version
         return True
-
-    @property
-    def newest(self) -> dict[int, int]:
-        """Newest version of each agent that has any."""
-        return {agent: max(versions) for agent, versions in self._states.items() if versions}
 
     def state(self, agent: int, version: int | None = None) -> AgentState | None:
         """Return an agent's state at a version, by default the newest; None where there is none."""
-        versions = self._states[agent]
-        if not versions:
-            return None
-        return versions.get(max(versions) if version is None else version)
+        newest = self.newest.get(agent, -1)
+        return self._states[agent].get(newest if version is None else version)
 
     def act_with(self, versions: Mapping[int, int]) -> None:
         """Let these versions act, and forget what came before the oldest still needed."""

@@ -7,7 +7,8 @@ where the rollout does (cut).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,7 @@ class RolloutBuffer:
         self.filled = 0
         self._start = np.zeros(len(self._lanes), np.int64)
         self._fragments: list[_Fragments] = []
+        self._by_agent: _ByAgent | None = None
         self._idle: list[Array] = [np.zeros((0, self._num_features), np.float32)]
         self._num_idle = 0
 
@@ -92,9 +94,11 @@ class RolloutBuffer:
             terminated, truncated = terminated[lasting], truncated[lasting]
             next_observations = next_observations[lasting]
         starts = self._start[lanes].copy()
+        stops = np.full(len(lanes), self.filled)
         self._fragments.append(
-            _Fragments(lanes, starts, self.filled, agents, terminated, truncated, next_observations)
+            _Fragments(lanes, starts, stops, agents, terminated, truncated, next_observations)
         )
+        self._by_agent = None
         self._start[lanes] = self.filled
 
     def cut(self, agents: NDArray[np.int64], observations: NDArray[np.float32]) -> None:
@@ -104,13 +108,13 @@ class RolloutBuffer:
 
     def arrays(self, agent: int, policy_version: int) -> dict[str, Array]:
         """Take out one agent's fragments, in new arrays named and shaped as in a message."""
-        mine = [fragments.of(agent) for fragments in self._fragments]
-        lanes = np.concatenate([f.lanes for f in mine])
-        starts = np.concatenate([f.starts for f in mine])
-        lengths = np.concatenate([np.full(len(f.lanes), f.stop) - f.starts for f in mine])
-        terminated = np.concatenate([f.terminated for f in mine])
+        if self._by_agent is None:
+            self._by_agent = _ByAgent(self._fragments)
+        mine = self._by_agent.of(agent)
+        lengths = mine.stops - mine.starts
         first = np.cumsum(lengths) - lengths
-        rows = np.repeat(lanes * self.steps + starts - first, lengths) + np.arange(lengths.sum())
+        begins = mine.lanes * self.steps + mine.starts
+        rows = np.repeat(begins - first, lengths) + np.arange(lengths.sum())
         taken: dict[str, Array] = {
             name: np.take(column.reshape(-1, *column.shape[2:]), rows, axis=0)
             for name, column in self._columns.items()
@@ -121,12 +125,10 @@ class RolloutBuffer:
         return taken | {
             "idle_observations": self._idle[0][places],
             "lengths": lengths.astype(np.int32),
-            "terminated": terminated,
-            "truncated": np.concatenate([f.truncated for f in mine]),
+            "terminated": mine.terminated,
+            "truncated": mine.truncated,
             "policy_versions": np.full(len(lengths), policy_version, np.int64),
-            "bootstrap_observations": np.concatenate(
-                [f.next_observations[~f.terminated] for f in mine]
-            ),
+            "bootstrap_observations": mine.next_observations[~mine.terminated],
         }
 
 
@@ -136,36 +138,33 @@ def _needs_idle_observation(steps: Mapping[str, Array]) -> NDArray[np.bool_]:
     return needed
 
 
+@dataclass(frozen=True)
 class _Fragments:
-    """Fragments that ended with one step; the fields are parallel ``[m]``."""
+    """Fragments that have ended; the fields are parallel, ``[m]``."""
 
-    def __init__(
-        self,
-        lanes: NDArray[np.int64],
-        starts: NDArray[np.int64],
-        stop: int,
-        agents: NDArray[np.int64],
-        terminated: NDArray[np.bool_],
-        truncated: NDArray[np.bool_],
-        next_observations: NDArray[np.float32],
-    ) -> None:
-        self.lanes = lanes
-        self.starts = starts
-        self.stop = stop
-        self.agents = agents
-        self.terminated = terminated
-        self.truncated = truncated
-        self.next_observations = next_observations
+    lanes: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+    agents: NDArray[np.int64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    next_observations: NDArray[np.float32]  # [m, F]
+
+    def at(self, which: NDArray[np.int64]) -> _Fragments:
+        """Take some of them."""
+        return _Fragments(*(getattr(self, each.name)[which] for each in fields(self)))
+
+
+class _ByAgent:
+    """All fragments of a rollout, found by their agent: each agent's in the order they ended."""
+
+    def __init__(self, parts: Sequence[_Fragments]) -> None:
+        columns = [[getattr(part, each.name) for part in parts] for each in fields(_Fragments)]
+        self._all = _Fragments(*map(np.concatenate, columns))
+        self._order = np.argsort(self._all.agents, kind="stable")
+        self._sorted = self._all.agents[self._order]
 
     def of(self, agent: int) -> _Fragments:
-        """Only one agent's."""
-        mine = self.agents == agent
-        return _Fragments(
-            self.lanes[mine],
-            self.starts[mine],
-            self.stop,
-            self.agents[mine],
-            self.terminated[mine],
-            self.truncated[mine],
-            self.next_observations[mine],
-        )
+        """One agent's."""
+        first, last = np.searchsorted(self._sorted, [agent, agent + 1])
+        return self._all.at(self._order[first:last])

@@ -14,8 +14,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,13 @@ import numpy as np
 from brigade._core import Scenario
 from brigade.config import RunConfig
 from brigade.ppo.agents import AgentState, initial_state
-from brigade.sim.boundary import Boundary, acting_entries, acting_states
 from brigade.sim.desk import Desk
 from brigade.sim.diagnosis import diagnose
 from brigade.sim.events import Events, Progress
 from brigade.sim.ledger import Ledger
 from brigade.sim.player import Player, network_for
 from brigade.sim.repository import Repository
+from brigade.sim.resume_point import ResumePoint, ResumePoints, acting_states, missing_policies
 from brigade.sim.schedule import Schedule
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint
@@ -37,8 +37,11 @@ from brigade.wire import messages
 from brigade.wire.transport import SimulatorSockets
 
 PATIENCE_SECONDS = 15.0
-# After a signal the run ends within five seconds, whatever the learners are doing.
+# After a signal the run ends within five seconds, whatever the learners are doing: so long it waits
+# for them, less what it takes to write the checkpoint.
 LAST_WORDS_SECONDS = 3.0
+STOP_SECONDS = 4.0
+BYTES_PER_SECOND = 200e6  # that are written, until that was measured
 # Longest stretch of playing without a look at the sockets.
 YIELD_SECONDS = 0.005
 REPORT_SECONDS = 0.5
@@ -46,6 +49,10 @@ REPORT_SECONDS = 0.5
 
 class RunFailed(RuntimeError):
     """The run cannot go on; one line that says why."""
+
+
+class NotWritten(RuntimeError):
+    """A checkpoint cannot be written; one line that says why."""
 
 
 class Simulator:
@@ -60,6 +67,8 @@ class Simulator:
     start_with
         Agents that must have a learner before the first game; the others play with their initial
         weights until theirs comes. By default all.
+    max_rollbacks
+        Updates of one agent that may be undone since they diverged, before the run ends.
 
     Attributes
     ----------
@@ -75,6 +84,7 @@ class Simulator:
         events: Events,
         patience: float = PATIENCE_SECONDS,
         start_with: int | None = None,
+        max_rollbacks: int = 3,
     ) -> None:
         assert config.seed is not None, "the run has a seed by now"
         self.config = config
@@ -90,7 +100,7 @@ class Simulator:
             events,
             patience,
             learned=self._note_learned,
-            changed=self._wake,
+            changed=self._note_change,
             failed=self.fail,
             report=self.report,
         )
@@ -104,13 +114,19 @@ class Simulator:
         self.earlier = 0.0
         self._asked = time.perf_counter(), 0  # when somebody asked, and the transitions then
         self._reported = 0.0
-        # The last boundaries, as many as may still await learning and one more.
-        self._boundaries: deque[Boundary] = deque(maxlen=self._schedule.window + 2)
-        self._noted: Boundary | None = None
+        self._max_rollbacks = max_rollbacks
+        self._behind: set[int] | None = None  # agents whose next rollout cannot be played yet
+        self._points = ResumePoints()
+        self._noted: ResumePoint | None = None  # to be written once it is complete
         self._next_checkpoint = config.checkpoint_interval
+        self._writer = ThreadPoolExecutor(1, "write")
+        self._writing: asyncio.Task[None] | None = None
+        row_bytes = 12 * self.network.num_parameters
+        self._write_seconds = config.population_size * row_bytes / BYTES_PER_SECOND
         self._awake = asyncio.Event()
         self._stopping = ""
         self._failure = ""
+        self._crash: BaseException | None = None  # in the writing thread
 
     # ---- the run -------------------------------------------------------------------------
 
@@ -127,11 +143,16 @@ class Simulator:
             asyncio.create_task(self.desk.serve_control()),
             asyncio.create_task(self.desk.serve_weights()),
             asyncio.create_task(self.desk.keep_time(self._awaited)),
+            asyncio.create_task(self._keep_reporting()),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+            if self._crash is not None:
+                raise self._crash
+            if self._failure:
+                raise RunFailed(self._failure)
         except BaseException as error:
             await self.desk.dismiss(f"the run failed: {error}", failed=True)
             raise
@@ -140,6 +161,7 @@ class Simulator:
         finally:
             for task in tasks:
                 task.cancel()
+            self._writer.shutdown()
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of this run.
@@ -149,16 +171,11 @@ class Simulator:
         ValueError
             It does not fit this run; then this simulator must not be used.
         """
-        state = checkpoint.simulator
         if checkpoint.run != self.config.run_id:
             raise ValueError(f"it is of run {checkpoint.run}, not {self.config.run_id}")
-        try:
-            self._rollout = int(state["rollout"])
-            acting = acting_states(state, self.network.num_parameters)
-            self.statistics = Statistics.from_dict(checkpoint.statistics)
-        except (KeyError, TypeError, IndexError) as error:
-            raise ValueError(f"it is not whole: {type(error).__name__}: {error}") from None
-        self.player.restore(state)
+        acting, statistics = self._check(checkpoint)
+        self.player.restore(checkpoint.simulator)
+        self._rollout, self.statistics = int(checkpoint.simulator["rollout"]), statistics
         for agent, newest in enumerate(checkpoint.agents):
             if agent in acting and acting[agent].version < newest.version:
                 self.repository.add(agent, acting[agent])
@@ -168,10 +185,39 @@ class Simulator:
         interval = self.config.checkpoint_interval
         self._next_checkpoint = (self.statistics.total_episodes // interval + 1) * interval
 
+    def check(self, checkpoint: Checkpoint) -> None:
+        """See that a run can go on from a checkpoint; the games in it are not looked at.
+
+        Raises
+        ------
+        ValueError
+            Something is missing.
+        """
+        self._check(checkpoint)
+
+    def _check(self, checkpoint: Checkpoint) -> tuple[dict[int, AgentState], Statistics]:
+        state = checkpoint.simulator
+        try:
+            int(state["rollout"])
+            acting = acting_states(state, self.network.num_parameters)
+            statistics = Statistics.from_dict(checkpoint.statistics)
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ValueError(f"it is not whole: {type(error).__name__}: {error}") from None
+        newest = dict(enumerate(checkpoint.agents))
+        needed = {
+            agent: self._schedule.played(agent_state.version, agent_state.version)
+            for agent, agent_state in newest.items()
+            if agent not in state.get("frozen", ())
+        }
+        missing = missing_policies(needed, (acting, newest))
+        if missing:
+            raise ValueError(f"it is not whole: {missing[0]} is missing")
+        return acting, statistics
+
     async def _play_all(self) -> None:
         await self._until(self._manned)
-        self._freeze_the_rest()
-        while not self.done and not self._stopping:
+        await self._freeze_the_rest()
+        while not self.done and not self._ending:
             await self.step()
         await self._finish()
 
@@ -181,15 +227,13 @@ class Simulator:
         await self._until(lambda: not self._awaited())
         self._waits_since = math.inf
         self._ledger.times.wait += time.perf_counter() - started
-        if self._stopping:
+        if self._ending:
             return
-        newest = self.repository.newest
-        rollouts = self.desk.rollouts
-        played = {agent: self._schedule.played(rollouts[agent], newest[agent]) for agent in newest}
-        self._note_boundary(played)
+        played = self._next_to_act()
+        self._note_point(played)
         self.repository.act_with(played)
         if await self._play(played):
-            self._send()
+            await self._send()
         self._report()
 
     @property
@@ -205,35 +249,35 @@ class Simulator:
             share = max(share, self.statistics.total_transitions / self.config.num_transitions)
         return min(share, 1.0)
 
+    @property
+    def _ending(self) -> bool:
+        return bool(self._stopping or self._failure)
+
     def stop(self, reason: str) -> None:
         """End the run in order, soon."""
         self._stopping = self._stopping or reason
         self._wake()
 
     def fail(self, reason: str) -> None:
-        """End the run because it cannot go on."""
+        """End the run in order because it cannot go on."""
         self._failure = self._failure or reason
         self._wake()
 
     def _wake(self) -> None:
         self._awake.set()
 
-    async def _until(self, condition: Callable[[], bool], timeout: float | None = None) -> None:
-        """Wait until the condition holds or time is up (without a timeout: or a stop is asked for).
+    def _note_change(self) -> None:
+        """Learners have come or gone."""
+        self._behind = None
+        self._points.settle_for({a: self.repository.state(a) for a in self.desk.frozen})
+        self._wake()
 
-        Raises
-        ------
-        RunFailed
-            The run cannot go on.
-        """
+    async def _until(self, condition: Callable[[], bool], timeout: float | None = None) -> None:
+        """Wait until the condition holds or time is up; without a timeout, or the run is to end."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while self._failure or not condition():
-            if self._failure:
-                raise RunFailed(self._failure)
-            if self._stopping and deadline is None:
-                return
+        while not condition():
             left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            if self._ending if left is None else left <= 0:
                 return
             self._awake.clear()
             try:
@@ -243,21 +287,28 @@ class Simulator:
 
     def _awaited(self) -> list[int]:
         """Agents whose next rollout cannot be played yet."""
-        learning, rollouts = self.desk.learning(), self.desk.rollouts
-        return self._schedule.awaited(learning, rollouts, self.repository.newest)
+        if self._behind is None:
+            learning, rollouts = self.desk.learning(), self.desk.rollouts
+            awaited = self._schedule.awaited(learning, rollouts, self.repository.newest)
+            self._behind = set(awaited)
+        return sorted(self._behind)
 
     def _manned(self) -> bool:
         """Whether as many agents have a learner as the first game wants."""
         size = self.config.population_size
         return size - len(self.desk.roster.free) >= self._start_with
 
-    def _freeze_the_rest(self) -> None:
+    async def _freeze_the_rest(self) -> None:
         """Let agents without a learner play with what they have until theirs comes."""
         assert self.config.seed is not None
-        if self._start_with < self.config.population_size and not self._stopping:
+        if self._start_with < self.config.population_size and not self._ending:
             for agent in self.desk.roster.free:
-                self.repository.add(agent, initial_state(self.network, self.config.seed, agent))
-                self.desk.unattended.add(agent)
+                if agent not in self.repository.newest:
+                    state = await asyncio.to_thread(
+                        initial_state, self.network, self.config.seed, agent
+                    )
+                    self.repository.add(agent, state)
+            self.desk.leave_unattended()
 
     # ---- playing -------------------------------------------------------------------------
 
@@ -279,7 +330,7 @@ class Simulator:
                 counted.count_episodes(episodes)
             if self.done:
                 break
-            if self._stopping or self._failure:
+            if self._ending:
                 return False
             if time.perf_counter() - slept > YIELD_SECONDS:
                 await asyncio.sleep(0)
@@ -306,33 +357,50 @@ class Simulator:
             "lag": [rollouts[agent] - played[agent] for agent in sorted(played)],
         }
 
-    def _send(self) -> None:
+    async def _send(self) -> None:
         """Send each learning agent its fragments of the rollout that was just played."""
-        started = time.perf_counter()
+        started = slept = time.perf_counter()
         self.player.cut()
-        for agent in self.desk.learning():
+        learning = self.desk.learning()
+        for agent in learning:
             arrays = self.player.buffer.arrays(agent, self.repository.acting[agent])
             self.desk.send(agent, arrays, self.share)
+            if time.perf_counter() - slept > YIELD_SECONDS:
+                await asyncio.sleep(0)
+                slept = time.perf_counter()
         self.player.buffer.clear()
+        self._behind = None
         self._rollout += 1
         self._ledger.times.transport += time.perf_counter() - started
 
     def _report(self) -> None:
         self._reported = time.perf_counter()
         seconds = self._reported - self._began
-        self._events.progress(Progress(self.statistics, self.share, seconds))
+        remarks = self._remarks(self.desk.learners())
+        self._events.progress(Progress(self.statistics, self.share, seconds, remarks))
+
+    async def _keep_reporting(self) -> None:
+        """Report also while the run waits; for ever."""
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            if time.perf_counter() - self._reported > REPORT_SECONDS:
+                self._report()
 
     async def _finish(self) -> None:
         """Wait for what the learners still make of the last rollouts, and save it."""
         await self._until(self._all_learned)
-        if not self._stopping:
-            self._boundaries.append(self._boundary(self._next_to_act()))
-        elif self._boundaries:
-            await self._until(lambda: self._learned(self._boundaries[-1]), LAST_WORDS_SECONDS)
-        whole = next((b for b in reversed(self._boundaries) if self._learned(b)), None)
+        if not self._ending:
+            self._note_point(self._next_to_act(), due=False)
+        elif not self._failure:
+            newest = self._points.newest
+            patience = min(LAST_WORDS_SECONDS, max(0.0, STOP_SECONDS - self._write_seconds))
+            await self._until(lambda: newest is None or newest.complete, patience)
+        if self._stopping and not self._failure:  # the processors are for writing now
+            await self.desk.dismiss(self._stopping, failed=False)
+        whole = self._points.complete
         if whole is not None:
             self.statistics = Statistics.from_dict(whole.statistics)
-            self._save(whole, final=True)
+            await self._save(whole, final=True)
 
     def report(self) -> messages.Report:
         """Describe how the run is doing."""
@@ -351,13 +419,17 @@ class Simulator:
             free=free,
             bad_messages=self.desk.bad_messages.total(),
             learners=learners,
-            remarks=diagnose(
-                learners,
-                free,
-                self._awaited(),
-                waited=max(0.0, time.perf_counter() - self._waits_since),
-                patience=self.desk.roster.patience,
-            ),
+            remarks=self._remarks(learners),
+        )
+
+    def _remarks(self, learners: list[messages.LearnerReport]) -> list[str]:
+        """Name what is gone or slow."""
+        return diagnose(
+            learners,
+            self.desk.roster.free,
+            self._awaited(),
+            waited=max(0.0, time.perf_counter() - self._waits_since),
+            patience=self.desk.roster.patience,
         )
 
     def _pace(self) -> float:
@@ -369,89 +441,103 @@ class Simulator:
 
     # ---- what has been learned -----------------------------------------------------------
 
-    def _note_learned(self, agent: int, state: AgentState, metrics: Mapping[str, float]) -> None:
+    def _note_learned(self, agent: int, state: AgentState, weights: messages.Weights) -> None:
         if state.version > 0:
-            self._ledger.learned(agent, metrics)
-        gone = set(self.desk.rollouts) - set(self.desk.learning())
-        for row in self._ledger.complete(gone):
+            self._ledger.learned(agent, weights.metrics)
+        if weights.diverged:
+            self._note_divergence(agent, state, weights.diverged)
+        if self._behind and state.version >= self._schedule.needed(self.desk.rollouts[agent]):
+            self._behind.discard(agent)
+        self._points.arrived(agent, state)
+        for row in self._ledger.complete(self.desk.frozen):
             self._events.metrics(row)
         self._write_noted()
+        if not self._behind:
+            self._wake()
+
+    def _note_divergence(self, agent: int, state: AgentState, why: str) -> None:
+        """Tell of an update that was undone, and end the run where it is one too many."""
+        self._events.diverged(agent, state.version, why)
+        if state.rollbacks > self._max_rollbacks:
+            self.fail(
+                f"agent {agent} has diverged in {state.rollbacks} updates, the last being "
+                f"{state.version}: {why}; try a lower --learning-rate, or allow more with "
+                "--max-rollbacks"
+            )
 
     def state(self) -> dict[str, Any]:
         """Return the simulator's own state between two rollouts, for a checkpoint."""
         return {
             "rollout": self._rollout,
             "rollouts": dict(self.desk.rollouts),
+            "frozen": sorted(self.desk.frozen),
             **self.player.state(),
         }
 
     def _next_to_act(self) -> dict[int, int]:
         """Versions that the next rollout would be played with."""
-        newest, rollouts = self.repository.newest, self.desk.rollouts
-        return {agent: self._schedule.played(rollouts[agent], newest[agent]) for agent in newest}
+        versions = {}
+        for agent, newest in self.repository.newest.items():
+            version = self._schedule.played(self.desk.rollouts[agent], newest)
+            # Only one that was frozen when the run was saved may lack it.
+            known = self.repository.state(agent, version) is not None
+            versions[agent] = version if known else newest
+        return versions
 
-    def _boundary(self, acting: dict[int, int]) -> Boundary:
-        versions = dict(self.desk.rollouts)
-        return Boundary(versions, acting, self.statistics.to_dict(), self.state())
-
-    def _note_boundary(self, acting: dict[int, int]) -> None:
-        """Between two rollouts: note where the run is, for a checkpoint if it is time.
+    def _note_point(self, acting: Mapping[int, int], *, due: bool = True) -> None:
+        """Between two rollouts: note where the run is, for a checkpoint if that is due.
 
         What the learners make of all that was played until now may still be on its way. The
         checkpoint waits for it, and the run does not.
         """
-        boundary = self._boundary(acting)
-        self._boundaries.append(boundary)
-        if self.statistics.total_episodes >= self._next_checkpoint and self._noted is None:
+        states = {agent: self.repository.state(agent, version) for agent, version in acting.items()}
+        playing = {agent: state for agent, state in states.items() if state is not None}
+        if self.config.sync == "async":  # a resumed run plays with the newest
+            playing = {}
+        point = ResumePoint(
+            dict(self.desk.rollouts), playing, self.statistics.to_dict(), self.state()
+        )
+        for agent in self.repository.newest:
+            state = self.repository.state(agent)
+            assert state is not None
+            point.arrived(agent, state)
+        point.settle_for({agent: self.repository.state(agent) for agent in self.desk.frozen})
+        self._points.note(point)
+        if due and self.statistics.total_episodes >= self._next_checkpoint and self._noted is None:
             interval = self.config.checkpoint_interval
             self._next_checkpoint = (self.statistics.total_episodes // interval + 1) * interval
-            self._noted = boundary
+            self._noted = point
             self._write_noted()
 
     def _all_learned(self) -> bool:
         newest, rollouts = self.repository.newest, self.desk.rollouts
         return all(newest.get(agent, -1) >= rollouts[agent] for agent in self.desk.learning())
 
-    def _learned(self, boundary: Boundary) -> bool:
-        """Whether every agent has learned from all that came before, but those who are gone."""
-        newest, learning = self.repository.newest, self.desk.learning()
-        free = set(self.desk.roster.free) if self._stopping or boundary is self._noted else set()
-        return len(newest) == len(boundary.versions) and all(
-            newest[agent] >= version or agent in free or agent not in learning
-            for agent, version in boundary.versions.items()
-        )
-
     def _write_noted(self) -> None:
-        """Write the noted checkpoint once every agent has learned from all that came before it."""
-        if self._noted is not None and self._learned(self._noted):
+        """Begin to write the noted checkpoint, once it is complete."""
+        idle = self._writing is None or self._writing.done()
+        if self._noted is not None and self._noted.complete and idle and not self._ending:
             noted, self._noted = self._noted, None
-            self._save(noted, final=False)
+            self._writing = asyncio.create_task(self._save(noted, final=False))
 
-    def _save(self, boundary: Boundary, *, final: bool) -> None:
-        """Write a checkpoint of a boundary that has been learned from."""
-        exact = self.config.sync != "async"  # otherwise newer versions are as good
-        states, acting = [], {}
-        for agent, version in boundary.versions.items():
-            newest = self.repository.newest[agent]
-            state = self.repository.state(agent, min(version, newest) if exact else None)
-            assert state is not None, "a version is kept until the one after it acts"
-            states.append(state)
-            player = self.repository.state(agent, boundary.acting.get(agent))
-            if player is not None and player.version < state.version:
-                acting[agent] = player
-        simulator = boundary.state | acting_entries(acting)
-        content = self._checkpoint(states, boundary.statistics, simulator)
-        self._events.checkpoint(content, final)
-
-    def _checkpoint(
-        self, states: list[AgentState], statistics: dict[str, Any], simulator: dict[str, Any]
-    ) -> Checkpoint:
-        return Checkpoint(
+    async def _save(self, point: ResumePoint, *, final: bool) -> None:
+        """Write a checkpoint of a complete point, in a thread: large ones take seconds."""
+        content = Checkpoint(
             self.config.run_id,
             self.config,
             self.scenario,
             self.network,
-            states,
-            statistics,
-            simulator,
+            [point.states[agent] for agent in sorted(point.states)],
+            point.statistics,
+            point.simulator(),
         )
+        started = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._writer, self._events.checkpoint, content, final)
+        except NotWritten as error:
+            self.fail(str(error))
+        except Exception as error:
+            self._crash = error
+            self.fail(f"{type(error).__name__} while a checkpoint was written")
+        self._write_seconds = time.perf_counter() - started

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -42,13 +42,19 @@ class Checkpoint:
     simulator: dict[str, Any]
 
 
-def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint to ``path``: under another name first, synced, then renamed.
+def save(
+    path: Path, checkpoint: Checkpoint, check: Callable[[Checkpoint], None] = lambda found: None
+) -> None:
+    """Write a checkpoint to ``path``: under another name first, synced, read back, then renamed.
+
+    ``check`` is given what was read back, and raises a ValueError where that will not do.
 
     Raises
     ------
     OSError
         It cannot be written (a full disk, say); what was at ``path`` is still there.
+    CheckpointError
+        What was written does not read as it should, and was removed again; likewise.
     """
     c = checkpoint
     content = {
@@ -81,6 +87,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         },
         "normalizers": {a: torch.tensor(s.statistics) for a, s in enumerate(c.agents)},
         "versions": {a: s.version for a, s in enumerate(c.agents)},
+        "rollbacks": {a: s.rollbacks for a, s in enumerate(c.agents)},
         "statistics": c.statistics,
         "simulator": {name: _storable(value) for name, value in c.simulator.items()},
     }
@@ -90,11 +97,31 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             _save(content, file)
             file.flush()
             os.fsync(file.fileno())
+        _verify(temporary, checkpoint, check)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _verify(path: Path, meant: Checkpoint, check: Callable[[Checkpoint], None]) -> None:
+    """See that a file holds what was meant, and that this will do."""
+    found = load(path)
+    same = all(
+        (a.version, a.steps, a.rollbacks) == (b.version, b.steps, b.rollbacks)
+        and all(
+            np.array_equal(x, y)
+            for x, y in zip(a.arrays().values(), b.arrays().values(), strict=True)
+        )
+        for a, b in zip(meant.agents, found.agents, strict=True)
+    )
+    if not same or found.statistics != meant.statistics:
+        raise CheckpointError(f"{path} does not read as it was written")
+    try:
+        check(found)
+    except ValueError as error:
+        raise CheckpointError(f"{path} could not be gone on from: {error}") from error
 
 
 def _save(content: dict[str, Any], file: BinaryIO) -> None:
@@ -166,6 +193,7 @@ def _read(content: Mapping[str, Any]) -> Checkpoint:
             optimizer["first_moment"].numpy(),
             optimizer["second_moment"].numpy(),
             content["normalizers"][agent].numpy(),
+            int(content.get("rollbacks", {}).get(agent, 0)),
         )
         check_state(network, state)
         agents.append(state)

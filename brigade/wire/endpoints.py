@@ -48,6 +48,12 @@ class Endpoint:
         raise AddressError(f"{address!r} is not an address such as tcp://HOST:5750 or ipc://PATH")
 
     @property
+    def num_slots(self) -> int:
+        """Experience sockets that there can be at once."""
+        ports = 65535 - (self.port + 2) + 1
+        return min(MAX_SLOTS, ports) if self.scheme == "tcp" else MAX_SLOTS
+
+    @property
     def control(self) -> str:
         """Where learners say hello."""
         return self.at("")

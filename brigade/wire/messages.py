@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-PROTOCOL = 5
+PROTOCOL = 6
 OTHER_PROTOCOLS = 1000  # what lies beyond is garbage, not a version to come
 
 # dtypes that may be on the wire, by NumPy's name with byte order.
@@ -59,16 +59,21 @@ class OtherProtocol(BadMessage):
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
     """What every header has: the protocol's version. A header's type is its class's name."""
 
-    protocol: Literal[5] = 5
+    protocol: Literal[6] = 6
 
 
 class Hello(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
-    """A learner asks to join (control). ``run`` is set where it comes back to a run it knows."""
+    """A learner asks to join (control).
+
+    ``run`` is set where it comes back to a run it knows, ``stand_by`` where it would wait for
+    agents that others have.
+    """
 
     name: Name
     agents: Name
     device: Name
     run: Annotated[str, Meta(max_length=200)] = ""
+    stand_by: bool = False
 
 
 class Granted(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -77,6 +82,7 @@ class Granted(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     agent: Count
     version: Count
     steps: Count
+    rollbacks: Count
     state: bool
 
 
@@ -86,11 +92,13 @@ class Welcome(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     Arrays: for each granted agent with ``state``, ``"{agent}/{array}"`` with the four arrays of
     an agent's state. ``weights`` and ``experience`` say where to connect: a port of the host that
     control was reached at, or the suffix of its ``ipc`` path. ``ticket`` is what this learner's
-    weights are known by.
+    weights are known by, and ``generation`` what its experience is: the slot may have been
+    another's before.
     """
 
     run: Name
     slot: Count
+    generation: Count = 0
     ticket: Annotated[str, Meta(max_length=64)] = ""
     weights: Name
     experience: Name
@@ -114,16 +122,19 @@ class Weights(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     """An agent's new version (weights), with its whole state and what the update was like.
 
     Each update uses one rollout, so the next one that the agent needs has ``version`` as its
-    sequence number. Arrays: ``parameters``, ``first_moment``, ``second_moment`` float32 ``[D]``,
-    ``statistics`` float64 ``[3]``.
+    sequence number. ``diverged`` says what was not finite; the update was undone then, as
+    ``rollbacks`` updates have been. A metric that is not finite is None. Arrays: ``parameters``,
+    ``first_moment``, ``second_moment`` float32 ``[D]``, ``statistics`` float64 ``[3]``.
     """
 
     run: Name
     agent: Count
     version: Count
     steps: Count
+    rollbacks: Count = 0
     ticket: Annotated[str, Meta(max_length=64)] = ""
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float | None] = {}
+    diverged: Reason = ""
 
 
 class Acknowledge(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
@@ -151,6 +162,7 @@ class Experience(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     run: Name
     agent: Count
     sequence: Count
+    generation: Count = 0  # the receiver's, from its welcome
     progress: Annotated[float, Meta(ge=0, le=1)]
 
 

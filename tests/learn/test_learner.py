@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -103,9 +105,9 @@ def learner(clock: Clock, sockets: Sockets) -> Learner:
 def welcome(agents=(3, 5), states: dict[int, AgentState] | None = None, **changes) -> list[Frame]:
     states = states or {}
     granted = [
-        Granted(a, states[a].version, states[a].steps, True)
+        Granted(a, states[a].version, states[a].steps, states[a].rollbacks, True)
         if a in states
-        else Granted(a, 0, 0, False)
+        else Granted(a, 0, 0, 0, False)
         for a in agents
     ]
     header = messages.Welcome(
@@ -127,6 +129,21 @@ def welcome(agents=(3, 5), states: dict[int, AgentState] | None = None, **change
 
 def as_bytes(frames: list[Frame]) -> list[Frame]:
     return [bytes(frame) for frame in frames]
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set it to let updates go on; until then each waits in its first gradient batch."""
+    release = threading.Event()
+    usual = Updater._gradient_batch
+
+    def batch(updater, *args):
+        assert release.wait(60)
+        return usual(updater, *args)
+
+    monkeypatch.setattr(Updater, "_gradient_batch", batch)
+    monkeypatch.setattr(learner_module, "BEAT_SECONDS", 0.001)
+    return release
 
 
 def message(header: Header) -> list[Frame]:
@@ -169,6 +186,15 @@ def assert_same(one: AgentState, other: AgentState) -> None:
 def join(learner: Learner, sockets: Sockets, **kinds) -> None:
     sockets.control.append(welcome(**kinds))
     learner.step(0)
+    set_up(learner)
+
+
+def set_up(learner: Learner) -> None:
+    """Wait for what a welcome makes a learner set up, and let it begin."""
+    lease = learner._lease
+    if lease is not None and lease.updater is None:
+        wait([lease.setting_up], 60)
+        learner.step(0)
 
 
 # ---- joining -----------------------------------------------------------------------------
@@ -226,8 +252,8 @@ def test_a_second_welcome_changes_nothing(learner, sockets):
     "changes",
     [
         {"agents": []},
-        {"agents": [Granted(3, 0, 0, False), Granted(3, 0, 0, False)]},
-        {"agents": [Granted(3, 4, 0, True)]},  # its arrays are not there
+        {"agents": [Granted(3, 0, 0, 0, False), Granted(3, 0, 0, 0, False)]},
+        {"agents": [Granted(3, 4, 0, 0, True)]},  # its arrays are not there
         {"action_nvec": []},
         {"action_nvec": [3, 0, 2]},
         {"num_features": 0},
@@ -310,6 +336,141 @@ def test_an_acknowledgement_of_an_older_version_does_not_count(learner, sockets,
     assert [header.version for header, _ in sockets.published] == [1]
 
 
+def test_until_something_is_acknowledged_one_message_asks_whether_anybody_hears(
+    learner, sockets, clock
+):
+    """All would be lost where the subscription is not up, and be too much where it is slow."""
+    join(learner, sockets)
+    assert len(sockets.take("published")) == 2
+    sent = 0
+    for _ in range(20):
+        sockets.control.append(message(messages.Heartbeat(run=RUN)))
+        clock.now += 3
+        learner.step(0)
+        again = [header.agent for header, _ in sockets.take("published")]
+        assert again in ([], [3])
+        sent += len(again)
+    assert sent >= 5
+    sockets.control.append(message(messages.Acknowledge(run=RUN, agent=3, version=0)))
+    learner.step(0)
+    clock.now += 0.2
+    learner.step(0)
+    assert [header.agent for header, _ in sockets.take("published")] == [5], "lost, perhaps"
+
+
+def test_a_version_that_was_lost_is_published_again_before_the_one_after_it(
+    learner, sockets, clock
+):
+    """In overlap a learner may have two rollouts, and learn from both before it is heard."""
+    join(learner, sockets)
+    for agent in (3, 5):
+        sockets.control.append(message(messages.Acknowledge(run=RUN, agent=agent, version=0)))
+    learner.step(0)
+    for sequence in (0, 1):
+        sockets.experience += [experience(3, sequence), experience(5, sequence)]
+    assert learner.step(0)
+    assert learner.step(0)
+    sockets.take("published")  # and lost
+    clock.now += 5
+    learner.step(0)
+    again = [(header.agent, header.version) for header, _ in sockets.take("published")]
+    assert again == [(3, 1), (3, 2), (5, 1), (5, 2)]
+    sockets.control.append(message(messages.Acknowledge(run=RUN, agent=3, version=1)))
+    sockets.control.append(message(messages.Acknowledge(run=RUN, agent=5, version=2)))
+    learner.step(0)
+    clock.now += 5
+    learner.step(0)
+    again = [(header.agent, header.version) for header, _ in sockets.take("published")]
+    assert again == [(3, 2)]
+
+
+def test_an_agent_that_diverged_is_published_as_it_was_before(learner, sockets):
+    join(learner, sockets)
+    [(_, first), _] = sockets.take("published")
+    frames = experience(3, 0)
+    header, arrays = messages.decode(frames)
+    arrays["rewards"] = np.full_like(arrays["rewards"], 3e38)
+    sockets.experience += [as_bytes(messages.encode(header, arrays)), experience(5, 0)]
+    assert learner.step(0)
+    (weights, state), (other, _) = sockets.take("published")
+    assert weights.diverged
+    assert weights.version == 1
+    assert weights.rollbacks == 1
+    assert_same(state, replace(first, version=1))
+    assert None in weights.metrics.values(), "what is not finite travels as nothing"
+    assert not other.diverged
+    assert all(value is not None for value in other.metrics.values())
+
+
+def test_its_heart_beats_while_it_sets_itself_up(sockets, clock, monkeypatch):
+    """Networks of 32 agents with 2,048 units take a minute to draw."""
+    ready = threading.Event()
+
+    def slow(*args: Any) -> AgentState:
+        assert ready.wait(60)
+        return initial_state(*args)
+
+    monkeypatch.setattr(learner_module, "initial_state", slow)
+    learner = Learner(sockets, "tester", "3,5", CPU)
+    sockets.control.append(welcome())
+    learner.step(0)
+    for _ in range(10):
+        sockets.take("said")
+        clock.now += 2
+        sockets.control.append(message(messages.Heartbeat(run=RUN, outstanding=2)))
+        learner.step(0)
+        assert sockets.said == [messages.Heartbeat(run=RUN)]
+    assert sockets.published == []
+    ready.set()
+    set_up(learner)
+    assert [header.agent for header, _ in sockets.published] == [3, 5]
+
+
+@pytest.mark.parametrize("how", ["the run's end", "a stop", "a lost lease"])
+def test_what_it_sets_up_is_given_up_where_nobody_wants_it(sockets, clock, monkeypatch, how):
+    begun, ready, drawn = threading.Event(), threading.Event(), []
+
+    def slow(network: Network, seed: int, agent: int) -> AgentState:
+        begun.set()
+        assert ready.wait(60)
+        drawn.append(agent)
+        return initial_state(network, seed, agent)
+
+    monkeypatch.setattr(learner_module, "initial_state", slow)
+    learner = Learner(sockets, "tester", "3,5", CPU)
+    sockets.control.append(welcome())
+    learner.step(0)
+    setting_up = learner._lease.setting_up
+    assert begun.wait(60)
+    if how == "a stop":
+        learner.stop("stopped by SIGINT")
+        assert learner.run() == "stopped by SIGINT"
+    elif how == "the run's end":
+        sockets.control.append(message(messages.Stop(run=RUN, reason="enough")))
+        assert learner.run() == "enough"
+    else:
+        refusal = messages.Refusal(reason="your lease has run out", final=False)
+        sockets.control.append(message(refusal))
+        learner.step(0)
+        learner.step(0)
+        assert isinstance(sockets.said[-1], messages.Hello)
+    ready.set()
+    wait([setting_up], 60)
+    assert drawn == [3], "the second was not begun"
+
+
+def test_experience_of_another_that_had_the_slot_makes_it_join_anew(learner, sockets):
+    sockets.control.append(moved(welcome(), generation=7))
+    learner.step(0)
+    set_up(learner)
+    sockets.experience += [moved(experience(3, 0), generation=6)]
+    learner.step(0)
+    assert learner.agents == []
+    assert sockets.attached is None
+    learner.step(0)
+    assert isinstance(sockets.said[-1], messages.Hello)
+
+
 def test_there_is_a_heartbeat_every_second_or_so(learner, sockets, clock):
     join(learner, sockets)
     sockets.take("said")
@@ -324,31 +485,27 @@ def test_there_is_a_heartbeat_every_second_or_so(learner, sockets, clock):
 # ---- learning ----------------------------------------------------------------------------
 
 
-def test_on_a_gpu_the_next_rollout_is_fetched_beside_the_update(sockets, clock, monkeypatch):
+def test_on_a_gpu_the_next_rollout_is_fetched_beside_the_update(sockets, held):
     """Played on the CPU, with uploads that copy at once."""
     learner = Learner(sockets, "tester", "3,5", CPU)
     learner._uploader = Uploader(CPU)
     join(learner, sockets)
     sockets.experience += [experience(3, 0), experience(5, 0)]
-    fetched = []
+    receive, calls = sockets.receive, 0
 
-    def batch(updater, *args):
-        clock.now += 0.006
-        fetched.append(not sockets.experience)
-        return usual(updater, *args)
-
-    usual = Updater._gradient_batch
-    monkeypatch.setattr(Updater, "_gradient_batch", batch)
-    take = learner._between_batches
-
-    def arrive():
-        if len(fetched) == 1:
+    def arrive(timeout):
+        nonlocal calls
+        calls += 1
+        if calls == 2:  # the first is before the update
             sockets.experience += [experience(3, 1), experience(5, 1)]
-        take()
+        if calls == 3:
+            held.set()
+        return receive(timeout)
 
-    monkeypatch.setattr(learner, "_between_batches", arrive)
+    sockets.receive = arrive
     assert learner.step(0)
-    assert fetched == [True, False, True, True]
+    assert calls >= 3
+    assert not sockets.experience, "it came in beside the update"
     assert learner.step(0)
     assert learner.versions == [2, 2]
     plain = Learner(Sockets(), "tester", "3,5", CPU)
@@ -491,11 +648,10 @@ def test_a_lease_that_ran_out_is_asked_for_again(learner, sockets, clock):
 
 
 def test_a_lease_that_runs_out_during_an_update_is_asked_for_again(
-    learner, sockets, clock, monkeypatch
+    learner, sockets, clock, monkeypatch, held
 ):
     join(learner, sockets)
     sockets.take("published")
-    monkeypatch.setattr(learner_module, "HEARTBEAT_SECONDS", -1.0)  # it looks after each batch
     sockets.experience += [experience(3, 0), experience(5, 0)]
     refusal = message(messages.Refusal(reason="your lease has run out", final=False))
     receive = sockets.receive
@@ -504,6 +660,7 @@ def test_a_lease_that_runs_out_during_an_update_is_asked_for_again(
         control, rollouts = receive(timeout)
         if not rollouts and sockets.attached:
             control = [*control, refusal]
+            held.set()
         return control, rollouts
 
     monkeypatch.setattr(sockets, "receive", refuse_during_the_update)
@@ -517,9 +674,10 @@ def test_a_lease_that_runs_out_during_an_update_is_asked_for_again(
 def test_it_follows_the_simulators_last_welcome(learner, sockets):
     # One that was slow to answer may have been asked twice, and holds to its last answer.
     join(learner, sockets)
-    sockets.control.append(moved(welcome(), slot=5, experience="-experience-5"))
+    sockets.control.append(moved(welcome(), ticket="new", experience="-experience-5"))
     learner.step(0)
     assert sockets.attached == ("-weights", "-experience-5")
+    set_up(learner)
     sockets.experience += [experience(3, 0), experience(5, 0)]
     assert learner.step(0)
 
@@ -580,19 +738,35 @@ def test_it_stands_by_where_it_is_told_to(clock, sockets):
         learner.run()
 
 
-def test_what_is_taken_is_refused_where_it_is_not_told_to_stand_by(learner, sockets):
-    taken = messages.Refusal(reason="already taken by another", final=False)
-    sockets.control.append(message(taken))
-    with pytest.raises(LearnerRefused, match="taken by another; --stand-by waits for them"):
+@pytest.mark.parametrize("stand_by", [False, True])
+def test_it_says_whether_it_would_stand_by(sockets, clock, stand_by):
+    learner = Learner(sockets, "tester", "3,5", CPU, stand_by=stand_by)
+    learner.step(0)
+    assert sockets.said[-1].stand_by == stand_by
+
+
+def test_what_may_pass_is_asked_for_again(learner, sockets, clock):
+    learner.step(0)
+    for _ in range(3):
+        refusal = messages.Refusal(reason="every experience socket is in use", final=False)
+        sockets.control.append(message(refusal))
+        sockets.take("said")
+        clock.now += learner_module.HELLO_SECONDS + 1
         learner.step(0)
+        learner.step(0)
+        assert isinstance(sockets.said[-1], messages.Hello)
+    join(learner, sockets)
+    assert learner.agents == [3, 5]
 
 
 def test_it_leaves_after_its_updates_when_they_have_arrived(sockets, clock, monkeypatch):
     learner = Learner(sockets, "tester", "3,5", CPU, max_updates=1)  # type: ignore[arg-type]
     sockets.control.append(welcome())
+    learner.step(0)
     sockets.experience += [experience(3, 0), experience(5, 0)]
     sockets.experience += [experience(3, 1), experience(5, 1)]
     sockets.acknowledging = True
+    set_up(learner)
     started = clock.now
     assert "1 update" in learner.run()
     assert learner.versions == [1, 1]
@@ -610,14 +784,24 @@ def test_told_to_stop_it_leaves_with_whole_messages_and_whole_updates(
     sockets.acknowledging = True
     join(learner, sockets)
     place = Updater if moment == "_gradient_batch" else sockets
-    usual = getattr(place, moment)
+    usual, meanwhile, noticed = getattr(place, moment), learner._meanwhile, threading.Event()
 
     def interrupted(*args: Any) -> Any:
         result = usual(*args)
         learner.stop("stopped by SIGTERM")
+        if moment == "_gradient_batch":
+            assert noticed.wait(60)
         return result
 
+    def notice(lease: Any) -> None:
+        try:
+            meanwhile(lease)
+        except BaseException:
+            noticed.set()
+            raise
+
     monkeypatch.setattr(place, moment, interrupted)
+    monkeypatch.setattr(learner, "_meanwhile", notice)
     sockets.experience += [experience(3, 0), experience(5, 0)] if moment != "receive" else []
     assert learner.run() == "stopped by SIGTERM"
     assert sockets.said[-1] == messages.Goodbye(run=RUN, reason="stopped by SIGTERM")
@@ -641,7 +825,9 @@ def test_a_silent_simulator_is_waited_for_and_must_be_of_the_same_run(learner, s
 
 def test_the_last_of_several_welcomes_counts(learner, sockets):
     join(learner, sockets)
-    sockets.control += [as_bytes(welcome(slot=n, experience=f"-experience-{n}")) for n in (5, 6)]
+    sockets.control += [
+        as_bytes(welcome(ticket=f"{n}", experience=f"-experience-{n}")) for n in (5, 6)
+    ]
     learner.step(0)
     assert sockets.attached == ("-weights", "-experience-6")
 
@@ -686,40 +872,45 @@ def test_it_leaves_when_the_run_is_over(learner, sockets, failed):
 
 
 def test_it_stays_in_touch_during_a_long_update_and_hears_the_end(
-    learner, sockets, clock, monkeypatch
+    learner, sockets, clock, monkeypatch, held
 ):
     join(learner, sockets)
     sockets.take("said")
     sockets.experience += [experience(3, 0), experience(5, 0)]
     receive, calls = sockets.receive, 0
 
-    def stop_in_the_third_batch(timeout):
+    def stop_at_the_fifth_look(timeout):
         nonlocal calls
         calls += 1
-        clock.now += 2  # each batch takes long
-        if calls == 3:
+        clock.now += 2
+        if calls == 5:
             sockets.control.append(message(messages.Stop(run=RUN, reason="enough")))
+            held.set()
         return receive(timeout)
 
-    monkeypatch.setattr(sockets, "receive", stop_in_the_third_batch)
+    monkeypatch.setattr(sockets, "receive", stop_at_the_fifth_look)
     assert learner.run() == "enough"
     assert sum(isinstance(said, messages.Heartbeat) for said in sockets.said) >= 2
     assert learner.versions == [0, 0], "a broken-off update is no version"
 
 
-def test_a_long_update_is_not_taken_for_a_line_that_lost_something(learner, sockets, clock):
+def test_a_long_update_is_not_taken_for_a_line_that_lost_something(learner, sockets, clock, held):
     join(learner, sockets)
     for agent in (3, 5):
         sockets.control.append(message(messages.Acknowledge(run=RUN, agent=agent, version=0)))
     learner.step(0)
-    between = learner._between_batches
+    meanwhile, calls = learner._meanwhile, 0
 
-    def slow_batch():
-        clock.now += 30
+    def slow(lease):
+        nonlocal calls
+        calls += 1
+        clock.now += 10
         sockets.control.append(message(messages.Heartbeat(run=RUN, outstanding=2)))
-        between()
+        meanwhile(lease)
+        if calls == 5:
+            held.set()
 
-    learner._between_batches = slow_batch
+    learner._meanwhile = slow
     sockets.experience += [experience(3, 0), experience(5, 0)]
     assert learner.step(0)
     assert learner.versions == [1, 1]

@@ -28,7 +28,7 @@ from brigade.sim.rollout import RolloutBuffer
 from brigade.wire import messages
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.messages import Header
-from brigade.wire.transport import LearnerSockets, Sender, SimulatorSockets
+from brigade.wire.transport import LearnerSockets, Sender, SimulatorSockets, TransportError
 
 NETWORK = Network(num_features=5, action_nvec=(3, 2, 2), hidden_size=8)
 CONFIG = RunConfig(
@@ -118,8 +118,8 @@ class Sockets:
 class Office:
     """A desk at work."""
 
-    def __init__(self, settings: RunConfig = CONFIG) -> None:
-        self.sockets = Sockets()
+    def __init__(self, settings: RunConfig = CONFIG, endpoint: Endpoint | None = None) -> None:
+        self.sockets = Sockets(**({"endpoint": endpoint} if endpoint else {}))
         self.repository = Repository(NETWORK, 4)
         self.learned: list[tuple[int, int, dict[str, float]]] = []
         self.failures: list[str] = []
@@ -135,7 +135,7 @@ class Office:
             self.sockets,  # type: ignore[arg-type]
             events,
             10.0,
-            learned=lambda a, s, m: self.learned.append((a, s.version, dict(m))),
+            learned=lambda a, s, w: self.learned.append((a, s.version, dict(w.metrics))),
             changed=lambda: None,
             failed=self.failures.append,
             report=lambda: REPORT,
@@ -150,8 +150,12 @@ class Office:
         await settle()
         return [said for who, said, _ in self.sockets.sent[before:] if who == peer]
 
-    async def hello(self, peer: bytes, agents: str, run: str = "", key: str = "") -> Header:
-        said = messages.Hello(name=peer.decode(), agents=agents, device="cpu", run=run)
+    async def hello(
+        self, peer: bytes, agents: str, run: str = "", key: str = "", *, stand_by: bool = False
+    ) -> Header:
+        said = messages.Hello(
+            name=peer.decode(), agents=agents, device="cpu", run=run, stand_by=stand_by
+        )
         [answer] = await self.hear(peer, said, key)
         return answer
 
@@ -188,11 +192,15 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def at_work(story: Callable[[Office], Awaitable[None]], settings: RunConfig = CONFIG) -> Office:
+def at_work(
+    story: Callable[[Office], Awaitable[None]],
+    settings: RunConfig = CONFIG,
+    endpoint: Endpoint | None = None,
+) -> Office:
     """Run a story at a desk that serves its sockets."""
 
     async def main() -> Office:
-        office = Office(settings)
+        office = Office(settings, endpoint)
         tasks = [
             asyncio.create_task(office.desk.serve_control()),
             asyncio.create_task(office.desk.serve_weights()),
@@ -253,7 +261,7 @@ def test_who_asks_is_told_how_the_run_is_doing():
 def test_a_learner_that_waits_for_agents_is_told_when_the_run_is_over():
     async def story(office):
         await office.hello(b"one", "0-1")
-        await office.hello(b"two", "0-1")
+        await office.hello(b"two", "0-1", stand_by=True)
         await office.desk.dismiss("done", failed=False)
         stopped = [who for who, said, _ in office.sockets.sent if isinstance(said, messages.Stop)]
         assert stopped == [b"one", b"two"]
@@ -275,22 +283,79 @@ def test_who_cannot_be_helped_is_told_why(agents, run, says):
         await office.hello(b"one", "0-1")
         refusal = await office.hello(b"two", agents, run)
         assert isinstance(refusal, messages.Refusal)
-        assert refusal.final == ("taken" not in says), "what is taken may be free again"
+        assert refusal.final
         assert says in refusal.reason
+        assert ("--stand-by waits for them" in refusal.reason) == ("taken" in says)
         assert len(office.sockets.slots) == 1
 
     at_work(story)
 
 
-def test_a_slot_that_cannot_be_opened_is_a_refusal_and_no_lease():
+def test_where_no_slot_can_be_opened_there_is_no_lease_but_there_may_be_later():
     async def story(office):
+        usual, tried = office.sockets.open_slot, []
+
         def busy(slot, key):
-            raise ValueError("no port is left")
+            tried.append(slot)
+            raise TransportError("tcp://127.0.0.1:1 is in use")
 
         office.sockets.open_slot = busy
         refusal = await office.hello(b"one", "0")
-        assert refusal.reason == "no port is left"
+        assert "tcp://127.0.0.1:1 is in use" in refusal.reason
+        assert not refusal.final
+        assert len(set(tried)) == len(tried) > 1
         assert office.desk.roster.free == [0, 1, 2, 3]
+        office.sockets.open_slot = usual
+        assert isinstance(await office.hello(b"one", "0"), messages.Welcome)
+
+    at_work(story)
+
+
+def test_a_port_that_somebody_else_has_is_passed_over():
+    async def story(office):
+        usual = office.sockets.open_slot
+
+        def partly_busy(slot, key):
+            if slot < 3:
+                raise TransportError("in use")
+            usual(slot, key)
+
+        office.sockets.open_slot = partly_busy
+        welcome = await office.hello(b"one", "0-1")
+        assert welcome.slot == 3
+        assert welcome.experience == "-experience-3"
+        office.desk.send(0, experience(0), 0.0)
+        [sent] = office.sockets.slots[3]
+        assert sent.generation == welcome.generation
+
+    at_work(story)
+
+
+def test_a_thousand_learners_that_come_and_go_use_up_nothing():
+    async def story(office):
+        for number in range(1000):
+            peer = b"%d" % number
+            assert isinstance(await office.hello(peer, "auto"), messages.Welcome)
+            await office.hear(peer, messages.Goodbye(run=office.run))
+        assert office.sockets.slots == {}
+
+    few = Endpoint.parse("tcp://127.0.0.1:65500")
+    assert few.num_slots < 40
+    at_work(story, endpoint=few)
+
+
+def test_a_version_that_comes_before_one_that_was_lost_waits_for_it():
+    async def story(office):
+        await office.hello(b"one", "0")
+        await office.publish(0, 0)
+        for sequence in range(2):
+            office.desk.send(0, experience(0, sequence), 0.5)
+        await office.publish(0, 2)
+        assert office.repository.newest == {0: 0}
+        assert office.desk.bad_messages.total() == 0, "it is nobody's fault"
+        await office.publish(0, 1)
+        await office.publish(0, 2)
+        assert [version for _, version, _ in office.learned] == [0, 1, 2]
 
     at_work(story)
 
@@ -407,7 +472,7 @@ def test_a_new_version_is_kept_told_and_acknowledged():
         {"version": 2},  # of a rollout that was not sent
         {"agent": 4},
         {"run": "another"},
-        {"metrics": {"kl": float("inf")}},
+        {"arrays": {"parameters": np.full(NETWORK.num_parameters, 1e6, np.float32)}},
         {"arrays": {"parameters": np.zeros(3, np.float32)}},
         {"arrays": {"more": np.zeros(3, np.float32)}},
         {"arrays": {"statistics": np.zeros(3, np.float32)}},

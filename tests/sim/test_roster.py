@@ -1,16 +1,19 @@
 """The roster: who learns what, through any sequence of comings and goings."""
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brigade.sim.roster import Lease, Refused, Roster
+from brigade.sim.roster import SLOT_REST_SECONDS, Lease, Refused, Roster, Slots
 
 PEERS = [b"a", b"b", b"c", b"d"]
+SLOTS = 6
 
 
-def roster(population=8, patience=10.0) -> Roster:
-    return Roster(population, patience)
+def roster(population=8, patience=10.0, slots=3) -> Roster:
+    return Roster(population, patience, slots)
 
 
 def join(where: Roster, peer: bytes, wanted: str, now=0.0) -> Lease:
@@ -91,8 +94,8 @@ def test_what_is_taken_is_refused_with_the_taker_named():
 def test_a_learner_that_leaves_frees_its_agents():
     where = roster()
     lease = join(where, b"a", "0-3")
-    assert where.leave(b"a") == lease
-    assert where.leave(b"a") is None
+    assert where.leave(b"a", 0.0) == lease
+    assert where.leave(b"a", 0.0) is None
     assert where.free == list(range(8))
     assert join(where, b"b", "2").agents == (2,)
 
@@ -123,7 +126,7 @@ EVENTS = st.lists(
         ),
         st.tuples(st.just("leave"), st.sampled_from(PEERS), st.none()),
         st.tuples(st.just("heard"), st.sampled_from(PEERS), st.none()),
-        st.tuples(st.just("wait"), st.none(), st.floats(0, 8)),
+        st.tuples(st.just("wait"), st.none(), st.floats(0, 8) | st.just(70.0)),
         st.tuples(st.just("expire"), st.none(), st.none()),
     ),
     max_size=40,
@@ -132,14 +135,18 @@ EVENTS = st.lists(
 
 @settings(max_examples=200)
 @given(events=EVENTS)
-def test_no_agent_ever_has_two_learners(events):
+def test_no_agent_or_slot_ever_has_two_learners(events):
     population, patience, now = 5, 10.0, 0.0
-    where = roster(population, patience)
+    where = roster(population, patience, SLOTS)
     holders: dict[int, bytes] = {}  # by our own book-keeping
     seen: dict[bytes, float] = {}
-    slots: list[int] = []
+    slots: dict[int, float] = {}  # when each was last let go; infinity while it is in use
+    held: dict[bytes, int] = {}
+    generations: set[int] = set()
 
     def end(peer):
+        if peer in held:
+            slots[held.pop(peer)] = now
         for agent in [a for a, p in holders.items() if p == peer]:
             del holders[agent]
         seen.pop(peer, None)
@@ -156,9 +163,14 @@ def test_no_agent_ever_has_two_learners(events):
             assert not set(lease.agents) & set(holders)
             holders |= dict.fromkeys(lease.agents, peer)
             seen[peer] = now
-            slots.append(lease.slot)
+            rested = now - slots.get(lease.slot, -math.inf)
+            assert rested >= SLOT_REST_SECONDS or len(slots) == SLOTS, "all others were used"
+            assert slots.get(lease.slot, 0.0) < math.inf, "nobody has it"
+            slots[lease.slot], held[peer] = math.inf, lease.slot
+            assert lease.generation not in generations
+            generations.add(lease.generation)
         elif what == "leave":
-            lease = where.leave(peer)
+            lease = where.leave(peer, now)
             assert (lease is not None) == (peer in seen)
             end(peer)
         elif what == "heard":
@@ -177,7 +189,6 @@ def test_no_agent_ever_has_two_learners(events):
         assert {p: set(x.agents) for p, x in where.leases.items()} == {
             p: {a for a, holder in holders.items() if holder == p} for p in seen
         }
-    assert len(set(slots)) == len(slots), "nor a slot"
 
 
 def test_joining_twice_does_not_double_anything():
@@ -206,3 +217,35 @@ def test_a_refusal_is_final_where_asking_again_will_not_help(wanted, final):
     with pytest.raises(Refused) as refused:
         join(where, b"b", wanted)
     assert refused.value.final == final
+
+
+def test_slots_come_back_when_they_have_rested_and_run_out_when_all_are_held():
+    slots = Slots(3)
+    assert [slots.take(0.0) for _ in range(4)] == [0, 1, 2, None]
+    slots.let_go(1, 10.0)
+    slots.let_go(0, 11.0)
+    assert slots.take(12.0) == 1, "none else is left: the one that was let go the longest ago"
+    assert slots.take(12.0) == 0
+    few = Slots(10)
+    assert [few.take(0.0) for _ in range(2)] == [0, 1]
+    few.let_go(0, 5.0)
+    assert few.take(6.0) == 2, "a learner that was slow may still come to 0"
+    assert few.take(5.0 + SLOT_REST_SECONDS) == 0
+
+
+def test_ten_thousand_learners_one_after_another_are_no_trouble():
+    where = roster(slots=4)
+    for number in range(10_000):
+        lease = join(where, b"a", "auto")
+        assert lease.slot < 4
+        assert lease.generation == number + 1
+        where.leave(b"a", 0.0)
+
+
+def test_where_every_slot_is_held_asking_again_may_help():
+    where = roster(slots=1)
+    join(where, b"a", "0")
+    with pytest.raises(Refused, match="in use") as refused:
+        join(where, b"b", "1")
+    assert not refused.value.final
+    assert not refused.value.taken

@@ -62,7 +62,9 @@ BY_TYPE = {
         choices=st.lists(st.lists(COUNTS, max_size=3), max_size=5),
         seats=st.lists(COUNTS, max_size=5),
         private=st.lists(st.lists(COUNTS, max_size=3), max_size=3),
-        agents=st.lists(st.builds(Granted, COUNTS, COUNTS, COUNTS, st.booleans()), max_size=5),
+        agents=st.lists(
+            st.builds(Granted, COUNTS, COUNTS, COUNTS, COUNTS, st.booleans()), max_size=5
+        ),
     ),
     Refusal: st.builds(Refusal, reason=REASONS, final=st.booleans()),
     Weights: st.builds(

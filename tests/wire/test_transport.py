@@ -271,12 +271,12 @@ def test_sending_to_a_learner_that_is_not_there_is_no_error(endpoint):
 def test_a_learner_can_join_at_once_after_one_that_left(endpoint):
     async def main():
         async with Meeting(endpoint) as meeting:
-            roster = Roster(1, patience=1)
+            roster = Roster(1, patience=1, num_slots=40)
             for _ in range(40):
                 lease = roster.join(b"peer", "name", "cpu", "0", now=0)
                 meeting.simulator.open_slot(lease.slot)
                 await asyncio.sleep(0.001)
-                roster.leave(b"peer")
+                roster.leave(b"peer", now=0)
                 meeting.simulator.close_slot(lease.slot)
 
     if endpoint.scheme == "tcp":
@@ -287,7 +287,7 @@ def test_a_learner_can_join_at_once_after_one_that_left(endpoint):
 def test_a_lost_learner_that_wakes_up_takes_nothing_from_the_one_after_it(endpoint):
     async def main():
         async with Meeting(endpoint) as meeting:
-            roster = Roster(1, patience=5)
+            roster = Roster(1, patience=5, num_slots=2)
             lease = roster.join(b"lost", "lost", "cpu", "0", now=0)
             meeting.simulator.open_slot(lease.slot)
             meeting.learner(lease.slot)  # stays open, and is never read

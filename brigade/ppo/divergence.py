@@ -1,0 +1,43 @@
+"""When an agent's learning has diverged: what of it is not finite, or soon would not be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from brigade.ppo.agents import AgentState
+from brigade.ppo.normaliser import SQUARES
+
+# With larger weights a network's outputs, sums of products of three of them, could overflow: while
+# features * hidden size * hidden size is below 1e9, they stay, also in the largest unit of values,
+# below 1e38.
+LARGEST_WEIGHT = 1e5
+LARGEST_UNIT = 1e12
+
+
+def divergence(state: AgentState, metrics: Mapping[str, float]) -> str:
+    """Say what of an agent went wrong in an update; "" where all is well.
+
+    Parameters
+    ----------
+    state
+        The agent after the update.
+    metrics
+        What the update was like.
+    """
+    for name, array in state.arrays().items():
+        if not np.isfinite(array).all():
+            return f"its {name.replace('_', ' ')} has numbers that are not finite"
+    wrong = [name.replace("_", " ") for name, value in metrics.items() if not math.isfinite(value)]
+    return f"its {wrong[0]} is not a finite number" if wrong else too_large(state)
+
+
+def too_large(state: AgentState) -> str:
+    """Say what of a finite state could make the network's outputs overflow; "" for nothing."""
+    largest = float(np.abs(state.parameters).max(initial=0))
+    if largest > LARGEST_WEIGHT:
+        return f"a parameter of {largest:.3g}, beyond {LARGEST_WEIGHT:g}"
+    unit = math.sqrt(abs(float(state.statistics[SQUARES])))
+    return f"values of {unit:.3g}, beyond {LARGEST_UNIT:g}" if unit > LARGEST_UNIT else ""
