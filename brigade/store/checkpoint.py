@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,8 +15,8 @@ from brigade._core import Scenario
 from brigade.config import ConfigError, RunConfig, convert
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
+from brigade.store.formats import FORMAT, FormatError, format_of, upgraded
 
-FORMAT = 4
 # What reading a file that is a checkpoint in part may raise.
 _UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
 
@@ -30,7 +30,9 @@ class Checkpoint:
     """All of a run at one moment, between two rollouts.
 
     ``agents`` are the learners' newest states; ``statistics`` and ``simulator`` are what
-    ``Statistics.to_dict`` and ``Simulator.state`` give.
+    ``Statistics.to_dict`` and ``Simulator.state`` give. ``simulator`` is empty where the file's
+    format is an earlier one whose games cannot be gone on with; ``network`` then may be another
+    than a new run of the same settings has.
     """
 
     run: str  # the run's id
@@ -40,6 +42,28 @@ class Checkpoint:
     agents: list[AgentState]
     statistics: dict[str, Any]
     simulator: dict[str, Any]
+    format: int = FORMAT  # of the file that it was read from; written is the present one
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the run can go on from here, rather than its agents alone."""
+        return bool(self.simulator)
+
+
+def check_resumable(path: Path, checkpoint: Checkpoint) -> None:
+    """Check that the run that wrote ``path`` can go on from what was read there.
+
+    Raises
+    ------
+    CheckpointError
+        Its format is an earlier one that holds no games for this version of brigade.
+    """
+    if not checkpoint.resumable:
+        raise CheckpointError(
+            f"{path} (format {checkpoint.format}) holds no games that this version of brigade can "
+            "go on with: resume it with the version that wrote it, or train its agents on in a new "
+            "run; they can also be evaluated and played"
+        )
 
 
 def save(
@@ -135,12 +159,12 @@ def _save(content: dict[str, Any], file: BinaryIO) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint; nothing in the file is run.
+    """Read a checkpoint of any format so far; nothing in the file is run.
 
     Raises
     ------
     CheckpointError
-        There is no such file, or it is not a whole checkpoint of this format.
+        There is no such file, or it is not a whole checkpoint of this format or an earlier one.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -156,7 +180,7 @@ def load(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} is not a readable checkpoint: {reason[:200]}") from None
     try:
         return _read(content)
-    except (CheckpointError, ConfigError) as error:
+    except (CheckpointError, ConfigError, FormatError) as error:
         raise CheckpointError(f"{path}: {error}") from None
     except _UNREADABLE as error:
         raise CheckpointError(
@@ -164,15 +188,8 @@ def load(path: Path) -> Checkpoint:
         ) from None
 
 
-def _read(content: Mapping[str, Any]) -> Checkpoint:
-    found = content.get("format") if isinstance(content, dict) else None
-    if not isinstance(found, int):
-        raise CheckpointError("not a checkpoint of brigade's")
-    if found != FORMAT:
-        raise CheckpointError(
-            f"a checkpoint of format {found}, where this version of brigade reads {FORMAT}: "
-            "use the version that wrote it, or train anew"
-        )
+def _read(content: Any) -> Checkpoint:
+    written, content = format_of(content), upgraded(content)
     config = convert(RunConfig, content["config"])
     shape = content["network"]
     network = Network(
@@ -205,6 +222,7 @@ def _read(content: Mapping[str, Any]) -> Checkpoint:
         agents,
         _whole_statistics(content["statistics"], config.population_size),
         {name: _restored(value) for name, value in content["simulator"].items()},
+        written,
     )
 
 
