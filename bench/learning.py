@@ -26,8 +26,9 @@ from curves import Curve, draw
 
 from brigade._core import ARCHETYPES, scenario_names
 from brigade.config import convert
+from brigade.run.cores import available_cores
 from brigade.run.evaluate import EvaluateConfig, evaluate
-from brigade.run.process import available_cores, use_threads
+from brigade.run.process import use_threads
 
 SETTINGS = [
     *("--hidden-size", "128", "--learning-rate", "3e-3", "--anneal", "--update-interval", "25"),

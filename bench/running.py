@@ -12,7 +12,7 @@ import torch
 from pace import WARM_UP_ROWS, pace
 
 from brigade.config import RunConfig
-from brigade.run.process import available_cores
+from brigade.run.cores import available_cores
 from brigade.sim.view import duration
 
 UPDATE_INTERVAL = 25  # so that a short run has updates enough to measure

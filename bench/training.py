@@ -35,7 +35,8 @@ from brigade.ppo.agents import initial_state
 from brigade.ppo.parallel import GroupedUpdater
 from brigade.ppo.update import Rollout, Updater
 from brigade.ppo.upload import Uploader
-from brigade.run.process import available_cores, use_threads
+from brigade.run.cores import available_cores
+from brigade.run.process import use_threads
 from brigade.sim.player import Player, network_for
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer

@@ -23,6 +23,7 @@ from brigade.env.batched import BatchedEnv
 from brigade.env.scenarios import load_scenario
 from brigade.optimum import DISCOUNTED_OPTIMUM, reference_values
 from brigade.policy.actor import Actor
+from brigade.run.cores import available_cores
 from brigade.run.measure import DISCOUNT, Games, Measure, measure, play
 from brigade.sim.matchmaking import Matchmaker
 from brigade.store import checkpoint
@@ -48,7 +49,9 @@ class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     greedy: Annotated[
         bool, Meta(description="take the most probable actions instead of sampling")
     ] = False
-    threads: Annotated[int, Meta(ge=1, description="CPU threads")] = 2
+    threads: Annotated[
+        PositiveInt | None, Meta(description="CPU threads; 2, where there are so many cores")
+    ] = None
     json: Annotated[bool, Meta(description="print JSON")] = False
 
 
@@ -117,7 +120,7 @@ def run_evaluate(config: EvaluateConfig) -> int:
     ConfigError, CheckpointError
         There is no such checkpoint, team or scenario, or they do not fit together.
     """
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(config.threads or min(2, available_cores()))
     evaluation = evaluate(config)
     share = evaluation.share(config.max_nights)
     if config.json:

@@ -13,10 +13,10 @@ from msgspec import Meta
 
 from brigade.agent_numbers import parse_wanted
 from brigade.config import ConfigError, PositiveInt
+from brigade.run.cores import available_cores
 from brigade.run.keys import passport
 from brigade.run.logs import note, start_logs
 from brigade.run.process import (
-    available_cores,
     follow_parent,
     keep_memory,
     on_signals,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from brigade.config import ConfigError
+from brigade.run.cores import available_cores
 
 PARENT_VARIABLE = "BRIGADE_PARENT"
 # A signal that follows another so soon is the same one, sent to a whole group of processes and
@@ -53,11 +54,6 @@ def pick_device(name: str) -> str:
     if int(index or 0) >= found:
         raise ConfigError(f"--device {name}: there are {found} GPUs, cuda:0 to cuda:{found - 1}")
     return f"cuda:{int(index or 0)}"
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def use_threads(count: int) -> None:

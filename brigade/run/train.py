@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from brigade.agent_numbers import ranges
 from brigade.config import ConfigError, PositiveInt, RunConfig, flag
+from brigade.run.cores import available_cores
 from brigade.run.logs import note, start_logs
 from brigade.run.operation import (
     OperationConfig,
@@ -30,7 +31,6 @@ from brigade.run.process import (
     PATIENCE_SECONDS,
     SAME_SIGNAL_SECONDS,
     SCRATCH_VARIABLE,
-    available_cores,
     pick_device,
     thread_manners,
 )
