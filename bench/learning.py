@@ -14,10 +14,10 @@ them.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +26,7 @@ from curves import Curve, draw
 
 from brigade._core import ARCHETYPES, scenario_names
 from brigade.config import convert
+from brigade.run.child import child_command, child_environment
 from brigade.run.cores import available_cores
 from brigade.run.evaluate import EvaluateConfig, evaluate
 from brigade.run.process import use_threads
@@ -107,9 +108,9 @@ def train(
         *("--checkpoint-interval", str(checkpoint_interval)),
     ]
     started = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "brigade", "train", *flags], check=True, stdout=subprocess.DEVNULL
-    )
+    environment = os.environ | child_environment()
+    command = child_command("train", *flags)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
     return folder / "run", time.perf_counter() - started
 
 

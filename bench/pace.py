@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from brigade.run.child import child_command, child_environment
 
 WARM_UP_ROWS = 2
 
@@ -32,8 +34,9 @@ def metrics(flags: Sequence[str]) -> list[dict[str, Any]]:
     """Train with these flags and return the rows of metrics."""
     with tempfile.TemporaryDirectory() as folder:
         place = ["--num-episodes=1000000000", f"--checkpoint-dir={folder}", "--run-name=bench"]
-        command = [sys.executable, "-m", "brigade", "train", *flags, *place]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        command = child_command("train", *flags, *place)
+        environment = os.environ | child_environment()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
         lines = (Path(folder) / "bench" / "metrics.jsonl").read_text().splitlines()
     if len(lines) < WARM_UP_ROWS + 3:
         raise SystemExit("--num-transitions is too small for a figure after warm-up")

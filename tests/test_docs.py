@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from brigade.run.child import child_command, child_environment
 
 from .run.processes import SMALL, brigade, run
 from .run.test_train import RUNS
@@ -70,12 +73,12 @@ def small_brigade(tmp_path: Path) -> dict[str, str]:
     bin_.mkdir(parents=True)
     script = f"""#!/bin/sh
 case "$*" in *--resume*) set -- "$@" ;; train*) set -- "$@" {" ".join(SMALL_RUN)} ;; esac
-exec {sys.executable} -m brigade "$@"
+exec {shlex.join(child_command())} "$@"
 """
     for name in ("brigade", "brigade-sim", "brigade-learn"):
         (bin_ / name).write_text(script)
         (bin_ / name).chmod(0o755)
-    return os.environ | {"PATH": f"{bin_}:{os.environ['PATH']}"}
+    return os.environ | child_environment() | {"PATH": f"{bin_}:{os.environ['PATH']}"}
 
 
 def test_scenarios_one_after_another_as_in_the_guide(

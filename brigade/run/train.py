@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from brigade.agent_numbers import ranges
 from brigade.config import ConfigError, PositiveInt, RunConfig, flag
+from brigade.run.child import child_command, child_environment
 from brigade.run.cores import available_cores
 from brigade.run.logs import note, start_logs
 from brigade.run.operation import (
@@ -221,13 +222,13 @@ class _Launcher:
         """
         ours = {PARENT_VARIABLE: str(os.getpid()), SCRATCH_VARIABLE: str(self._scratch.path)}
         child.process = subprocess.Popen(
-            [sys.executable, "-m", "brigade", *arguments],
+            child_command(*arguments),
             stdin=subprocess.DEVNULL,
             stdout=child.log,
             stderr=child.log,
             start_new_session=True,
             pass_fds=(self._scratch.lock,),
-            env=os.environ | self._environment | ours,
+            env=os.environ | self._environment | child_environment() | ours,
         )
         child.found_dead = None
 

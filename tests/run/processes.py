@@ -6,11 +6,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from brigade.run.child import child_command, child_environment
 
 DEADLINE_SECONDS = 60.0
 
@@ -31,13 +32,13 @@ class Process:
         self._path = folder / f"output-{time.monotonic_ns()}.txt"
         with self._path.open("wb") as output:
             self.popen = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "brigade", *arguments],
+                [*prefix, *child_command(*arguments)],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=os.environ | {"COLUMNS": "120"},
+                env=os.environ | child_environment() | {"COLUMNS": "120"},
             )
 
     @property

@@ -8,12 +8,12 @@ import os
 import pty
 import select
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from brigade.run.child import child_command, child_environment
 from brigade.run.logs import note, start_logs
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import LearnerSockets
@@ -48,10 +48,10 @@ def test_an_event_is_a_line_of_json_with_names_for_all_that_is_in_it(tmp_path, c
 def test_warnings_stand_above_the_live_view_of_a_terminal(tmp_path: Path) -> None:
     port = free_base_port()
     screen, terminal = pty.openpty()
-    command = [sys.executable, "-m", "brigade", "sim", *SMALL, "--bind", f"tcp://127.0.0.1:{port}"]
+    command = child_command("sim", *SMALL, "--bind", f"tcp://127.0.0.1:{port}")
     simulator = subprocess.Popen(
         command, cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal,
-        env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
+        env=os.environ | child_environment() | {"TERM": "xterm", "COLUMNS": "100"},
     )  # fmt: skip
     os.close(terminal)
     seen = b""
