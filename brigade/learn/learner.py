@@ -329,7 +329,10 @@ class Learner:
         now = time.monotonic()
         if self._lease is None:
             if now - self._last_hello > HELLO_SECONDS:
-                if self._heard < self._last_hello and not self._run:
+                nowhere = self._sockets.reach()
+                if nowhere:
+                    self._tell("unresolved", f"{nowhere}: waiting for it")
+                elif self._heard < self._last_hello and not self._run:
                     where = self._sockets.endpoint.control
                     self._tell("unanswered", f"no simulator answers at {where}: waiting for one")
                 self._say_hello(now, self._run)

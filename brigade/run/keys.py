@@ -64,8 +64,13 @@ def run_keys(config: KeysConfig) -> int:
     return 0
 
 
-def guard(key: str, doors: str | None) -> Guard:
+def guard(key: str, doors: str | None, own: Path | None = None) -> Guard:
     """Make a simulator's guard from its key file and the folder of admitted keys.
+
+    Parameters
+    ----------
+    own
+        A folder with more of them: those of the learners that our launcher started.
 
     Raises
     ------
@@ -73,8 +78,13 @@ def guard(key: str, doors: str | None) -> Guard:
         The file holds no private key.
     """
     path = Path(key).expanduser()
-    folder = Path(doors).expanduser() if doors else path.parent / "admitted"
-    return Guard(Keys(*keys.read_pair(path)), lambda: keys.admitted(folder))
+    folders = [Path(doors).expanduser() if doors else path.parent / "admitted"]
+    folders += [own] if own else []
+
+    def admitted() -> dict[str, str]:
+        return {key: name for folder in folders for key, name in keys.admitted(folder).items()}
+
+    return Guard(Keys(*keys.read_pair(path)), admitted)
 
 
 def passport(key: str | None, server_key: str | None) -> Passport | None:

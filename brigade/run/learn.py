@@ -21,6 +21,7 @@ from brigade.run.process import (
     keep_memory,
     on_signals,
     pick_device,
+    use_device,
     use_threads,
 )
 from brigade.wire.endpoints import Endpoint
@@ -37,6 +38,10 @@ class LearnConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         str, Meta(description="agents to learn: 0-7, 0,2,5, any:4, or auto for all that are free")
     ] = "auto"
     device: Annotated[str, Meta(description="auto, cpu, cuda or cuda:N")] = "auto"
+    local_rank: Annotated[
+        int,
+        Meta(ge=0, description="this learner's number on its machine: GPUs are dealt round by it"),
+    ] = 0
     name: Annotated[
         Label | None, Meta(description="what the simulator calls this learner; host and process")
     ] = None
@@ -76,7 +81,8 @@ def run_learn(config: LearnConfig) -> int:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     papers = passport(config.key, config.server_key)
-    device = pick_device(config.device)
+    device = pick_device(config.device, config.local_rank)
+    use_device(device)
     threads = config.threads or max(1, available_cores() - 1)
     use_threads(threads)
     keep_memory()

@@ -29,8 +29,14 @@ KEPT_BYTES, KEPT_BLOCK_BYTES = 1 << 30, 1 << 25
 SCRATCH_VARIABLE = "BRIGADE_SCRATCH"  # the launcher's temporary folder
 
 
-def pick_device(name: str) -> str:
+def pick_device(name: str, local_rank: int = 0) -> str:
     """Resolve ``auto|cpu|cuda|cuda:N`` to a device that is there.
+
+    Parameters
+    ----------
+    local_rank
+        The number of this learner on its machine. Where the name leaves open which GPU, they are
+        dealt round: with G of them, this is number ``local_rank % G``.
 
     Raises
     ------
@@ -48,12 +54,23 @@ def pick_device(name: str) -> str:
 
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if kind == "auto":
-        return "cuda:0" if found else "cpu"
+        return f"cuda:{local_rank % found}" if found else "cpu"
     if not found:
         raise ConfigError(f"--device {name}: torch sees no CUDA GPU here; use --device cpu")
     if int(index or 0) >= found:
         raise ConfigError(f"--device {name}: there are {found} GPUs, cuda:0 to cuda:{found - 1}")
-    return f"cuda:{int(index or 0)}"
+    return f"cuda:{int(index) if index else local_rank % found}"
+
+
+def use_device(device: str) -> None:
+    """Let this GPU, if it is one, be what torch means where no other is named.
+
+    Pinned memory, for one, is of the GPU that is current, and takes some memory on it.
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.set_device(device)
 
 
 def use_threads(count: int) -> None:
@@ -121,6 +138,13 @@ def on_signals(handler: Callable[[str], object]) -> None:
 
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, handle)
+
+
+def launchers_folder() -> Path | None:
+    """The temporary folder of the launcher that started this process, if one did."""
+    folder = os.environ.get(SCRATCH_VARIABLE)
+    started = os.environ.get(PARENT_VARIABLE) == str(os.getppid())
+    return Path(folder) if started and folder else None
 
 
 def follow_parent() -> None:

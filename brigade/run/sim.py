@@ -10,12 +10,14 @@ from rich.console import Console
 
 from brigade._core import Scenario
 from brigade.config import ConfigError, PositiveInt, RunConfig
+from brigade.run.door import DoorConfig, check_door
 from brigade.run.keys import guard
 from brigade.run.logs import note, start_logs
 from brigade.run.operation import OperationConfig, check_operation, resumed
 from brigade.run.process import (
     follow_parent,
     keep_memory,
+    launchers_folder,
     on_signals,
     simulator_threads,
     use_threads,
@@ -35,7 +37,7 @@ from brigade.wire.transport import SimulatorSockets
 DEFAULT_BIND = "tcp://127.0.0.1:5750"
 
 
-class SimConfig(OperationConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SimConfig(DoorConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, and where its simulator listens."""
 
     bind: Annotated[
@@ -48,15 +50,6 @@ class SimConfig(OperationConfig, frozen=True, kw_only=True, forbid_unknown_field
             "all cores but one for each"
         ),
     ] = None
-    key: Annotated[
-        str | None, Meta(description="private key file: only admitted learners may connect")
-    ] = None
-    admitted: Annotated[
-        str | None, Meta(description="folder of admitted public keys; `admitted` beside the key")
-    ] = None
-    insecure: Annotated[
-        bool, Meta(description="bind beyond this machine without keys: anyone may connect")
-    ] = False
 
 
 def run_sim(config: SimConfig) -> int:
@@ -71,12 +64,8 @@ def run_sim(config: SimConfig) -> int:
     use_threads(1)
     keep_memory()
     endpoint = Endpoint.parse(config.bind)
-    if not endpoint.is_loopback and config.key is None and not config.insecure:
-        raise ConfigError(
-            f"--bind {config.bind} can be reached from other machines, which needs --key "
-            "(see `brigade keys --help`), or --insecure where all who can reach it are trusted"
-        )
-    door = guard(config.key, config.admitted) if config.key else None
+    check_door(config, endpoint)
+    door = guard(config.key, config.admitted, launchers_folder()) if config.key else None
     run = resumed(config) if config.resume else run_config(config)
     settled, scenario = settle(run)
     check_operation(config, settled)

@@ -50,45 +50,44 @@ def run_status(config: StatusConfig) -> int:
     """
     papers = passport(config.key, config.server_key)
     sockets = LearnerSockets(Endpoint.parse(config.address), papers)
-    silence = (
-        f"no answer from {config.address} within {ANSWER_SECONDS:.0f} s: "
-        "no simulator listens there, or it is suspended"
-    )
     console = Console()
     try:
         if config.watch and console.is_terminal and not config.json:
-            _watch(sockets, console, silence)
+            _watch(sockets, console)
         while True:
             report = ask(sockets)
-            if report is None:
-                print(f"brigade status: {silence}", file=sys.stderr)
+            if isinstance(report, str):
+                print(f"brigade status: {report}", file=sys.stderr)
             elif config.json:
                 print(json.dumps(msgspec.to_builtins(report)), flush=True)
             else:
                 console.print(describe(report))
             if not config.watch:
-                return 1 if report is None else 0
+                return 1 if isinstance(report, str) else 0
             time.sleep(WATCH_SECONDS)
     finally:
         sockets.close()
 
 
-def _watch(sockets: LearnerSockets, console: Console, silence: str) -> NoReturn:
+def _watch(sockets: LearnerSockets, console: Console) -> NoReturn:
     """Show the newest answer, written over the one before, until Ctrl-C."""
     shown: RenderableType = ""
     with Live(console=console, auto_refresh=False) as live:
         while True:
             report = ask(sockets)
-            if report is not None:
+            if isinstance(report, str):
+                live.update(Group(shown, Text(f"! {report}", style="bold red")), refresh=True)
+            else:
                 shown = describe(report)
                 live.update(shown, refresh=True)
-            else:
-                live.update(Group(shown, Text(f"! {silence}", style="bold red")), refresh=True)
             time.sleep(WATCH_SECONDS)
 
 
-def ask(sockets: LearnerSockets, timeout: float = ANSWER_SECONDS) -> Report | None:
-    """Ask how the run is doing; None where no answer comes in time."""
+def ask(sockets: LearnerSockets, timeout: float = ANSWER_SECONDS) -> Report | str:
+    """Ask how the run is doing; where no answer comes in time, a sentence that says so."""
+    nowhere = sockets.reach()
+    if nowhere:
+        return nowhere
     sockets.send_control(messages.encode(messages.Ask()))
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
@@ -99,7 +98,10 @@ def ask(sockets: LearnerSockets, timeout: float = ANSWER_SECONDS) -> Report | No
                 continue
             if isinstance(header, Report):
                 return header
-    return None
+    return (
+        f"no answer from {sockets.endpoint.control} within {timeout:.0f} s: "
+        "no simulator listens there, or it is suspended"
+    )
 
 
 def describe(report: Report) -> RenderableType:

@@ -20,13 +20,10 @@ from brigade.agent_numbers import ranges
 from brigade.config import ConfigError, PositiveInt, RunConfig, flag
 from brigade.run.child import child_command, child_environment
 from brigade.run.cores import available_cores
+from brigade.run.door import DoorConfig, check_door
 from brigade.run.logs import note, start_logs
-from brigade.run.operation import (
-    OperationConfig,
-    check_operation,
-    operation_arguments,
-    resumed,
-)
+from brigade.run.meeting import arrange
+from brigade.run.operation import check_operation, operation_arguments, resumed
 from brigade.run.process import (
     PARENT_VARIABLE,
     PATIENCE_SECONDS,
@@ -45,7 +42,7 @@ WIDE = 256  # hidden size from which two threads learn faster than one, as measu
 RESTART_SECONDS = 1.0
 
 
-class TrainConfig(OperationConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TrainConfig(DoorConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, and the processes that it is made of."""
 
     num_learners: Annotated[
@@ -98,6 +95,8 @@ def run_train(config: TrainConfig) -> int:
         pick_device(config.device)  # a wrong one is refused before anything starts
     settled, _ = settle(resumed(config) if config.resume else run_config(config))
     check_operation(config, settled)
+    endpoint = None if config.bind is None else Endpoint.parse(config.bind)
+    check_door(config, endpoint)
     if config.num_learners > settled.population_size:
         raise ConfigError(
             f"--num-learners {config.num_learners} is more than --population-size "
@@ -108,21 +107,20 @@ def run_train(config: TrainConfig) -> int:
         raise ConfigError(f"run {folder} exists: choose another --run-name")
     start_logs("train", config.log_file)
     with scratch_folder() as scratch:
-        address = config.bind or f"ipc://{scratch.path}/control"
-        Endpoint.parse(address)
+        meeting = arrange(config, endpoint, scratch, config.num_learners)
         # A run that is told to fail when it loses a learner is not mended behind its back.
         mends = config.max_restarts if settled.on_learner_loss != "fail" else 0
         launcher = _Launcher(scratch, mends, thread_manners(config.device))
-        operation = [*operation_arguments(config), "--bind", address]
+        operation = [*operation_arguments(config), *meeting.simulator]
         again = ["--resume", str(folder), *operation]
         first = again if config.resume else [*_arguments(settled), *operation]
         launcher.start("sim", first, again, own_terminal=True, known_by=folder / "config.json")
         threads = config.threads or learner_threads(settled.hidden_size, config.num_learners)
         for number, agents in enumerate(deal(settled.population_size, config.num_learners)):
             arguments = [
-                *("--connect", address, "--agents", ranges(agents)),
+                *(*meeting.learners, "--agents", ranges(agents)),
                 *("--device", config.device, "--threads", str(threads)),
-                *("--name", f"learner-{number}"),
+                *("--name", f"learner-{number}", "--local-rank", str(number)),
                 *(("--log-file", config.log_file) if config.log_file else ()),
             ]
             # Until the lease of the one before runs out, the agents are still taken.

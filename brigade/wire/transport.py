@@ -23,6 +23,7 @@ from brigade.wire import auth
 from brigade.wire.auth import Doorkeeper, Guard, Passport
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.messages import MAX_HEADER_BYTES, Frame
+from brigade.wire.resolve import Resolver, Unresolved, needs_ipv6
 
 CONTROL_FRAME_BYTES = MAX_HEADER_BYTES
 # A rollout's observations are the largest frame that a learner gets.
@@ -36,10 +37,12 @@ UNREAD_MESSAGES = 64
 # A handshake breaks off where the other side has another key, but also where the other side is
 # killed or a cable cut. After so many without a message in between it is the key.
 MOST_BROKEN_HANDSHAKES = 3
+LOOK_UP_SECONDS = 2.0  # that a learner waits for a name server
 CANNOT_BIND = {
     errno.ENODEV: "this machine has no such address",
     errno.EADDRNOTAVAIL: "this machine has no such address",
     errno.ENOENT: "there is no such folder",
+    errno.EINVAL: "this machine has no such interface",
 }
 
 
@@ -119,6 +122,9 @@ class SimulatorSockets:
         self._outboxes: dict[int, _Outbox] = {}
         self._paths: list[Path] = []
         self._guard = guard
+        self._ipv6 = False
+        with contextlib.suppress(Unresolved):  # the name of an interface, say
+            self._ipv6 = needs_ipv6(endpoint)
         self._doorkeeper = Doorkeeper(self._context, guard) if guard else None
         try:
             self._control = self._bind(zmq.ROUTER, endpoint.control, CONTROL_FRAME_BYTES)
@@ -145,6 +151,7 @@ class SimulatorSockets:
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
         socket.setsockopt(zmq.RCVHWM, UNREAD_MESSAGES)
         socket.setsockopt(zmq.MAXMSGSIZE, frame_bytes)
+        socket.setsockopt(zmq.IPV6, self._ipv6)
         if self._guard is not None:
             auth.close_to_strangers(socket, self._guard.keys, domain)
         if self._doorkeeper is not None and kind != zmq.PUSH:
@@ -235,6 +242,11 @@ class LearnerSockets:
     """A learner's side: control (DEALER), weights (PUB), experience (PULL).
 
     ``passport`` is for a simulator that admits only whom it knows.
+
+    Raises
+    ------
+    TransportError
+        The address is one to bind only.
     """
 
     def __init__(self, endpoint: Endpoint, passport: Passport | None = None) -> None:
@@ -242,15 +254,38 @@ class LearnerSockets:
         self._passport = passport
         self._monitor: zmq.Socket[bytes] | None = None
         self._broken_handshakes = 0
+        if endpoint.place == "*":
+            raise TransportError(f"{endpoint.control} is to bind: connect to one of its addresses")
+        self._resolver = Resolver(endpoint)
+        self._ipv6: bool | None = None  # not known before the name is
         self._context = zmq.Context()
         self._poller = zmq.Poller()
-        self._control = self._connect(zmq.DEALER, endpoint.control)
+        self._control = self._open(zmq.DEALER)
         self._weights: zmq.Socket[bytes] | None = None
         self._experience: zmq.Socket[bytes] | None = None
         self._poller.register(self._control, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
+        self.reach()
 
-    def _connect(self, kind: int, address: str, *, reconnect: bool = True) -> zmq.Socket[bytes]:
+    def reach(self) -> str:
+        """Connect, unless that is done, if the host's name is known by now; "", or why it is not.
+
+        ZeroMQ alone would look it up again and again without a word.
+        """
+        if self._ipv6 is None:
+            try:
+                self._ipv6 = self._resolver.needs_ipv6(LOOK_UP_SECONDS)
+            except Unresolved as error:
+                return str(error)
+            self._connect(self._control, self.endpoint.control)
+        return ""
+
+    def _connect(self, socket: zmq.Socket[bytes], address: str) -> zmq.Socket[bytes]:
+        socket.setsockopt(zmq.IPV6, bool(self._ipv6))
+        socket.connect(address)
+        return socket
+
+    def _open(self, kind: int, *, reconnect: bool = True) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)
         socket.setsockopt(zmq.LINGER, LINGER_MS)
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
@@ -262,7 +297,6 @@ class LearnerSockets:
             auth.show(socket, self._passport)
         if kind == zmq.DEALER:
             self._monitor = socket.get_monitor_socket(auth.HANDSHAKE_FAILURES)
-        socket.connect(address)
         return socket
 
     def detach(self) -> None:
@@ -277,17 +311,21 @@ class LearnerSockets:
     def attach(self, weights_suffix: str, experience_suffix: str) -> None:
         """Connect the data sockets where a welcome says (replacing those of an earlier one)."""
         self.detach()
-        self._weights = self._connect(zmq.PUB, self.endpoint.at(weights_suffix))
+        self._weights = self._connect(self._open(zmq.PUB), self.endpoint.at(weights_suffix))
         # What was on its way when a connection broke is lost, so it is not taken up again: the
         # learner notices, and gets a new slot and everything it lacks.
         self._experience = self._connect(
-            zmq.PULL, self.endpoint.at(experience_suffix), reconnect=False
+            self._open(zmq.PULL, reconnect=False), self.endpoint.at(experience_suffix)
         )
         self._poller.register(self._experience, zmq.POLLIN)
 
     def send_control(self, frames: Sequence[Frame]) -> None:
-        """Queue a message for the simulator; it leaves once there is a connection."""
-        self._control.send_multipart(frames, copy=False)
+        """Queue a message for the simulator; it leaves once there is a connection.
+
+        As long as its name is unknown there is nowhere to send it, and it is dropped.
+        """
+        if self._ipv6 is not None:
+            self._control.send_multipart(frames, copy=False)
 
     def publish(self, frames: Sequence[Frame]) -> None:
         """Publish weights. They are lost where the simulator's subscription is not up yet."""

@@ -50,10 +50,14 @@ class Sockets:
     control: list[list[Frame]] = field(default_factory=list)
     experience: list[list[Frame]] = field(default_factory=list)
     endpoint: Endpoint = field(default_factory=lambda: Endpoint.parse("ipc:///tmp/x"))
+    nowhere: str = ""  # why the simulator's name is unknown
     attached: tuple[str, str] | None = None
     said: list[Header] = field(default_factory=list)
     published: list[tuple[messages.Weights, AgentState]] = field(default_factory=list)
     acknowledging: bool = False  # what is published
+
+    def reach(self) -> str:
+        return self.nowhere
 
     def attach(self, weights: str, experience: str) -> None:
         self.attached = weights, experience
@@ -216,6 +220,21 @@ def test_it_says_hello_until_it_is_answered(sockets, clock):
     clock.now += 6
     learner.step(0)
     assert len(told) == 1, "it is said once"
+
+
+def test_a_simulator_whose_name_is_unknown_is_told_at_once(sockets, clock):
+    told = []
+    learner = Learner(sockets, "tester", "3,5", CPU, lambda *line: told.append(line))
+    sockets.nowhere = "the name sim.lan cannot be resolved (no such name)"
+    learner.step(0)
+    assert told == [("unresolved", f"{sockets.nowhere}: waiting for it")]
+    clock.now += 6
+    learner.step(0)
+    assert len(told) == 1, "it is said once"
+    sockets.nowhere = ""
+    clock.now += 6
+    learner.step(0)
+    assert told[1:] == [("unanswered", "no simulator answers at ipc:///tmp/x: waiting for one")]
 
 
 def test_a_welcome_is_followed_to_where_it_says(learner, sockets):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from brigade.config import ConfigError
 from brigade.run.scratch import remove_leftovers, scratch_folder
 
 from .processes import ENDLESS, SMALL, alive, brigade, descendants, run, wait_for
@@ -30,7 +32,8 @@ def leftover(folder: Path, name: str = "brigade-abcdef_1") -> Path:
     path.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as file:
         file.bind(str(path / "control"))
-    (path / "learn-1.log").write_text("said")
+    for name in ("learn-1.log", "learner.key", "learner.pub", "simulator.key", "simulator.pub"):
+        (path / name).write_text("said")
     return path
 
 
@@ -56,6 +59,68 @@ def test_what_nobody_holds_is_removed_and_what_somebody_holds_is_not(temporary: 
     os.close(inherited)
     remove_leftovers(temporary)
     assert not list(temporary.iterdir())
+
+
+@pytest.fixture
+def long_path(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files, too far down for sockets."""
+    folder = temporary / ("deep-" * 11)
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder
+
+
+def test_where_paths_are_too_long_for_sockets_a_shorter_place_is_taken(
+    temporary: Path, long_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = temporary / "run"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    left = [leftover(runtime), leftover(long_path)]
+    with scratch_folder() as scratch:
+        assert scratch.path.parent == runtime
+        assert scratch.holds_sockets
+        assert not any(path.exists() for path in left), "others' are removed in either place"
+    assert not list(runtime.iterdir())
+    assert not list(long_path.iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, None])
+def test_a_place_where_others_could_put_theirs_is_not_taken(
+    temporary: Path, long_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int | None
+) -> None:
+    runtime = temporary / "run"
+    if mode is not None:
+        runtime.mkdir()
+        runtime.chmod(mode)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    with scratch_folder() as scratch:
+        assert scratch.path.parent in (Path("/tmp"), Path("/var/tmp"))
+        assert stat.S_IMODE(scratch.path.stat().st_mode) == 0o700
+        if mode is not None:
+            runtime.chmod(mode | stat.S_ISVTX)  # then only owners can move what is theirs
+            with scratch_folder() as second:
+                assert second.path.parent == runtime
+
+
+def test_without_a_shorter_place_it_holds_no_sockets(
+    long_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr("brigade.run.scratch.SHORTER", ())
+    with scratch_folder() as scratch:
+        assert scratch.path.parent == long_path
+        assert not scratch.holds_sockets
+
+
+def test_no_folder_for_temporary_files_at_all_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    with pytest.raises(ConfigError, match="set TMPDIR to a folder that can be written"):
+        scratch_folder().__enter__()
 
 
 def test_what_is_not_ours_is_left_alone(temporary: Path) -> None:

@@ -67,6 +67,18 @@ def test_no_two_sockets_share_an_address(port, slot, scheme):
         "ipc://" + "\N{LATIN SMALL LETTER E WITH ACUTE}" * 41,
         " tcp://host:5750",
         "tcp://host:5750\n",
+        "tcp://a host:5750",
+        "tcp://a\x1bhost:5750",
+        "tcp://h\N{LATIN SMALL LETTER O WITH DIAERESIS}st:5750",
+        "tcp://**:5750",
+        "tcp://::1:5750",
+        "tcp://[]:5750",
+        "tcp://[::zz]:5750",
+        "tcp://[127.0.0.1]:5750",
+        "tcp://[::1%]:5750",
+        "tcp://[fe80::1]:5750",
+        "ipc:///tmp/caf\udce9",
+        "ipc:///tmp/\ud800",
     ],
 )
 def test_what_is_no_address_is_refused_in_one_line(address):
@@ -76,7 +88,18 @@ def test_what_is_no_address_is_refused_in_one_line(address):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("address", ["tcp://[::1]:5750", "tcp://[fe80::1%eth0]:5750"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "tcp://[::1]:5750",
+        "tcp://[::]:5750",
+        "tcp://[fe80::1%eth0]:5750",
+        "tcp://[fe80::1%br-12.3]:5750",
+        "tcp://[fe80::1%4]:5750",
+        "tcp://[2001:db8::5]:5750",
+        "tcp://[::ffff:10.0.0.5]:5750",
+    ],
+)
 def test_ipv6_hosts_are_read(address):
     assert Endpoint.parse(address).control == address
 
@@ -106,6 +129,10 @@ def test_a_suffix_from_a_stranger_leads_nowhere_else(address, suffix):
         ("tcp://127.1.2.3:5750", True),
         ("tcp://localhost:5750", True),
         ("tcp://[::1]:5750", True),
+        ("tcp://[0:0:0:0:0:0:0:1]:5750", True),
+        ("tcp://[::ffff:127.0.0.1]:5750", True),
+        ("tcp://[::ffff:10.0.0.5]:5750", False),
+        ("tcp://[fe80::1%eth0]:5750", False),
         ("ipc:///tmp/x", True),
         ("tcp://0.0.0.0:5750", False),
         ("tcp://*:5750", False),
@@ -118,3 +145,20 @@ def test_a_suffix_from_a_stranger_leads_nowhere_else(address, suffix):
 )
 def test_loopback_addresses_are_told_from_others(address, local):
     assert Endpoint.parse(address).is_loopback is local
+
+
+@pytest.mark.parametrize(
+    ("bound", "reached"),
+    [
+        ("tcp://0.0.0.0:5750", "tcp://127.0.0.1:5750"),
+        ("tcp://*:5750", "tcp://127.0.0.1:5750"),
+        ("tcp://[::]:5750", "tcp://[::1]:5750"),
+        ("tcp://[0:0::0]:5750", "tcp://[::1]:5750"),
+        ("tcp://10.0.0.5:5750", "tcp://10.0.0.5:5750"),
+        ("tcp://sim.lan:5750", "tcp://sim.lan:5750"),
+        ("tcp://[2001:db8::5]:5750", "tcp://[2001:db8::5]:5750"),
+        ("ipc:///tmp/x", "ipc:///tmp/x"),
+    ],
+)
+def test_what_all_addresses_are_bound_for_is_reached_by_loopback_from_here(bound, reached):
+    assert Endpoint.parse(bound).from_here.control == reached

@@ -1,0 +1,44 @@
+"""Who may connect to a run: settings of ``sim`` and ``train``. Imports neither torch nor zmq."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from brigade.config import ConfigError
+from brigade.run.operation import OperationConfig
+from brigade.wire.endpoints import Endpoint
+
+
+class DoorConfig(OperationConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run, and who may connect to its simulator."""
+
+    key: Annotated[
+        str | None, Meta(description="private key file: only admitted learners may connect")
+    ] = None
+    admitted: Annotated[
+        str | None, Meta(description="folder of admitted public keys; `admitted` beside the key")
+    ] = None
+    insecure: Annotated[
+        bool, Meta(description="bind beyond this machine without keys: anyone may connect")
+    ] = False
+
+
+def check_door(config: DoorConfig, endpoint: Endpoint | None) -> None:
+    """Check that an address (None: a private one) is closed to strangers, or meant to be open.
+
+    Raises
+    ------
+    ConfigError
+        Other machines can reach it, and nothing was said of who may connect; or what was said is
+        not enough.
+    """
+    if config.admitted is not None and config.key is None:
+        raise ConfigError(f"--admitted {config.admitted} goes with --key: there are no keys yet")
+    if endpoint is None or endpoint.is_loopback or config.key is not None or config.insecure:
+        return
+    raise ConfigError(
+        f"--bind {endpoint.control} can be reached from other machines, which needs --key "
+        "(see `brigade keys --help`), or --insecure where all who can reach it are trusted"
+    )
