@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import importlib
-import json
+import io
+import re
 import sys
-import tomllib
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
@@ -21,6 +22,10 @@ import msgspec
 
 from brigade import __version__
 from brigade.config import ConfigError, convert, flag
+from brigade.printable import printable
+from brigade.tables import TableError, read_table
+
+LONGEST_REFUSAL = 500  # characters
 
 # command: (module, config class, function, one line of help)
 COMMANDS = {
@@ -79,6 +84,9 @@ def main_learn() -> int:
 
 
 def _run(command: str, words: Sequence[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # where a terminal lacks a character: \xe9
+            stream.reconfigure(errors="backslashreplace")
     module_name, config_name, function, _ = COMMANDS[command]
     module = importlib.import_module(module_name)
     kind = getattr(module, config_name)
@@ -92,10 +100,14 @@ def _run(command: str, words: Sequence[str]) -> int:
         first_line = str(error).partition("\n")[0][:200]
         print(
             f"brigade {command}: out of memory: try fewer agents for each learner, a smaller "
-            f"--hidden-size or fewer --num-games ({first_line})",
+            f"--hidden-size or fewer --num-games ({printable(first_line)})",
             file=sys.stderr,
         )
         return 1
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return _refuse(f"brigade {command}", f"{error.filename}: {error.strerror}")
     except BrokenPipeError:
         return 1
     except KeyboardInterrupt:
@@ -114,8 +126,25 @@ def read(command: str, kind: type[Any], words: Sequence[str]) -> Any:
     """
     given = vars(_parser(command, kind).parse_args(words))
     file = given.pop("config", None)
-    settings = {} if file is None else _read_file(Path(file))
-    return convert(kind, settings | given)
+    if file is None:
+        return convert(kind, given)
+    try:
+        settings = read_table(Path(file))
+    except TableError as error:
+        raise ConfigError(f"--config {file}: {error}") from None
+    try:
+        return convert(kind, settings | given)
+    except ConfigError as error:
+        raise ConfigError(_blame(str(error), file, settings.keys() - given.keys())) from None
+
+
+def _blame(fault: str, file: str, settings: Iterable[str]) -> str:
+    """Say of a fault that lies in a file's settings which file it is, and name them as there."""
+    blamed = fault
+    for name in settings:
+        blamed = re.sub(rf"{flag(name)}(?![\w-])", name, blamed)
+    is_unknown = any(fault.startswith(repr(name)) for name in settings)
+    return f"{file}: {blamed}" if is_unknown or blamed != fault else fault
 
 
 def _overview() -> str:
@@ -205,19 +234,6 @@ def _shown(value: Any) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else f"{value}"
 
 
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text()
-        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(f"--config {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"--config {path}: {error}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"--config {path}: a table of settings is wanted")
-    return content
-
-
 def _user_errors() -> tuple[type[Exception], ...]:
     """Errors that a person can cause; their sentence is all that is printed."""
     errors: list[type[Exception]] = [ConfigError]
@@ -239,5 +255,8 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _refuse(who: str, why: str) -> int:
-    print(f"{who}: {why}", file=sys.stderr)
+    line = printable(why)
+    if len(line) > LONGEST_REFUSAL:  # with what is wrong at its start, and the way out at its end
+        line = f"{line[: LONGEST_REFUSAL // 2]} ... {line[-LONGEST_REFUSAL // 2 :]}"
+    print(f"{who}: {line}", file=sys.stderr)
     return 2

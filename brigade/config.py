@@ -20,6 +20,7 @@ Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 T = TypeVar("T")
 
+MAX_NAME_BYTES = 255  # of a file or folder
 DEFAULT_CHECKPOINT_DIR = "experiments/marl/checkpoints"
 
 
@@ -142,6 +143,15 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
             )
         if self.run_name in (".", ".."):
             raise ConfigError(f"--run-name {self.run_name!r} is not a name for a folder")
+        if self.run_name is not None and len(self.run_name.encode()) > MAX_NAME_BYTES:
+            raise ConfigError(
+                f"--run-name {self.run_name!r} has {len(self.run_name.encode())} bytes, and a "
+                f"folder's name has at most {MAX_NAME_BYTES}"
+            )
+        try:
+            self.scenario.encode()  # it is part of messages and files
+        except UnicodeEncodeError:
+            raise ConfigError(f"--scenario {self.scenario!r} must be UTF-8") from None
 
     @property
     def nameless(self) -> RunConfig:
@@ -177,6 +187,9 @@ def convert(kind: type[T], values: Mapping[str, Any]) -> T:
     ConfigError
         One line: the setting, its value, and what is allowed.
     """
+    for name, value in values.items():
+        if isinstance(value, str) and "\0" in value:
+            raise ConfigError(f"{flag(name)} {value!r}: no text here has a NUL character")
     try:
         return msgspec.convert(dict(values), kind, strict=False)
     except msgspec.ValidationError as error:
@@ -194,6 +207,8 @@ def _explain(message: str, values: Mapping[str, Any]) -> str:
     if at_field:
         what, name = at_field.groups()
         what = what[0].lower() + what[1:].replace("`", "")
+        if "matching regex" in what:
+            what = "expected text without control characters"
         return f"{flag(name)} {values.get(name)!r}: {what}"
     unknown = re.fullmatch(r"Object contains unknown field `(\w+)`", message)
     if unknown:

@@ -103,6 +103,16 @@ RUN_MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("--start-with", "9"),
         ("--start-with 9", "the population has 8 agents"),
     ),
+    "a long run name": (("--run-name", "ä" * 128), ("--run-name", "256 bytes", "at most 255")),
+    "a run name of two lines": (("--run-name", "a\nb"), ("--run-name 'a\\nb'",)),
+    "a run name that turns round": (("--run-name", "a\u202eb"), ("--run-name 'a\\u202eb'",)),
+    "a run name of another encoding": (("--run-name", "\udce9"), ("--run-name '\\udce9'",)),
+    "a run name of any length": (("--run-name", "x" * 100_000), ("--run-name 'xxx", "255")),
+    "a folder of any length": (("--resume", "x" * 5000), ("xxx", "File name too long")),
+    "a scenario of two lines": (("--scenario", "a\nb"), ("--scenario a\\nb: ",)),
+    "a scenario of another encoding": (("--scenario", "\udce9.toml"), ("must be UTF-8",)),
+    "a log that cannot be": (("--log-file", "no\x1b/log"), ("--log-file no\\x1b/log: No such",)),
+    "a home of nobody": (("--key", "~nobody-of-this-name/x"), ("there is no such home",)),
     "a missing config": (("--config", "missing.toml"), ("--config", "missing.toml")),
 }
 
@@ -174,32 +184,67 @@ def test_a_port_in_use_is_one_line(capsys):
         assert f"{address} is in use" in refused(capsys, "sim", "--bind", address)
 
 
-def test_an_address_open_to_other_machines_is_one_line(capsys):
-    assert "tcp://0.0.0.0:5750" in refused(capsys, "sim", "--bind", "tcp://0.0.0.0:5750")
+@pytest.mark.parametrize("command", ["train", "sim"])
+def test_an_address_open_to_other_machines_is_one_line(capsys, command):
+    for address in ("tcp://0.0.0.0:5750", "tcp://[::]:5750"):
+        line = refused(capsys, command, "--bind", address)
+        assert f"--bind {address} can be reached from other machines, which needs --key" in line
 
 
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("x.toml", "gamma = ", "x.toml"),
-        ("x.toml", "gamma = 2.0", "--gamma 2.0"),
-        ("x.toml", "gama = 0.5", "'gama' is not a setting"),
-        ("x.toml", "[gamma]\nx = 1", "--gamma"),
-        ("x.toml", 'population_size = "many"', "--population-size 'many'"),
-        ("x.json", "{", "x.json"),
-        ("x.json", "[1]", "a table of settings"),
-        ("x.json", '{"seed": -1}', "--seed -1"),
-        ("x.json", '{"population_size": 2}', "Population size must be"),
-        ("x.json", "[" * 100_000, "x.json"),
+        ("x.toml", "gamma = ", "--config x.toml: line 1: invalid value"),
+        ("x.toml", "seed = 1\n\ngamma 0.9\n", "--config x.toml: line 3: expected '='"),
+        ("x.toml", "gamma = 2.0", "x.toml: gamma 2.0: expected float <= 1.0"),
+        ("x.toml", "gama = 0.5", "x.toml: 'gama' is not a setting"),
+        ("x.toml", "[gamma]\nx = 1", "x.toml: gamma {'x': 1}: expected float"),
+        ("x.toml", 'population_size = "many"', "x.toml: population_size 'many': expected int"),
+        ("x.toml", 'population-size = "many"', "x.toml: population_size 'many': expected int"),
+        ("x.toml", "learning_rate = inf", "x.toml: learning_rate inf is not a finite number"),
+        ("x.toml", "run-name = 'a/b'", "x.toml: run_name 'a/b' must consist of"),
+        ("x.toml", "seed = 1\nseed = 2", "--config x.toml: line 2: cannot overwrite a value"),
+        ("x.toml", "num-games = 9\nnum_games = 9", "--config x.toml: 'num_games' is there twice"),
+        ("x.toml", 'checkpoint_dir = "a\\u0000b"', "x.toml: checkpoint_dir 'a\\x00b': no text"),
+        ("x.json", "{", "--config x.json: line 1: expecting property name"),
+        ("x.json", '{\n"seed": 1,\n}', "--config x.json: line 3: "),
+        ("x.json", "[1]", "--config x.json: a table of settings is wanted, not list"),
+        ("x.json", '{"seed": -1}', "x.json: seed -1: expected int >= 0"),
+        ("x.json", '{"seed": 1, "seed": 2}', "--config x.json: 'seed' is there twice"),
+        (
+            "x.json",
+            '{"population_size": 2}',
+            "x.json: Population size must be >= num_agents_per_game: population_size 2 is below "
+            "--num-agents-per-game 4",
+        ),
+        ("x.json", "[" * 100_000, "--config x.json: is nested too deeply"),
+        ("x.json", f'{{"seed": {"9" * 5000}}}', "--config x.json: exceeds the limit"),
     ],
 )
 def test_a_wrong_config_file_is_one_line(capsys, name, text, says):
     assert says in refused(capsys, "train", "--config", write(name, text))
 
 
+def test_a_fault_of_the_command_line_is_not_the_files(capsys):
+    path = write("x.toml", "gamma = 2.0\nseed = 1")
+    line = refused(capsys, "train", "--config", path, "--gamma", "3.0")
+    assert line == "brigade train: --gamma '3.0': expected float <= 1.0"
+
+
+def test_a_config_file_may_have_a_mark_at_its_start_and_dashes():
+    Path("x.toml").write_bytes(b"\xef\xbb\xbfpopulation-size = 12\r\nrun-name = 'Zo\xc3\xab'\r\n")
+    config = cli.read("train", TrainConfig, ["--config", "x.toml"])
+    assert (config.population_size, config.run_name) == (12, "Zoë")
+    Path("x.json").write_bytes(b'\xef\xbb\xbf{"num-learners": 2, "learning_rate": 0.1}')
+    config = cli.read("train", TrainConfig, ["--config", "x.json"])
+    assert (config.num_learners, config.learning_rate) == (2, 0.1)
+
+
 def test_a_config_that_is_not_text_is_one_line(capsys):
     Path("x.toml").write_bytes(b"\xff\xfe\x00")
-    assert "x.toml" in refused(capsys, "sim", "--config", "x.toml")
+    assert "x.toml: line 1: not UTF-8" in refused(capsys, "sim", "--config", "x.toml")
+    Path("x.toml").write_bytes(b"seed = 1\nrun_name = 'caf\xe9'\n")
+    assert "x.toml: line 2: not UTF-8" in refused(capsys, "sim", "--config", "x.toml")
     assert "--config" in refused(capsys, "sim", "--config", ".")
 
 
@@ -217,7 +262,10 @@ def test_a_config_that_is_not_text_is_one_line(capsys):
         (("--device", "tpu"), ("--device", "tpu")),
         (("--device", "cuda:99"), ("cuda:99",)),
         (("--name", ""), ("--name",)),
-        (("--name", "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}"), ("--name",)),
+        (("--name", "two\nlines"), ("--name 'two\\nlines': expected text without control",)),
+        (("--name", "caf\udce9"), ("--name 'caf\\udce9': expected text without control",)),
+        (("--name", "x" * 256), ("--name", "length <= 255")),
+        (("--agents", "0," * 40_000), ("--agents", "length <= 65536")),
         (("--threads", "0"), ("--threads", "0")),
         (("--threads", "-1"), ("--threads", "-1")),
         (("--max-updates", "0"), ("--max-updates", "0")),

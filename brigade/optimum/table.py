@@ -37,6 +37,8 @@ def print_optimum(
         Columns for up to so many fires; by default for those that start in one night with a
         chance of at least 1e-4.
     """
+    from rich.text import Text
+
     if console is None:
         from rich.console import Console
 
@@ -51,10 +53,12 @@ def print_optimum(
     }[optimum.objective]
     cut = "" if optimum.max_nights is None else f", games cut after {optimum.max_nights} nights"
     console.print(
-        f"[bold]{name}[/bold]: {game.num_houses} houses, {game.num_agents} agents{cut}\n"
-        f"{what}\n[bold]optimum {optimum.value:.4f}[/bold] {unit}, "
-        f"exact to {optimum.error_bound:.0e}\n",
-        highlight=False,
+        Text.assemble(
+            (name, "bold"),
+            f": {game.num_houses} houses, {game.num_agents} agents{cut}\n{what}\n",
+            (f"optimum {optimum.value:.4f}", "bold"),
+            f" {unit}, exact to {optimum.error_bound:.0e}\n",
+        )
     )
     console.print(_value_table(optimum))
     for first, last in _periods(optimum):

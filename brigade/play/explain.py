@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from brigade._core import Scenario, named_scenario, scenario_names
 from brigade.env.scenarios import load_scenario
@@ -76,8 +77,8 @@ def explain_scenario(
     """
     console = console or Console()
     scenario = load_scenario(name)
-    console.print(scenario.name, style="bold", highlight=False, end="")
-    console.print(f": {scenario.description}" if scenario.description else "", highlight=False)
+    description = f": {scenario.description}" if scenario.description else ""
+    console.print(Text.assemble((scenario.name, "bold"), description))
     for title, sentences in describe(scenario).items():
         console.print(f"\n[bold]{title}[/]")
         for sentence in sentences:

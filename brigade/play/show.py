@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from brigade._core import Scenario
 from brigade.agents import Agent, parse_team, team_actions
@@ -76,7 +77,8 @@ def play(
         snapshots = [Snapshot.of_game(game, names) for game in playing]
         game_record = playing.record()
         _write(path, snapshots, game_record, fps)
-        console.print(f"wrote {str(path)!r}: {_summary(snapshots[-1], value)}", highlight=False)
+        said = f"wrote {str(path)!r}: {_summary(snapshots[-1], value)}"
+        console.print(Text(said), soft_wrap=True)
     return game_record
 
 
@@ -113,7 +115,7 @@ def replay(
     snapshots = [Snapshot.of_game(game) for game in game_record.games()]
     _write(target, snapshots, game_record, fps)
     words = _summary(snapshots[-1], game_record.seed)
-    console.print(f"wrote {str(target)!r}: {words}", highlight=False)
+    console.print(Text(f"wrote {str(target)!r}: {words}"), soft_wrap=True)
     return game_record
 
 
@@ -192,10 +194,10 @@ def _watch(
         for game in playing:
             snapshot = Snapshot.of_game(game, names)
         if snapshot is not None:
-            console.print(text(snapshot), end="", highlight=False, markup=False, soft_wrap=True)
+            console.print(Text(text(snapshot)), end="", soft_wrap=True)
     game_record = playing.record()
     if snapshot is not None:
-        console.print(_summary(snapshot, game_record.seed), highlight=False, soft_wrap=True)
+        console.print(Text(_summary(snapshot, game_record.seed)), soft_wrap=True)
     return game_record
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
@@ -42,3 +43,17 @@ def check_door(config: DoorConfig, endpoint: Endpoint | None) -> None:
         f"--bind {endpoint.control} can be reached from other machines, which needs --key "
         "(see `brigade keys --help`), or --insecure where all who can reach it are trusted"
     )
+
+
+def at_home(path: str) -> Path:
+    """Read a path, in which ``~`` is somebody's home.
+
+    Raises
+    ------
+    ConfigError
+        Nobody has that name.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{path}: there is no such home") from None

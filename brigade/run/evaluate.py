@@ -15,6 +15,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from brigade import seeds
 from brigade._core import ARCHETYPES, Heuristics, Scenario
@@ -23,6 +24,7 @@ from brigade.env.batched import BatchedEnv
 from brigade.env.scenarios import load_scenario
 from brigade.optimum import DISCOUNTED_OPTIMUM, reference_values
 from brigade.policy.actor import Actor
+from brigade.printable import printable
 from brigade.run.cores import available_cores
 from brigade.run.measure import DISCOUNT, Games, Measure, measure, play
 from brigade.sim.matchmaking import Matchmaker
@@ -232,12 +234,12 @@ def _plain(measured: Measure) -> dict[str, Any]:
 def _print(config: EvaluateConfig, evaluation: Evaluation, share: Share | None) -> None:
     console = Console()
     overall = evaluation.overall
-    console.print(
-        f"[bold]{config.what}[/] on {evaluation.scenario.name}: {overall.games} games of at most "
-        f"{config.max_nights} nights, {'greedy' if config.greedy else 'sampled'} play",
-        highlight=False,
-        soft_wrap=True,
+    title = Text.assemble(
+        (printable(config.what), "bold"),
+        f" on {evaluation.scenario.name}: {overall.games} games of at most {config.max_nights} ",
+        f"nights, {'greedy' if config.greedy else 'sampled'} play",
     )
+    console.print(title, soft_wrap=True)
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
     headings = ("agent", "games", "return", "discounted", "team/night", "nights")
     for heading in headings:

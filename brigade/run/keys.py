@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from brigade.config import ConfigError
+from brigade.printable import printable
+from brigade.run.door import at_home
 from brigade.store import keys
 from brigade.wire.auth import Guard, Keys, Passport, new_keys
 
@@ -42,7 +44,7 @@ def run_keys(config: KeysConfig) -> int:
     ConfigError
         There is no such key, or it is one already.
     """
-    folder = Path(config.folder).expanduser()
+    folder = at_home(config.folder)
     doors = folder / "admitted"
     if not config.what and config.action != "list":
         wanted = "a .pub file" if config.action == "admit" else "a key's name"
@@ -50,11 +52,12 @@ def run_keys(config: KeysConfig) -> int:
     if config.action == "new":
         pair = new_keys()
         private, public = keys.write_pair(folder, config.what, pair.public, pair.secret)
-        print(f"private: {private}\npublic:  {public}\nkey:     {pair.public}")
+        print(f"private: {printable(private)}\npublic:  {printable(public)}")
+        print(f"key:     {pair.public}")
         print(f"If it is a simulator's, learners name it by the file {public.name}, or by the key:")
         print(f"  --server-key={shlex.quote(pair.public)}")
     elif config.action == "admit":
-        print(f"{keys.admit(Path(config.what), doors)} is admitted: {doors}")
+        print(f"{keys.admit(Path(config.what), doors)} is admitted: {printable(doors)}")
     elif config.action == "revoke":
         keys.revoke(config.what, doors)
         print(f"{config.what} is admitted no more; if it is connected, it is turned out in seconds")
@@ -77,8 +80,8 @@ def guard(key: str, doors: str | None, own: Path | None = None) -> Guard:
     ConfigError
         The file holds no private key.
     """
-    path = Path(key).expanduser()
-    folders = [Path(doors).expanduser() if doors else path.parent / "admitted"]
+    path = at_home(key)
+    folders = [at_home(doors) if doors else path.parent / "admitted"]
     folders += [own] if own else []
 
     def admitted() -> dict[str, str]:
@@ -99,5 +102,5 @@ def passport(key: str | None, server_key: str | None) -> Passport | None:
         return None
     if key is None or server_key is None:
         raise ConfigError("--key and --server-key go together: who we are, and whom we want")
-    pair = keys.read_pair(Path(key).expanduser())
+    pair = keys.read_pair(at_home(key))
     return Passport(Keys(*pair), keys.read_public(server_key))

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from brigade.agent_numbers import parse_wanted
 from brigade.config import ConfigError, PositiveInt
+from brigade.printable import printable
 from brigade.run.cores import available_cores
 from brigade.run.keys import passport
 from brigade.run.logs import note, start_logs
@@ -25,8 +26,8 @@ from brigade.run.process import (
     use_threads,
 )
 from brigade.wire.endpoints import Endpoint
+from brigade.wire.messages import Name, Wanted
 
-Label = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[ -~]+\Z")]
 DEFAULT_CONNECT = "tcp://127.0.0.1:5750"
 
 
@@ -35,7 +36,8 @@ class LearnConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     connect: Annotated[str, Meta(description="the simulator's address")] = DEFAULT_CONNECT
     agents: Annotated[
-        str, Meta(description="agents to learn: 0-7, 0,2,5, any:4, or auto for all that are free")
+        Wanted,
+        Meta(description="agents to learn: 0-7, 0,2,5, any:4, or auto for all that are free"),
     ] = "auto"
     device: Annotated[str, Meta(description="auto, cpu, cuda or cuda:N")] = "auto"
     local_rank: Annotated[
@@ -43,7 +45,7 @@ class LearnConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Meta(ge=0, description="this learner's number on its machine: GPUs are dealt round by it"),
     ] = 0
     name: Annotated[
-        Label | None, Meta(description="what the simulator calls this learner; host and process")
+        Name | None, Meta(description="what the simulator calls this learner; host and process")
     ] = None
     threads: Annotated[
         PositiveInt | None, Meta(description="CPU threads of the learner; all cores but one")
@@ -73,7 +75,7 @@ def run_learn(config: LearnConfig) -> int:
     LearnerRefused
         The simulator does not take this learner.
     """
-    name = config.name or f"{ascii(socket.gethostname())[1:-1]}-{os.getpid()}"
+    name = config.name or f"{printable(socket.gethostname())}-{os.getpid()}"
     start_logs(f"learn {name}", config.log_file)
     endpoint = Endpoint.parse(config.connect)
     try:
@@ -96,7 +98,7 @@ def run_learn(config: LearnConfig) -> int:
 
     def announce(event: str, line: str) -> None:
         note(event, text=line, agents=learner.agents)
-        print(f"{name}: {line}", flush=True)
+        print(f"{name}: {printable(line)}", flush=True)
 
     learner = Learner(
         sockets,
@@ -127,7 +129,7 @@ def run_learn(config: LearnConfig) -> int:
         raise
     except RunOver as over:
         note("failed", text=str(over))
-        print(f"brigade learn: {over}", file=sys.stderr)
+        print(f"brigade learn: {printable(over)}", file=sys.stderr)
         return 1
     finally:
         sockets.close()

@@ -9,8 +9,16 @@ import sys
 import time
 
 from brigade.config import ConfigError
+from brigade.printable import printable
 
 events = logging.getLogger("brigade.events")
+
+
+class _Plain(logging.Formatter):
+    """A record for people; what it quotes is others', and shows as what it is."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return printable(super().formatMessage(record))
 
 
 class _Stderr(logging.Handler):
@@ -62,7 +70,7 @@ def start_logs(component: str, log_file: str | None) -> None:
     """
     stderr = _Stderr()
     stderr.setLevel(logging.WARNING)
-    stderr.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+    stderr.setFormatter(_Plain("%(asctime)s %(name)s: %(message)s"))
     handlers: list[logging.Handler] = [stderr]
     if log_file is not None:
         try:

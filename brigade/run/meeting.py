@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from brigade.config import ConfigError
-from brigade.run.door import DoorConfig
+from brigade.run.door import DoorConfig, at_home
 from brigade.run.scratch import LEARNER_KEY, SIMULATOR_KEY, Scratch
 from brigade.store import keys
 from brigade.wire.endpoints import Endpoint
@@ -51,10 +51,10 @@ def arrange(
         port = _free_port(2 + 2 * num_learners)  # each may be started again
         endpoint = Endpoint.parse(f"tcp://127.0.0.1:{port}")
         key = key or str(_new_pair(scratch.path, SIMULATOR_KEY))
-    simulator = ["--bind", endpoint.control]
-    learners = ["--connect", endpoint.from_here.control]
+    simulator = [f"--bind={endpoint.control}"]
+    learners = [f"--connect={endpoint.from_here.control}"]
     if key is not None:
-        public, _ = keys.read_pair(Path(key).expanduser())
+        public, _ = keys.read_pair(at_home(key))
         simulator += [f"--key={key}"]
         learners += [f"--key={_new_pair(scratch.path, LEARNER_KEY)}", f"--server-key={public}"]
     if config.admitted is not None:

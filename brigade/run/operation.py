@@ -45,7 +45,7 @@ def operation_arguments(config: OperationConfig) -> list[str]:
         value = getattr(config, name)
         if name in RunConfig.__struct_fields__ or name == "resume" or value is None:
             continue
-        arguments += [flag(name), str(value)]
+        arguments.append(f"{flag(name)}={value}")
     return arguments
 
 

@@ -11,6 +11,8 @@ from brigade._core import Scenario, num_features
 from brigade.config import ConfigError, RunConfig
 from brigade.env.scenarios import load_scenario
 
+LONGEST_LABEL = 150  # bytes of a scenario's name that a run's name has
+
 
 def settle(config: RunConfig) -> tuple[RunConfig, Scenario]:
     """Fill in what was left open (seed, run name, number of games) and load the scenario.
@@ -27,6 +29,7 @@ def settle(config: RunConfig) -> tuple[RunConfig, Scenario]:
         raise ConfigError(f"--scenario {config.scenario}: {error}") from None
     stamp = time.strftime("%Y%m%d-%H%M%S")
     label = "".join(c if c.isalnum() or c in "_-" else "-" for c in scenario.name)
+    label = label.encode()[:LONGEST_LABEL].decode(errors="ignore")
     name = config.run_name or f"{label}_pop{config.population_size}_{stamp}"
     seed = secrets.randbelow(2**31) if config.seed is None else config.seed
     settled = msgspec.structs.replace(config, run_name=name, seed=seed, num_games=config.games)

@@ -7,9 +7,11 @@ from typing import Annotated
 
 from msgspec import Meta
 from rich.console import Console
+from rich.text import Text
 
 from brigade._core import Scenario
 from brigade.config import ConfigError, PositiveInt, RunConfig
+from brigade.printable import printable
 from brigade.run.door import DoorConfig, check_door
 from brigade.run.keys import guard
 from brigade.run.logs import note, start_logs
@@ -22,6 +24,7 @@ from brigade.run.process import (
     simulator_threads,
     use_threads,
 )
+from brigade.run.reserve import reserved
 from brigade.run.settle import run_config, settle
 from brigade.sim.events import Events
 from brigade.sim.player import network_for
@@ -69,7 +72,8 @@ def run_sim(config: SimConfig) -> int:
     run = resumed(config) if config.resume else run_config(config)
     settled, scenario = settle(run)
     check_operation(config, settled)
-    return asyncio.run(_run(settled, config, scenario, endpoint, door, config.threads))
+    with reserved(settled, named=run.run_name is not None) as named:
+        return asyncio.run(_run(named, config, scenario, endpoint, door, config.threads))
 
 
 async def _run(
@@ -183,7 +187,7 @@ async def _run(
     if saved:
         view.say(f"try it: brigade evaluate {saved[-1]}")
     if failure:
-        Console(stderr=True).print(f"brigade sim: {failure}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(Text(f"brigade sim: {printable(failure)}"), soft_wrap=True)
         return 1
     return 0
 

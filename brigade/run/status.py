@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brigade.agent_numbers import ranges
+from brigade.printable import printable
 from brigade.run.keys import passport
 from brigade.sim.view import duration
 from brigade.wire import messages
@@ -57,7 +58,7 @@ def run_status(config: StatusConfig) -> int:
         while True:
             report = ask(sockets)
             if isinstance(report, str):
-                print(f"brigade status: {report}", file=sys.stderr)
+                print(f"brigade status: {printable(report)}", file=sys.stderr)
             elif config.json:
                 print(json.dumps(msgspec.to_builtins(report)), flush=True)
             else:
@@ -76,7 +77,9 @@ def _watch(sockets: LearnerSockets, console: Console) -> NoReturn:
         while True:
             report = ask(sockets)
             if isinstance(report, str):
-                live.update(Group(shown, Text(f"! {report}", style="bold red")), refresh=True)
+                live.update(
+                    Group(shown, Text(f"! {printable(report)}", style="bold red")), refresh=True
+                )
             else:
                 shown = describe(report)
                 live.update(shown, refresh=True)

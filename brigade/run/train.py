@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from brigade.agent_numbers import ranges
 from brigade.config import ConfigError, PositiveInt, RunConfig, flag
+from brigade.printable import printable
 from brigade.run.child import child_command, child_environment
 from brigade.run.cores import available_cores
 from brigade.run.door import DoorConfig, check_door
@@ -32,6 +33,7 @@ from brigade.run.process import (
     pick_device,
     thread_manners,
 )
+from brigade.run.reserve import check_free, reserved
 from brigade.run.scratch import Scratch, scratch_folder
 from brigade.run.settle import run_config, settle
 from brigade.wire.endpoints import Endpoint
@@ -93,7 +95,8 @@ def run_train(config: TrainConfig) -> int:
     """
     if config.device not in ("auto", "cpu"):
         pick_device(config.device)  # a wrong one is refused before anything starts
-    settled, _ = settle(resumed(config) if config.resume else run_config(config))
+    run = resumed(config) if config.resume else run_config(config)
+    settled, _ = settle(run)
     check_operation(config, settled)
     endpoint = None if config.bind is None else Endpoint.parse(config.bind)
     check_door(config, endpoint)
@@ -102,17 +105,20 @@ def run_train(config: TrainConfig) -> int:
             f"--num-learners {config.num_learners} is more than --population-size "
             f"{settled.population_size}: a learner needs an agent"
         )
-    folder = Path(settled.checkpoint_dir) / str(settled.run_name)
-    if folder.exists() and not config.resume:
-        raise ConfigError(f"run {folder} exists: choose another --run-name")
+    if run.run_name is not None and not config.resume:
+        check_free(Path(settled.checkpoint_dir) / run.run_name)
     start_logs("train", config.log_file)
-    with scratch_folder() as scratch:
+    with (
+        scratch_folder() as scratch,
+        reserved(settled, named=run.run_name is not None) as settled,
+    ):
+        folder = Path(settled.checkpoint_dir) / str(settled.run_name)
         meeting = arrange(config, endpoint, scratch, config.num_learners)
         # A run that is told to fail when it loses a learner is not mended behind its back.
         mends = config.max_restarts if settled.on_learner_loss != "fail" else 0
         launcher = _Launcher(scratch, mends, thread_manners(config.device))
         operation = [*operation_arguments(config), *meeting.simulator]
-        again = ["--resume", str(folder), *operation]
+        again = [f"--resume={folder}", *operation]
         first = again if config.resume else [*_arguments(settled), *operation]
         launcher.start("sim", first, again, own_terminal=True, known_by=folder / "config.json")
         threads = config.threads or learner_threads(settled.hidden_size, config.num_learners)
@@ -121,7 +127,7 @@ def run_train(config: TrainConfig) -> int:
                 *(*meeting.learners, "--agents", ranges(agents)),
                 *("--device", config.device, "--threads", str(threads)),
                 *("--name", f"learner-{number}", "--local-rank", str(number)),
-                *(("--log-file", config.log_file) if config.log_file else ()),
+                *((f"--log-file={config.log_file}",) if config.log_file else ()),
             ]
             # Until the lease of the one before runs out, the agents are still taken.
             launcher.start("learn", arguments, [*arguments, "--stand-by"])
@@ -155,7 +161,7 @@ def _arguments(config: RunConfig) -> list[str]:
         if isinstance(value, bool):
             arguments.append(flag(name) if value else f"--no-{flag(name)[2:]}")
         else:
-            arguments += [flag(name), str(value)]
+            arguments.append(f"{flag(name)}={value}")
     return arguments
 
 
@@ -285,7 +291,7 @@ class _Launcher:
             ]
         )
         note("restarted", text=line)
-        print(f"brigade train: {line}", file=sys.stderr, flush=True)
+        print(f"brigade train: {printable(line)}", file=sys.stderr, flush=True)
         known = child is not simulator or self._known_by.exists()
         self._spawn(child, child.again if known else child.arguments)
         return True

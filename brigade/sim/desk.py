@@ -24,6 +24,7 @@ from brigade.config import RunConfig
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
 from brigade.ppo.divergence import too_large
+from brigade.printable import printable
 from brigade.sim.events import Events
 from brigade.sim.repository import Repository
 from brigade.sim.roster import Lease, Refused, Roster
@@ -173,7 +174,8 @@ class Desk:
         if self.closing:
             return
         self.closing = reason
-        stop = messages.encode(messages.Stop(run=self.run, reason=reason, failed=failed))
+        said = printable(reason)  # it may name a path
+        stop = messages.encode(messages.Stop(run=self.run, reason=said, failed=failed))
         for peer in [*self.roster.leases, *self._standing_by]:
             await self._sockets.send_control(peer, stop)
         deadline = time.monotonic() + GOODBYE_SECONDS
@@ -317,7 +319,7 @@ class Desk:
             ticket=lease.ticket,
             weights=endpoint.weights_suffix,
             experience=endpoint.experience_suffix(lease.slot),
-            config=msgspec.to_builtins(self._config),
+            config=msgspec.to_builtins(self._config.nameless),
             num_features=network.num_features,
             action_nvec=list(network.action_nvec),
             choices=[list(columns) for columns in network.choices],

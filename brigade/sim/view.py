@@ -14,6 +14,7 @@ from rich.text import Text
 
 from brigade.agent_numbers import format_agents
 from brigade.config import RunConfig
+from brigade.printable import printable
 from brigade.sim.events import Progress
 from brigade.sim.roster import Lease
 from brigade.sim.statistics import Statistics
@@ -75,7 +76,7 @@ class View:
 
     def say(self, line: str) -> None:
         """Print a line above the view."""
-        self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+        self._console.print(Text(printable(line)), soft_wrap=True)
 
     def waiting(self, agents: list[int]) -> None:
         """Name the agents that have no learner."""
@@ -134,7 +135,7 @@ class View:
         title = Text.assemble(
             ("brigade  ", "bold"),
             (f"{config.run_name}", "cyan"),
-            f"  {config.population_size} agents on {config.scenario}  ",
+            f"  {config.population_size} agents on {printable(config.scenario)}  ",
             (self._status, "dim"),
         )
         bar = Table.grid(padding=(0, 2))

@@ -27,7 +27,7 @@ METRICS = "metrics.jsonl"
 
 
 class RunFolder:
-    """Where a run's files lie. Making one makes the folder, which must not exist yet.
+    """Where a run's files lie. Making one makes the folder, which must not exist yet, or be empty.
 
     Parameters
     ----------
@@ -49,7 +49,9 @@ class RunFolder:
         self._keep = keep
         try:
             if not resume:
-                self.path.mkdir(parents=True)
+                self.path.mkdir(parents=True, exist_ok=True)
+                if any(self.path.iterdir()):
+                    raise FileExistsError
                 _write_config(self.path, config)
             self._metrics = (self.path / METRICS).open("a", buffering=1)
         except FileExistsError:
@@ -131,8 +133,10 @@ class RunFolder:
 
 
 def _write_config(folder: Path, config: RunConfig) -> None:
+    """Write ``config.json``, which only one process can be the first to do."""
     settings = {name: getattr(config, name) for name in config.__struct_fields__}
-    (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    with (folder / "config.json").open("x") as file:
+        file.write(json.dumps(settings, indent=2) + "\n")
 
 
 def _load(path: Path) -> Checkpoint | None:

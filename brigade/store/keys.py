@@ -78,11 +78,14 @@ def admit(path: Path, folder: Path) -> str:
     target = folder / f"{content['name']}.pub"
     if target.exists() and _read(target)["public"] != content["public"]:
         raise ConfigError(f"{target} is another key: revoke {content['name']} first")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # At once, for a simulator that looks meanwhile.
     part = folder / f".{target.name}.part"
-    part.write_text(json.dumps({k: content[k] for k in ("name", "public")}) + "\n")
-    part.replace(target)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part.write_text(json.dumps({k: content[k] for k in ("name", "public")}) + "\n")
+        part.replace(target)
+    except OSError as error:
+        raise ConfigError(f"cannot write {error.filename}: {error.strerror}") from None
     return content["name"]
 
 
@@ -99,6 +102,8 @@ def revoke(name: str, folder: Path) -> None:
         (folder / f"{name}.pub").unlink()
     except FileNotFoundError:
         raise ConfigError(f"{name} is not admitted in {folder}") from None
+    except OSError as error:
+        raise ConfigError(f"cannot remove {error.filename}: {error.strerror}") from None
 
 
 def admitted(folder: Path) -> dict[str, str]:

@@ -19,6 +19,8 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from brigade.printable import UNPRINTABLE
+
 PROTOCOL = 6
 OTHER_PROTOCOLS = 1000  # what lies beyond is garbage, not a version to come
 
@@ -35,8 +37,10 @@ Arrays = Mapping[str, Array]
 Frame = bytes | memoryview
 
 # What strangers call things is printed, so it has no control characters.
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[ -~]+\Z")]
-Reason = Annotated[str, Meta(max_length=1000, pattern=r"^[ -~]*\Z")]
+Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=rf"^[^{UNPRINTABLE}]+\Z")]
+Reason = Annotated[str, Meta(max_length=1 << 16, pattern=rf"^[^{UNPRINTABLE}]*\Z")]
+# Agents as people write them may be many: "0,2,4,6,8" and so on.
+Wanted = Annotated[str, Meta(min_length=1, max_length=1 << 16, pattern=rf"^[^{UNPRINTABLE}]+\Z")]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 
 
@@ -70,7 +74,7 @@ class Hello(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=s
     """
 
     name: Name
-    agents: Name
+    agents: Wanted
     device: Name
     run: Annotated[str, Meta(max_length=200)] = ""
     stand_by: bool = False

@@ -88,7 +88,14 @@ def test_what_is_no_scenario_is_refused(source, words):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.toml", "num_houses = ", "a.toml"),
+        ("a.toml", "num_houses = ", "line 1: invalid value"),
+        ("a.toml", "num_houses = 3\n\nmin_nights 3\n", "line 3: expected '='"),
+        ("a.toml", "num-houses = 3\nnum_houses = 3", "'num_houses' is there twice"),
+        ("a.toml", 'name = "a\\u001bb"', "name must have no control characters"),
+        ("a.toml", 'name = "a\\u202eb"', "name must have no control characters"),
+        ("a.toml", 'description = "a\\u001bb"', "description must have no control characters"),
+        ("a.json", '{"num_houses": 3,\n}', "line 2: "),
+        ("a.json", '{"num_houses": 3, "num_houses": 4}', "'num_houses' is there twice"),
         ("a.toml", "num_house = 3", "num_houses"),
         ("a.toml", "num_houses = 1", "num_houses"),
         ("a.toml", "num_houses = true", "num_houses"),
@@ -97,7 +104,7 @@ def test_what_is_no_scenario_is_refused(source, words):
         ("a.toml", 'base = "nothing"', "nothing"),
         ("a.toml", "base = 3", "base must be text"),
         ("a.toml", "name = 3", "name must be text"),
-        ("a.json", "[1, 2]", "one table"),
+        ("a.json", "[1, 2]", "a table of settings is wanted, not list"),
         ("a.json", "[" * 100_000, "a.json"),
         ("a.json", '{"prob_house_catches_fire": Infinity}', "prob_house_catches_fire"),
         ("a.json", '{"prob_house_catches_fire": "0.5"}', "prob_house_catches_fire"),
@@ -116,9 +123,25 @@ def test_a_bad_file_is_refused_with_its_name(tmp_path, name, content, words):
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     path = tmp_path / "a.json"
-    path.write_bytes(b'{"num_houses": "\xff"}')
-    with pytest.raises(ValueError, match=r"a\.json"):
+    path.write_bytes(b'{"num_houses":\n"\xff"}')
+    with pytest.raises(ValueError, match=r"a\.json': line 2: not UTF-8"):
         brigade.load_scenario(path)
+
+
+def test_a_file_may_have_a_mark_at_its_start_dashes_and_a_description_of_several_lines(tmp_path):
+    path = tmp_path / "a.toml"
+    text = 'num-houses = 3\r\nname = "Zoë"\ndescription = """\nSmall,\n  and hard.\n"""\n'
+    path.write_bytes(text.encode("utf-8-sig"))
+    scenario = brigade.load_scenario(path)
+    assert scenario == brigade.Scenario(num_houses=3)
+    assert scenario.name == "Zoë"
+    assert scenario.description == "Small, and hard."
+
+
+def test_a_file_whose_name_would_not_show_names_its_scenario_escaped(tmp_path):
+    path = tmp_path / "a\n\x1b[31mb\udce9.toml"
+    path.write_text("num_houses = 3")
+    assert brigade.load_scenario(path).name == r"a\n\x1b[31mb\udce9"
 
 
 def test_a_huge_file_is_refused(tmp_path):

@@ -12,6 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from brigade.agent_numbers import ranges
+from brigade.printable import printable
+from brigade.sim.diagnosis import diagnose
 from brigade.wire import messages
 from brigade.wire.messages import (
     DTYPES,
@@ -34,7 +37,7 @@ from brigade.wire.messages import (
     require,
 )
 
-PRINTABLE = st.characters(codec="ascii", min_codepoint=32, max_codepoint=126)
+PRINTABLE = st.characters(codec="utf-8").filter(lambda c: printable(c) == c)
 NAMES = st.text(PRINTABLE, min_size=1, max_size=20)
 REASONS = st.text(PRINTABLE, max_size=30)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -247,7 +250,10 @@ REFUSED = {
     "a name of two lines": [header(run="r\nr")],
     "a name that ends with a new line": [header(run="r\n")],
     "a name that speaks to the terminal": [header(run="\x1b[2J")],
-    "a long name": [header(run="r" * 201)],
+    "a name that does so in one character": [header(run="\x9b2J")],
+    "a name that turns a line round": [header(run="a\u202eb")],
+    "a name with a line separator": [header(run="a\u2028b")],
+    "a long name": [header(run="r" * 256)],
     "a reason of two lines": [header(type="goodbye", reason="so\nthere")],
     "an extension type": [header(run=msgpack.ExtType(4, b"x"))],
     "a time": [header(run=msgpack.Timestamp(1))],
@@ -445,3 +451,12 @@ def test_a_refusal_of_many_arrays_is_a_sentence():
     with pytest.raises(BadMessage) as refused:
         require({f"{i:x}": np.zeros(1) for i in range(10_000)}, EXPECTED)
     assert len(str(refused.value)) <= 1000
+
+
+def test_many_agents_that_are_not_neighbours_fit_in_a_message():
+    agents = ranges(range(0, 10_000, 2))
+    hello = Hello(name="box", agents=agents, device="cpu")
+    assert decode(encode(hello))[0] == hello
+    [remark] = diagnose([], range(0, 10_000, 2), [], waited=0.0, patience=1.0)
+    goodbye = Goodbye(run="r", reason=remark)
+    assert decode(encode(goodbye))[0] == goodbye

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::arguments::text;
+use super::arguments::{refuse, text};
 use super::values::{object_of, value_of};
 use crate::named::{named_scenario as find_named, scenarios};
 use crate::parameter::Value;
@@ -33,6 +33,21 @@ impl PyScenario {
     }
 }
 
+/// A label: text that shows as what it is, without control characters, ends of lines, and what
+/// changes the direction of writing (Unicode's UAX #9).
+fn label(name: &str, object: &Bound<'_, PyAny>) -> PyResult<String> {
+    let label = text(name, object)?;
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2066}'..='\u{2069}')
+    };
+    match label.contains(hidden) {
+        false => Ok(label),
+        true => refuse(format!("{name} must have no control characters: {label:?}")),
+    }
+}
+
 /// The scenario with these parameters and labels instead.
 fn changed(base: &Scenario, changes: &Bound<'_, PyDict>) -> PyResult<Scenario> {
     let mut parameters: Vec<(String, Value)> = Vec::new();
@@ -40,8 +55,8 @@ fn changed(base: &Scenario, changes: &Bound<'_, PyDict>) -> PyResult<Scenario> {
     for (key, object) in changes {
         let key = key.cast::<PyString>()?.to_string_lossy().into_owned();
         match key.as_str() {
-            "name" => name = Some(text("name", &object)?),
-            "description" => description = Some(text("description", &object)?),
+            "name" => name = Some(label("name", &object)?),
+            "description" => description = Some(label("description", &object)?),
             _ => parameters.push((key, value_of(&object))),
         }
     }
