@@ -205,7 +205,8 @@ class Scenario:
     def replace(self, **changes: Unpack[_Changes]) -> Scenario:
         """Return the scenario with some parameters or labels changed.
 
-        A scenario whose parameters change is named "custom", unless a name is given.
+        A scenario whose parameters change is named after it, "easy (changed)", unless a name is
+        given.
         """
     def to_dict(self) -> dict[str, Any]:
         """Return all parameters by name, without the labels."""

@@ -127,15 +127,20 @@ def read(command: str, kind: type[Any], words: Sequence[str]) -> Any:
     given = vars(_parser(command, kind).parse_args(words))
     file = given.pop("config", None)
     if file is None:
-        return convert(kind, given)
+        return convert(kind, given | _names(kind, given))
     try:
         settings = read_table(Path(file))
     except TableError as error:
         raise ConfigError(f"--config {file}: {error}") from None
     try:
-        return convert(kind, settings | given)
+        return convert(kind, settings | given | _names(kind, settings | given))
     except ConfigError as error:
         raise ConfigError(_blame(str(error), file, settings.keys() - given.keys())) from None
+
+
+def _names(kind: type[Any], given: Iterable[str]) -> dict[str, Any]:
+    """What a config wants to know of the settings that were given."""
+    return {"given": sorted(given)} if "given" in getattr(kind, "INTERNAL", ()) else {}
 
 
 def _blame(fault: str, file: str, settings: Iterable[str]) -> str:
@@ -181,6 +186,8 @@ def _parser(command: str, kind: type[Any]) -> argparse.ArgumentParser:
     hints = get_type_hints(kind, include_extras=True)
     positional = getattr(kind, "POSITIONAL", ())
     for field in msgspec.structs.fields(kind):
+        if field.name in getattr(kind, "INTERNAL", ()):
+            continue
         hint, description = _described(hints[field.name])
         options: dict[str, Any] = {"default": argparse.SUPPRESS}
         if field.name in positional:
@@ -197,7 +204,8 @@ def _parser(command: str, kind: type[Any]) -> argparse.ArgumentParser:
             options["choices"] = choices
         default = "" if field.default is None else f" [{_shown(field.default)}]"
         help_ = (description + default).replace("%", "%%")
-        parser.add_argument(flag(field.name), dest=field.name, help=help_, **options)
+        name = field.encode_name
+        parser.add_argument(flag(name), dest=name, help=help_, **options)
     if not positional:
         parser.add_argument(
             "--config",

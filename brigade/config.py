@@ -24,6 +24,12 @@ MAX_NAME_BYTES = 255  # of a file or folder
 DEFAULT_CHECKPOINT_DIR = "experiments/marl/checkpoints"
 
 
+# Of a run's settings, those that a run which exists may be given anew.
+CHANGEABLE = ("num_episodes", "num_transitions", "log_interval", "checkpoint_interval")
+# Those that do not decide what comes of it; the scenario's parameters do, and not its name.
+INDECISIVE = ("scenario", "run_name", "checkpoint_dir", "log_interval", "checkpoint_interval")
+
+
 class ConfigError(ValueError):
     """A setting is wrong: one line that names it, its value and the way out."""
 
@@ -155,14 +161,37 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def nameless(self) -> RunConfig:
-        """The same run wherever its folder lies: all that decides its result, and no more."""
+        """The same run wherever its folder lies."""
         return msgspec.structs.replace(self, run_name=None, checkpoint_dir=DEFAULT_CHECKPOINT_DIR)
 
-    @property
-    def run_id(self) -> str:
-        """Name of the run on the wire: the same for the same settings and seed."""
-        settings = msgspec.json.encode(self.nameless, order="sorted")
-        return hashlib.sha256(settings).hexdigest()[:16]
+    def identity(self, scenario: Mapping[str, Any], begun_from: str = "") -> str:
+        """Name of a run on the wire: the same for all that decides its result.
+
+        Settings that have their default are left out, so that one that is new in a later version
+        changes nothing.
+
+        Parameters
+        ----------
+        scenario
+            The game's parameters.
+        begun_from
+            Names what the agents are to begin with; empty where they are untrained.
+        """
+        defaults = RunConfig()
+        decisive: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in self.__struct_fields__
+            if name not in INDECISIVE and getattr(self, name) != getattr(defaults, name)
+        }
+        content = msgspec.json.encode([decisive, dict(scenario), begun_from], order="sorted")
+        return hashlib.sha256(content).hexdigest()[:16]
+
+    def share(self, episodes: int, transitions: int) -> float:
+        """Share of the run that is done, in [0, 1]."""
+        share = episodes / self.num_episodes
+        if self.num_transitions is not None:
+            share = max(share, transitions / self.num_transitions)
+        return min(share, 1.0)
 
     @property
     def games(self) -> int:

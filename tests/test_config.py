@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brigade.config import ConfigError, PPOConfig, RunConfig, convert, flag
-from brigade.run.settle import settle
+from brigade.env.scenarios import load_scenario
+from brigade.run.operation import OperationConfig
+from brigade.run.resolve import resolve
 
 GUIDE = {
     "scenario": "trivial_cooperation",
@@ -56,7 +58,9 @@ def test_a_default_update_uses_6400_fresh_transitions():
     assert PPOConfig().rollout_transitions == 6400
     assert [RunConfig(population_size=n).games for n in (4, 8, 9, 64)] == [64, 64, 72, 512]
     assert RunConfig(population_size=64, num_games=3).games == 3
-    assert settle(RunConfig(population_size=64))[0].num_games == 512, "config.json tells it"
+    assert resolve(OperationConfig(population_size=64)).config.num_games == 512, (
+        "config.json tells it"
+    )
     assert RunConfig().steps_per_rollout == 200  # of 64 games with 4 seats, for 8 agents
 
 
@@ -188,16 +192,34 @@ def test_a_config_does_not_change():
 
 
 def test_a_runs_id_follows_from_what_decides_its_result():
-    run = RunConfig(seed=3)
-    elsewhere = RunConfig(seed=3, run_name="x", checkpoint_dir="/somewhere/else")
-    assert run.run_id == elsewhere.run_id == RunConfig(seed=3).run_id
+    game = load_scenario("default").to_dict()
+
+    def name(begun_from: str = "", **settings) -> str:
+        return RunConfig(**({"seed": 3} | settings)).identity(game, begun_from)
+
+    for harmless in (
+        {"run_name": "x"},
+        {"checkpoint_dir": "/somewhere/else"},
+        {"log_interval": 7},
+        {"checkpoint_interval": 7},
+        {"scenario": "a/copy/of/default.toml"},  # what counts is what is in it
+        {"gamma": 0.99},
+    ):
+        assert name(**harmless) == name()
     others = [
-        RunConfig(seed=4),
-        RunConfig(seed=3, gamma=0.98),
-        RunConfig(seed=3, scenario="hard"),
-        RunConfig(seed=3, num_games=65),
+        name(seed=4),
+        name(gamma=0.98),
+        name(num_games=65),
+        name(num_transitions=10**6),
+        name("some agents"),
+        RunConfig(seed=3).identity(load_scenario("default", min_nights=3).to_dict()),
     ]
-    assert len({run.run_id, *(other.run_id for other in others)}) == 5
+    assert len({name(), *others}) == 7
+
+
+def test_a_setting_that_is_new_does_not_change_the_ids_of_runs_that_were_before():
+    """Whatever defaults there are: only what differs from them is looked at."""
+    assert RunConfig(seed=3).identity({"houses": 10}) == "efdb06239a2ca41a"
 
 
 def test_a_flag_is_the_fields_name():

@@ -16,6 +16,9 @@ use crate::parameter::{
 /// observations of one night still fit a large machine's memory.
 pub const MOST: u32 = 65_536;
 
+/// The name of a scenario that nobody named.
+pub const CUSTOM: &str = "custom";
+
 /// Rewards up to this size keep every sum of a game finite in 32-bit floats.
 const REWARD: Domain = Domain::Between(-1e9, 1e9);
 
@@ -38,7 +41,7 @@ macro_rules! parameters {
             fn default() -> Self {
                 Self {
                     $($name: $default,)*
-                    name: "custom".to_owned(),
+                    name: CUSTOM.to_owned(),
                     description: String::new(),
                 }
             }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from brigade.policy.actor import Actor
 from brigade.policy.network import Network
 from brigade.store import checkpoint
+from brigade.store.folder import find_checkpoint
 
 
 class PolicyAgent:
@@ -61,14 +61,14 @@ class PolicyAgent:
 
 
 def load_agents(path: str | os.PathLike[str], *, greedy: bool = False) -> list[PolicyAgent]:
-    """Load a checkpoint's whole population, in order of agent numbers.
+    """Load the whole population of a checkpoint or run, in order of agent numbers.
 
     Raises
     ------
     CheckpointError
         The file is missing or not a checkpoint (a ValueError).
     """
-    saved = checkpoint.load(Path(path))
+    saved = checkpoint.load(find_checkpoint(os.fspath(path)))
     return [
         PolicyAgent(f"agent {number}", saved.network, state.parameters, greedy=greedy)
         for number, state in enumerate(saved.agents)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -29,6 +28,7 @@ from brigade.run.cores import available_cores
 from brigade.run.measure import DISCOUNT, Games, Measure, measure, play
 from brigade.sim.matchmaking import Matchmaker
 from brigade.store import checkpoint
+from brigade.store.folder import find_checkpoint
 
 
 class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,7 +37,8 @@ class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     POSITIONAL: ClassVar[tuple[str, ...]] = ("what",)
 
     what: Annotated[
-        str, Meta(description="a checkpoint, random, spread, or archetype:hero,firefighter,...")
+        str,
+        Meta(description="a checkpoint or run, random, spread, or archetype:hero,firefighter,..."),
     ]
     episodes: Annotated[int, Meta(ge=2, description="games to play")] = 200
     seed: Annotated[int, Meta(ge=0, description="decides the games")] = 1
@@ -171,7 +172,7 @@ def _evaluate_team(config: EvaluateConfig) -> Evaluation:
 
 
 def _evaluate_checkpoint(config: EvaluateConfig) -> Evaluation:
-    saved = checkpoint.load(Path(config.what))
+    saved = checkpoint.load(find_checkpoint(config.what))
     scenario = _scenario(config.scenario) if config.scenario else saved.scenario
     num_seats = config.num_agents_per_game or saved.config.num_agents_per_game
     env = _environment(config, scenario, num_seats)

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
-from brigade.config import ConfigError, PositiveInt, RunConfig, convert, flag
-from brigade.run.settle import run_config
+from brigade.config import CHANGEABLE, ConfigError, PositiveInt, RunConfig, flag
+from brigade.store.identity import find_run, read_config
 
 
 class OperationConfig(RunConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A run, and how it is carried on."""
+    """A run, and how it is carried on.
 
+    Attributes
+    ----------
+    given
+        Names of the settings that were not left to their defaults; no setting itself.
+    """
+
+    INTERNAL: ClassVar[tuple[str, ...]] = ("given",)
+
+    given: frozenset[str] = frozenset()
     resume: Annotated[
         str | None,
-        Meta(description="go on with this run (its name or folder) from its newest checkpoint"),
+        Meta(description="go on with this run (its name, folder or newest checkpoint)"),
     ] = None
+    from_: Annotated[
+        str | None,
+        Meta(description="begin with the agents of a checkpoint or run: PATH, or PATH:0-3,7"),
+    ] = msgspec.field(default=None, name="from")
     keep: Annotated[
-        PositiveInt | None, Meta(description="checkpoints to keep besides the final one; all")
+        PositiveInt | Literal["all"] | None,
+        Meta(description="newest checkpoints to keep, or all; 3, and a few older ones"),
     ] = None
     start_with: Annotated[
         PositiveInt | None,
@@ -39,14 +52,19 @@ class OperationConfig(RunConfig, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def operation_arguments(config: OperationConfig) -> list[str]:
-    """Write how a run is carried on as arguments of ``brigade sim``, without ``--resume``."""
+    """Write how a run is carried on as arguments of ``brigade sim``, whatever the run is."""
     arguments: list[str] = []
     for name in OperationConfig.__struct_fields__:
         value = getattr(config, name)
-        if name in RunConfig.__struct_fields__ or name == "resume" or value is None:
+        if name in (*RunConfig.__struct_fields__, "given", "resume", "from_") or value is None:
             continue
         arguments.append(f"{flag(name)}={value}")
     return arguments
+
+
+def changed_arguments(config: OperationConfig) -> list[str]:
+    """Write what a run that exists is given anew as arguments of ``brigade sim``."""
+    return [f"{flag(n)}={getattr(config, n)}" for n in CHANGEABLE if n in config.given]
 
 
 def check_operation(config: OperationConfig, run: RunConfig) -> None:
@@ -64,32 +82,27 @@ def check_operation(config: OperationConfig, run: RunConfig) -> None:
 
 
 def resumed(config: OperationConfig) -> RunConfig:
-    """Read the settings of the run that ``config.resume`` names.
+    """Read the settings of the run that ``config.resume`` names, with what was given anew.
 
     Raises
     ------
     ConfigError
-        There is no such run, or a setting was given that is not the run's.
+        There is no such run, or a setting was given that the run cannot change.
     """
     assert config.resume is not None
-    folder = Path(config.resume)
-    if not (folder / "config.json").exists():
-        folder = Path(config.checkpoint_dir) / config.resume
-    try:
-        saved = convert(RunConfig, json.loads((folder / "config.json").read_text()))
-    except OSError:
-        raise ConfigError(f"--resume {config.resume}: there is no run {folder}") from None
-    except ValueError as error:
-        raise ConfigError(f"--resume {config.resume}: {folder / 'config.json'}: {error}") from None
-    folder = folder.absolute()
-    saved = msgspec.structs.replace(saved, run_name=folder.name, checkpoint_dir=str(folder.parent))
-    given, defaults = run_config(config), RunConfig()
-    for name in RunConfig.__struct_fields__:
-        value = getattr(given, name)
-        if name in ("run_name", "checkpoint_dir") or value == getattr(defaults, name):
-            continue
-        if value != getattr(saved, name):
+    if config.from_ is not None:
+        raise ConfigError("--resume and --from exclude each other: a run goes on, or one begins")
+    folder = find_run(config.resume, Path(config.checkpoint_dir))
+    saved = read_config(folder)
+    wanted = {n: getattr(config, n) for n in RunConfig.__struct_fields__ if n in config.given}
+    wanted.pop("checkpoint_dir", None)
+    for name, value in wanted.items():
+        has = getattr(saved, name)
+        if name not in CHANGEABLE and value != has:
+            known = ", ".join(map(flag, CHANGEABLE))
             raise ConfigError(
-                f"{flag(name)} {value}: the run goes on with its own, {getattr(saved, name)}"
+                f"{flag(name)} {value}: run {folder} goes on with its own, {has}; what can be "
+                f"given anew is {known}, and --from begins another run with its agents"
             )
-    return saved
+    changes = {name: value for name, value in wanted.items() if name in CHANGEABLE}
+    return msgspec.structs.replace(saved, **changes)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
 from rich.console import Console
 from rich.text import Text
 
-from brigade._core import Scenario
 from brigade.config import ConfigError, PositiveInt, RunConfig
+from brigade.env.scenarios import load_scenario
 from brigade.printable import printable
 from brigade.run.door import DoorConfig, check_door
 from brigade.run.keys import guard
 from brigade.run.logs import note, start_logs
-from brigade.run.operation import OperationConfig, check_operation, resumed
+from brigade.run.operation import check_operation
 from brigade.run.process import (
     follow_parent,
     keep_memory,
@@ -25,17 +28,20 @@ from brigade.run.process import (
     use_threads,
 )
 from brigade.run.reserve import reserved
-from brigade.run.settle import run_config, settle
+from brigade.run.resolve import Plan, resolve
 from brigade.sim.events import Events
 from brigade.sim.player import network_for
 from brigade.sim.roster import Lease
 from brigade.sim.simulator import NotWritten, RunFailed, Simulator
 from brigade.sim.view import View
-from brigade.store.checkpoint import Checkpoint
-from brigade.store.folder import RunFolder
+from brigade.store.checkpoint import Checkpoint, CheckpointError, check_resumable
+from brigade.store.folder import RunFolder, disk_use, free_bytes
+from brigade.store.identity import Identity
 from brigade.wire.auth import Guard
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import SimulatorSockets
+
+log = logging.getLogger(__name__)
 
 DEFAULT_BIND = "tcp://127.0.0.1:5750"
 
@@ -69,38 +75,42 @@ def run_sim(config: SimConfig) -> int:
     endpoint = Endpoint.parse(config.bind)
     check_door(config, endpoint)
     door = guard(config.key, config.admitted, launchers_folder()) if config.key else None
-    run = resumed(config) if config.resume else run_config(config)
-    settled, scenario = settle(run)
-    check_operation(config, settled)
-    with reserved(settled, named=run.run_name is not None) as named:
-        return asyncio.run(_run(named, config, scenario, endpoint, door, config.threads))
+    plan = resolve(config)
+    check_operation(config, plan.config)
+    named = config.run_name is not None or config.resume is not None
+    with reserved(plan.config, named=named) as run:
+        plan = replace(plan, config=run)
+        return asyncio.run(_run(plan, config, endpoint, door))
 
 
-async def _run(
-    config: RunConfig,
-    operation: OperationConfig,
-    scenario: Scenario,
-    endpoint: Endpoint,
-    door: Guard | None,
-    threads: int | None,
-) -> int:
-    row_bytes = 4 * network_for(config, scenario).num_parameters
-    sockets = SimulatorSockets(endpoint, weights_frame_bytes=row_bytes + (1 << 20), guard=door)
+async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard | None) -> int:
+    config = plan.config
+    folder, saved = _take(plan, operation) if operation.resume else (None, None)
+    sockets = None
     try:
-        folder = RunFolder(config, keep=operation.keep, resume=operation.resume is not None)
-    except ConfigError:
-        sockets.close()
+        identity = plan.identity or _identity_of(config, saved)
+        trained = saved or plan.source  # whose networks may be those of an earlier version
+        network = trained.network if trained else network_for(config, identity.scenario)
+        row_bytes = 4 * network.num_parameters
+        sockets = SimulatorSockets(endpoint, weights_frame_bytes=row_bytes + (1 << 20), guard=door)
+        folder = folder or RunFolder(config, identity, keep=operation.keep)
+    except BaseException:
+        for each in (folder, sockets):
+            if each is not None:
+                each.close()
         raise
     console = Console()
     view = View(config, console)
-    saved: list[str] = []
+    written: list[str] = []
 
     def save(content: Checkpoint, final: bool) -> None:
         try:
-            saved.append(str(folder.save(content, final=final)))
-            note("checkpoint", path=saved[-1], episodes=content.statistics["total_episodes"])
+            written.append(str(folder.save(content, final=final, check=simulator.check)))
+            note("checkpoint", path=written[-1], episodes=content.statistics["total_episodes"])
         except OSError as error:
             raise NotWritten(cannot_write("checkpoint", error)) from error
+        except CheckpointError as error:
+            raise NotWritten(f"{error}; {last_whole()}") from error
 
     def write(row: dict[str, object]) -> None:
         note("update", **{name: row[name] for name in ("update", "episodes", "transitions")})
@@ -108,7 +118,15 @@ async def _run(
         try:
             folder.write_metrics(row, int(row["transitions"]))  # type: ignore[call-overload]
         except OSError as error:
-            simulator.fail(cannot_write("metrics", error))
+            raise NotWritten(cannot_write("metrics", error)) from error
+
+    def cannot_write(what: str, error: OSError) -> str:
+        why = error.strerror or error
+        return f"cannot write the {what} in {folder.path}: {why}; {last_whole()}"
+
+    def last_whole() -> str:
+        last = folder.newest_path()
+        return f"the last checkpoint is whole: {last}" if last else "there is no checkpoint yet"
 
     def waiting(agents: list[int]) -> None:
         note("waiting" if agents else "playing", agents=agents)
@@ -126,18 +144,11 @@ async def _run(
 
     def share_cores() -> None:
         devices = [lease.device for lease in simulator.desk.roster.leases.values()]
-        use_threads(threads or simulator_threads(devices))
+        use_threads(operation.threads or simulator_threads(devices))
 
     def diverged(agent: int, version: int, why: str) -> None:
         note("diverged", agent=agent, version=version, why=why)
         view.say(f"update {version} of agent {agent} was undone: {why}")
-
-    def cannot_write(what: str, error: OSError) -> str:
-        last = saved[-1] if saved else "none yet"
-        return (
-            f"cannot write the {what} in {folder.path}: {error.strerror or error}; "
-            f"the last checkpoint is whole: {last}"
-        )
 
     events = Events(
         waiting=waiting,
@@ -150,26 +161,38 @@ async def _run(
     )
     simulator = Simulator(
         config,
-        scenario,
+        identity.scenario,
         sockets,
         events,
         operation.lease,
         operation.start_with,
         operation.max_rollbacks,
+        run=identity.run,
+        network=network,
     )
     try:
         going_on = operation.resume and _restore(simulator, folder)
-    except ConfigError:
+        if plan.source is not None:
+            folder.save(simulator.begin_with(plan.source.agents), check=simulator.check)
+    except (ConfigError, OSError):
         folder.close()
         sockets.close()
         raise
     loop = asyncio.get_running_loop()
     on_signals(lambda name: loop.call_soon_threadsafe(simulator.stop, f"stopped by {name}"))
     follow_parent()
-    note("started", run=config.run_id, run_name=config.run_name, seed=config.seed)
+    note("started", run=identity.run, run_name=config.run_name, seed=config.seed)
     view.say(f"run {config.run_name}, seed {config.seed}: {folder.path}")
     if operation.resume:
         view.say(f"going on from {going_on or 'the beginning: there is no checkpoint yet'}")
+    if plan.source is not None:
+        view.say(f"beginning with the agents of {operation.from_}")
+    need, free = disk_use(config, network, operation.keep), free_bytes(folder.path)
+    if need > free:
+        view.say(
+            f"the checkpoints of this run may need {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
+            "free there: --keep and a larger --checkpoint-interval make it less"
+        )
     view.say(f"learners attach with: brigade-learn --connect {endpoint.control}")
     failure = None
     with view:
@@ -182,34 +205,96 @@ async def _run(
             folder.close()
             sockets.close()
     note("ended", episodes=simulator.statistics.total_episodes)
-    where = f"final checkpoint: {saved[-1]}" if saved else "no checkpoint: nothing was learned"
+    where = f"final checkpoint: {written[-1]}" if written else "no checkpoint: nothing was learned"
     view.closing(simulator.statistics, simulator.repository.newest, where)
-    if saved:
-        view.say(f"try it: brigade evaluate {saved[-1]}")
+    if written:
+        view.say(f"try it: brigade evaluate {written[-1]}")
     if failure:
         Console(stderr=True).print(Text(f"brigade sim: {printable(failure)}"), soft_wrap=True)
         return 1
     return 0
 
 
+def _take(plan: Plan, operation: SimConfig) -> tuple[RunFolder, Checkpoint | None]:
+    """Take the folder of a run to go on with, and the newest checkpoint in it.
+
+    Raises
+    ------
+    ConfigError, CheckpointError
+        Another process has it; or it cannot be gone on with.
+    """
+    assert operation.resume is not None
+    folder = RunFolder(plan.config, keep=operation.keep)
+    try:
+        path, saved = next(folder.checkpoints(), (None, None))
+        if path is not None and saved is not None:
+            named = Path(operation.resume)
+            if named.is_file() and named.resolve() != path.resolve():
+                raise ConfigError(
+                    f"--resume {named}: the run goes on from its newest checkpoint, {path}; "
+                    f"--from {named} begins another run with those agents"
+                )
+            check_resumable(path, saved)
+        elif plan.identity is not None and plan.identity.begun_from:
+            raise ConfigError(
+                f"run {folder.path} was cut off before its agents were there: begin it again"
+            )
+    except BaseException:
+        folder.close()
+        raise
+    return folder, saved
+
+
+def _identity_of(config: RunConfig, saved: Checkpoint | None) -> Identity:
+    """What a run is that an earlier version began, which did not write it down."""
+    if saved is not None:
+        return Identity(saved.run, saved.scenario)
+    try:
+        scenario = load_scenario(config.scenario)
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"scenario {config.scenario}: {error}") from None
+    return Identity(config.identity(scenario.to_dict()), scenario)
+
+
 def _restore(simulator: Simulator, folder: RunFolder) -> str:
-    """Let a simulator go on from its folder's newest checkpoint; say from where.
+    """Let a simulator go on from its folder's newest checkpoint that it can; say from where.
 
     Raises
     ------
     ConfigError
-        The run is complete, or its checkpoint does not fit it.
+        The run is complete, or no checkpoint fits it.
     """
-    content = folder.newest()
-    if content is None:
-        folder.rewind(0)
-        return ""
-    updates = content.simulator.get("rollout")
-    try:
-        simulator.restore(content)
-    except ValueError as error:
-        raise ConfigError(f"run {folder.path} cannot be resumed: {error}") from None
-    if simulator.done:
-        raise ConfigError(f"run {folder.path} is complete; there is nothing to go on with")
-    simulator.earlier = folder.rewind(int(updates or 0))
-    return f"{simulator.statistics.total_episodes:,} episodes, update {updates}"
+    refused = ""
+    for path, content in folder.checkpoints():
+        try:
+            simulator.restore(content)
+        except ValueError as error:
+            refused = refused or f"{path}: {error}"
+            log.warning("%s: %s; the one before it will do", path, error)
+            continue
+        if simulator.done:
+            raise ConfigError(_complete(simulator, folder))
+        update = int(content.simulator["rollout"])
+        simulator.earlier = folder.rewind(update)
+        folder.change(simulator.config)
+        return f"{simulator.statistics.total_episodes:,} episodes, update {update}"
+    if refused:
+        raise ConfigError(f"run {folder.path} cannot be resumed: {refused}")
+    folder.rewind(0)
+    folder.change(simulator.config)
+    return ""
+
+
+def _complete(simulator: Simulator, folder: RunFolder) -> str:
+    """Say what a run is complete with, and how it can go on all the same."""
+    config, counted = simulator.config, simulator.statistics
+    limits = {
+        "--num-episodes": (config.num_episodes, counted.total_episodes),
+        "--num-transitions": (config.num_transitions, counted.total_transitions),
+    }
+    more = [
+        f"{name} beyond {done:,}"
+        for name, (limit, done) in limits.items()
+        if limit is not None and done >= limit
+    ]
+    return f"run {folder.path} is complete; give {' and '.join(more)} to go on with it"

@@ -24,7 +24,7 @@ from brigade.run.cores import available_cores
 from brigade.run.door import DoorConfig, check_door
 from brigade.run.logs import note, start_logs
 from brigade.run.meeting import arrange
-from brigade.run.operation import check_operation, operation_arguments, resumed
+from brigade.run.operation import changed_arguments, check_operation, operation_arguments
 from brigade.run.process import (
     PARENT_VARIABLE,
     PATIENCE_SECONDS,
@@ -34,8 +34,8 @@ from brigade.run.process import (
     thread_manners,
 )
 from brigade.run.reserve import check_free, reserved
+from brigade.run.resolve import resolve
 from brigade.run.scratch import Scratch, scratch_folder
-from brigade.run.settle import run_config, settle
 from brigade.wire.endpoints import Endpoint
 
 POLL_SECONDS = 0.05
@@ -95,23 +95,20 @@ def run_train(config: TrainConfig) -> int:
     """
     if config.device not in ("auto", "cpu"):
         pick_device(config.device)  # a wrong one is refused before anything starts
-    run = resumed(config) if config.resume else run_config(config)
-    settled, _ = settle(run)
-    check_operation(config, settled)
+    plan = resolve(config)
+    check_operation(config, plan.config)
     endpoint = None if config.bind is None else Endpoint.parse(config.bind)
     check_door(config, endpoint)
-    if config.num_learners > settled.population_size:
+    if config.num_learners > plan.config.population_size:
         raise ConfigError(
             f"--num-learners {config.num_learners} is more than --population-size "
-            f"{settled.population_size}: a learner needs an agent"
+            f"{plan.config.population_size}: a learner needs an agent"
         )
-    if run.run_name is not None and not config.resume:
-        check_free(Path(settled.checkpoint_dir) / run.run_name)
+    named = config.run_name is not None or config.resume is not None
+    if named and not config.resume:
+        check_free(plan.folder)
     start_logs("train", config.log_file)
-    with (
-        scratch_folder() as scratch,
-        reserved(settled, named=run.run_name is not None) as settled,
-    ):
+    with scratch_folder() as scratch, reserved(plan.config, named=named) as settled:
         folder = Path(settled.checkpoint_dir) / str(settled.run_name)
         meeting = arrange(config, endpoint, scratch, config.num_learners)
         # A run that is told to fail when it loses a learner is not mended behind its back.
@@ -119,7 +116,10 @@ def run_train(config: TrainConfig) -> int:
         launcher = _Launcher(scratch, mends, thread_manners(config.device))
         operation = [*operation_arguments(config), *meeting.simulator]
         again = [f"--resume={folder}", *operation]
-        first = again if config.resume else [*_arguments(settled), *operation]
+        if config.resume:
+            first = [*again, *changed_arguments(config)]
+        else:
+            first = [*_arguments(settled, config), *operation]
         launcher.start("sim", first, again, own_terminal=True, known_by=folder / "config.json")
         threads = config.threads or learner_threads(settled.hidden_size, config.num_learners)
         for number, agents in enumerate(deal(settled.population_size, config.num_learners)):
@@ -150,13 +150,15 @@ def deal(population_size: int, num_learners: int) -> list[list[int]]:
     return [list(range(a, b)) for a, b in pairwise(bounds)]
 
 
-def _arguments(config: RunConfig) -> list[str]:
-    """Write a config as command-line arguments, leaving out what is default."""
+def _arguments(run: RunConfig, config: TrainConfig) -> list[str]:
+    """Write a run that begins as arguments of ``brigade sim``, leaving out what is default."""
     defaults = RunConfig()
-    arguments: list[str] = []
+    arguments = [] if config.from_ is None else [f"--from={config.from_}"]
     for name in RunConfig.__struct_fields__:
-        value = getattr(config, name)
-        if value == getattr(defaults, name):
+        value, given = getattr(run, name), name in config.given
+        if name == "scenario" and config.from_ is not None and not given:
+            continue  # it is that of the agents
+        if value is None or (value == getattr(defaults, name) and not given):
             continue
         if isinstance(value, bool):
             arguments.append(flag(name) if value else f"--no-{flag(name)[2:]}")

@@ -90,6 +90,7 @@ class Desk:
 
     def __init__(
         self,
+        run: str,
         config: RunConfig,
         repository: Repository,
         sockets: SimulatorSockets,
@@ -101,7 +102,7 @@ class Desk:
         failed: Callable[[str], None],
         report: Callable[[], messages.Report],
     ) -> None:
-        self.run = config.run_id
+        self.run = run
         self.roster = Roster(config.population_size, patience, sockets.endpoint.num_slots)
         self.rollouts = dict.fromkeys(range(config.population_size), 0)
         self.bad_messages: Counter[str] = Counter()

@@ -29,8 +29,9 @@ class Events:
     joined: Callable[[Lease], None] = lambda lease: None
     left: Callable[[Lease, str], None] = lambda lease, why: None
     progress: Callable[[Progress], None] = lambda progress: None
-    metrics: Callable[[dict[str, Any]], None] = lambda row: None  # of an update of all agents
     # An agent's update to this version was undone, and why.
     diverged: Callable[[int, int, str], None] = lambda agent, version, why: None
-    # Called in a thread of its own; the second argument tells whether it is the final one.
+    # Called in the thread that writes, one after the other. The metrics are of an update of all
+    # agents; of a checkpoint, the second argument tells whether it is the final one.
+    metrics: Callable[[dict[str, Any]], None] = lambda row: None
     checkpoint: Callable[[Checkpoint, bool], None] = lambda checkpoint, final: None

@@ -22,6 +22,7 @@ import numpy as np
 
 from brigade._core import Scenario
 from brigade.config import RunConfig
+from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim.desk import Desk
 from brigade.sim.diagnosis import diagnose
@@ -69,6 +70,10 @@ class Simulator:
         weights until theirs comes. By default all.
     max_rollbacks
         Updates of one agent that may be undone since they diverged, before the run ends.
+    run
+        The run's id, where it is not that of the settings.
+    network
+        Shape of the agents' networks, where it is not the present one for the game.
 
     Attributes
     ----------
@@ -85,15 +90,20 @@ class Simulator:
         patience: float = PATIENCE_SECONDS,
         start_with: int | None = None,
         max_rollbacks: int = 3,
+        *,
+        run: str | None = None,
+        network: Network | None = None,
     ) -> None:
         assert config.seed is not None, "the run has a seed by now"
+        self.run_id = run or config.identity(scenario.to_dict())
         self.config = config
         self.scenario = scenario
-        self.network = network_for(config, scenario)
+        self.network = network or network_for(config, scenario)
         self.repository = Repository(self.network, config.population_size)
         self.player = Player(config, scenario, self.repository, config.seed)
         self.statistics = Statistics(config.population_size)
         self.desk = Desk(
+            self.run_id,
             config,
             self.repository,
             sockets,
@@ -171,8 +181,8 @@ class Simulator:
         ValueError
             It does not fit this run; then this simulator must not be used.
         """
-        if checkpoint.run != self.config.run_id:
-            raise ValueError(f"it is of run {checkpoint.run}, not {self.config.run_id}")
+        if checkpoint.run != self.run_id:
+            raise ValueError(f"it is of run {checkpoint.run}, not {self.run_id}")
         acting, statistics = self._check(checkpoint)
         self.player.restore(checkpoint.simulator)
         self._rollout, self.statistics = int(checkpoint.simulator["rollout"]), statistics
@@ -184,6 +194,16 @@ class Simulator:
             self.desk.rollouts[agent] = newest.version
         interval = self.config.checkpoint_interval
         self._next_checkpoint = (self.statistics.total_episodes // interval + 1) * interval
+
+    def begin_with(self, agents: list[AgentState]) -> Checkpoint:
+        """Begin with trained agents, whose optimisers begin anew; return where the run begins."""
+        for agent, state in enumerate(agents):
+            zeros = np.zeros_like(state.parameters)
+            first = AgentState(0, 0, state.parameters, zeros, zeros, state.statistics)
+            self.repository.add(agent, first)
+        point = ResumePoint(dict(self.desk.rollouts), {}, self.statistics.to_dict(), self.state())
+        point.settle_for({agent: self.repository.state(agent) for agent in self.desk.rollouts})
+        return self._checkpoint(point)
 
     def check(self, checkpoint: Checkpoint) -> None:
         """See that a run can go on from a checkpoint; the games in it are not looked at.
@@ -244,10 +264,8 @@ class Simulator:
     @property
     def share(self) -> float:
         """Share of the run that is done, in [0, 1]."""
-        share = self.statistics.total_episodes / self.config.num_episodes
-        if self.config.num_transitions is not None:
-            share = max(share, self.statistics.total_transitions / self.config.num_transitions)
-        return min(share, 1.0)
+        counted = self.statistics
+        return self.config.share(counted.total_episodes, counted.total_transitions)
 
     @property
     def _ending(self) -> bool:
@@ -408,8 +426,8 @@ class Simulator:
         newest, acting = self.repository.newest, self.repository.acting
         seconds = 0.0 if math.isnan(self._began) else time.perf_counter() - self._began
         return messages.Report(
-            run=self.config.run_id,
-            run_name=(self.config.run_name or self.config.run_id)[:200],
+            run=self.run_id,
+            run_name=(self.config.run_name or self.run_id)[:200],
             share=self.share,
             episodes=self.statistics.total_episodes,
             transitions=self.statistics.total_transitions,
@@ -450,7 +468,7 @@ class Simulator:
             self._behind.discard(agent)
         self._points.arrived(agent, state)
         for row in self._ledger.complete(self.desk.frozen):
-            self._events.metrics(row)
+            self._write(self._events.metrics, row)
         self._write_noted()
         if not self._behind:
             self._wake()
@@ -522,8 +540,32 @@ class Simulator:
 
     async def _save(self, point: ResumePoint, *, final: bool) -> None:
         """Write a checkpoint of a complete point, in a thread: large ones take seconds."""
-        content = Checkpoint(
-            self.config.run_id,
+        content = self._checkpoint(point)
+        started = time.perf_counter()
+        await self._write(self._events.checkpoint, content, final)
+        self._write_seconds = time.perf_counter() - started
+
+    def _write(self, what: Callable[..., None], *content: Any) -> asyncio.Future[None]:
+        """Let something be written in the writing thread, in its turn; if it cannot be, fail."""
+        written = asyncio.get_running_loop().run_in_executor(self._writer, what, *content)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def note(future: asyncio.Future[None]) -> None:
+            error = future.exception()
+            if isinstance(error, NotWritten):
+                self.fail(str(error))
+            elif error is not None:
+                self._crash = self._crash or error
+                self.fail(f"{type(error).__name__} while something was written")
+            if not done.done():
+                done.set_result(None)
+
+        written.add_done_callback(note)
+        return done
+
+    def _checkpoint(self, point: ResumePoint) -> Checkpoint:
+        return Checkpoint(
+            self.run_id,
             self.config,
             self.scenario,
             self.network,
@@ -531,13 +573,3 @@ class Simulator:
             point.statistics,
             point.simulator(),
         )
-        started = time.perf_counter()
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._writer, self._events.checkpoint, content, final)
-        except NotWritten as error:
-            self.fail(str(error))
-        except Exception as error:
-            self._crash = error
-            self.fail(f"{type(error).__name__} while a checkpoint was written")
-        self._write_seconds = time.perf_counter() - started

@@ -1,6 +1,8 @@
-"""A run's folder: ``config.json``, checkpoints, ``metrics.jsonl`` and TensorBoard events.
+"""A run's folder: all that a run is. Nothing outside it is needed to go on with it.
 
-One process at a time writes to it, which holds a lock on ``metrics.jsonl`` that ends with it.
+``run.json`` says what the run is and ``config.json`` its settings; beside them lie its checkpoints,
+their index ``checkpoints.json``, ``metrics.jsonl`` and TensorBoard events. One process at a time
+writes to it, which holds a lock on ``metrics.jsonl`` that ends with it.
 """
 
 from __future__ import annotations
@@ -8,22 +10,42 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
+import math
 import os
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tensorboardX import SummaryWriter
 
-from brigade.config import ConfigError, RunConfig
+from brigade.config import DEFAULT_CHECKPOINT_DIR, ConfigError, RunConfig
+from brigade.policy.network import Network
 from brigade.store import checkpoint
 from brigade.store.checkpoint import Checkpoint, CheckpointError
+from brigade.store.identity import (
+    Identity,
+    read_identity,
+    write_config,
+    write_identity,
+    write_whole,
+)
 
 log = logging.getLogger(__name__)
 
 FINAL = "final_checkpoint.pt"
+INDEX = "checkpoints.json"
 METRICS = "metrics.jsonl"
+NEWEST_KEPT = 3
+# Besides, by default, the first checkpoint at or after each of these shares of the run is kept.
+SERIES = (0.1, 0.2, 0.4, 0.8)
+BLOCK_BYTES = 1 << 16
+DETAILED_BYTES = 1 << 26
+MOST_SERIES = 64  # of one metric
+
+Keep = int | Literal["all"] | None
 
 
 class RunFolder:
@@ -31,11 +53,12 @@ class RunFolder:
 
     Parameters
     ----------
+    identity
+        What the run is; None to go on in the run's folder, which must exist then. What is there
+        stays until :meth:`rewind` says where the run goes on.
     keep
-        Checkpoints to keep besides the final one, the newest; by default all.
-    resume
-        Whether to go on in the run's folder, which must exist then. What is there stays until
-        :meth:`rewind` says where the run goes on.
+        Checkpoints to keep besides the final one, the newest; or ``"all"``. By default the newest
+        :data:`NEWEST_KEPT`, and a thinning series of older ones (:data:`SERIES`).
 
     Raises
     ------
@@ -43,16 +66,20 @@ class RunFolder:
         The folder exists, or cannot be made; or another process writes to it.
     """
 
-    def __init__(self, config: RunConfig, *, keep: int | None = None, resume: bool = False) -> None:
+    def __init__(
+        self, config: RunConfig, identity: Identity | None = None, *, keep: Keep = None
+    ) -> None:
         assert config.run_name is not None, "the run has a name by now"
         self.path = Path(config.checkpoint_dir) / config.run_name
+        self._config = config
         self._keep = keep
         try:
-            if not resume:
+            if identity is not None:
                 self.path.mkdir(parents=True, exist_ok=True)
                 if any(self.path.iterdir()):
                     raise FileExistsError
-                _write_config(self.path, config)
+                write_identity(self.path, identity)
+                write_config(self.path, config)
             self._metrics = (self.path / METRICS).open("a", buffering=1)
         except FileExistsError:
             raise ConfigError(f"run {self.path} exists: choose another --run-name") from None
@@ -67,63 +94,120 @@ class RunFolder:
             left.unlink()  # of a process that was killed while it wrote
         self._events: SummaryWriter | None = None
 
-    def newest(self) -> Checkpoint | None:
-        """Load the newest checkpoint that is whole; None where there is none."""
-        final = _load(self.path / FINAL) if (self.path / FINAL).exists() else None
-        least = final.statistics["total_episodes"] if final else -1
-        for path in reversed(self._numbered()):
-            if _episodes_of(path) <= least:
-                break
-            content = _load(path)
-            if content is not None:
-                return content
-        return final
+    # ---- what the run is -----------------------------------------------------------------
 
-    def _numbered(self) -> list[Path]:
-        return sorted(self.path.glob("checkpoint_*.pt"), key=_episodes_of)
+    @property
+    def identity(self) -> Identity | None:
+        """What the run is, as far as it was written down."""
+        return read_identity(self.path)
 
-    def rewind(self, updates: int) -> float:
-        """Drop the metrics of all updates but the first so many: they will be made again.
+    def change(self, config: RunConfig) -> None:
+        """Give the run other settings."""
+        self._config = config
+        write_config(self.path, config)
 
-        Returns the seconds that the run had taken until then.
-        """
-        seconds, kept = 0.0, []
-        for line in (self.path / METRICS).read_text(errors="replace").splitlines(keepends=True):
-            try:
-                row = json.loads(line)
-                if row["update"] >= updates or not line.endswith("\n"):
-                    break
-                seconds = float(row["seconds"])
-            except (ValueError, KeyError, TypeError):
-                break  # a line that was cut off
-            kept.append(line.encode())
-        os.truncate(self.path / METRICS, sum(map(len, kept)))
-        return seconds
+    # ---- checkpoints ---------------------------------------------------------------------
 
-    def write_metrics(self, row: Mapping[str, Any], step: int) -> None:
-        """Append one update's metrics: a line of JSON, and each number as a TensorBoard scalar."""
-        self._metrics.write(json.dumps(row) + "\n")
-        if self._events is None:  # what an earlier process wrote beyond here does not count
-            self._events = SummaryWriter(str(self.path), flush_secs=5, purge_step=step)
-        for name, value in row.items():
-            if isinstance(value, int | float):
-                self._events.add_scalar(name, value, step)
-            elif isinstance(value, Mapping):
-                for inner, part in value.items():
-                    if isinstance(part, int | float):
-                        self._events.add_scalar(f"{name}/{inner}", part, step)
+    def checkpoints(self) -> Iterator[tuple[Path, Checkpoint]]:
+        """Load the checkpoints that are whole, the newest first."""
+        yield from whole_checkpoints(self.path)
 
-    def save(self, content: Checkpoint, *, final: bool = False) -> Path:
+    def save(
+        self,
+        content: Checkpoint,
+        *,
+        final: bool = False,
+        check: Callable[[Checkpoint], None] = lambda found: None,
+    ) -> Path:
         """Write ``checkpoint_{episodes}.pt`` or the final checkpoint; see ``checkpoint.save``."""
         episodes = content.statistics["total_episodes"]
         path = self.path / (FINAL if final else f"checkpoint_{episodes}.pt")
         os.fsync(self._metrics.fileno())  # a checkpoint never lasts longer than what led to it
-        checkpoint.save(path, content)
-        if self._keep is not None:
-            numbered = self._numbered()
-            for old in numbered[: max(0, len(numbered) - self._keep)]:
-                old.unlink(missing_ok=True)
+        checkpoint.save(path, content, check)
+        self._note(path, content)
+        for name in self._superfluous():
+            (self.path / name).unlink(missing_ok=True)
         return path
+
+    def newest_path(self) -> Path | None:
+        """Name the newest checkpoint without looking into it."""
+        numbered = numbered_checkpoints(self.path)
+        final = self.path / FINAL
+        paths = [*numbered[-1:], *([final] if final.exists() else [])]
+        return max(paths, key=lambda path: path.stat().st_mtime_ns, default=None)
+
+    def _note(self, path: Path, content: Checkpoint) -> None:
+        """Enter a checkpoint into the index, and drop from it what is no more."""
+        entry = {n: content.statistics[n] for n in ("total_episodes", "total_transitions")}
+        entries = {n: e for n, e in self._index().items() if (self.path / n).exists()}
+        write_whole(self.path / INDEX, json.dumps(entries | {path.name: entry}, indent=1) + "\n")
+
+    def _index(self) -> dict[str, dict[str, int]]:
+        try:
+            content = json.loads((self.path / INDEX).read_text())
+            return {
+                str(name): {str(n): int(count) for n, count in entry.items()}
+                for name, entry in content.items()
+            }
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}  # it only helps to choose what to keep
+
+    def _superfluous(self) -> list[str]:
+        """Names of numbered checkpoints that need not be kept."""
+        if self._keep == "all":
+            return []
+        index = self._index()
+        shares = {}
+        for path in numbered_checkpoints(self.path):
+            entry = index.get(path.name, {"total_episodes": episodes_of(path)})
+            episodes, transitions = entry["total_episodes"], entry.get("total_transitions", 0)
+            shares[path.name] = self._config.share(episodes, transitions)
+        names = list(shares)
+        kept = set(names[-(self._keep or NEWEST_KEPT) :])
+        for least in SERIES if self._keep is None else ():
+            kept |= set([name for name in names if shares[name] >= least][:1])
+        return [name for name in names if name not in kept]
+
+    # ---- metrics -------------------------------------------------------------------------
+
+    def rewind(self, updates: int) -> float:
+        """Drop the metrics of all updates but the first so many: they will be made again.
+
+        Returns the seconds that the run had taken until then. The file is read from its end.
+        """
+        path = self.path / METRICS
+        end = 0
+        seconds = 0.0
+        with path.open("rb") as file:
+            for start, line in _lines_from_the_end(file):
+                try:
+                    row = json.loads(line)
+                    if line.endswith(b"\n") and int(row["update"]) < updates:
+                        end, seconds = start + len(line), float(row["seconds"])
+                        break
+                except (ValueError, KeyError, TypeError):
+                    pass  # a line that was cut off
+        os.truncate(path, end)
+        return seconds
+
+    def write_metrics(self, row: Mapping[str, Any], step: int) -> None:
+        """Append one update's metrics: a line of JSON, and each number as a TensorBoard scalar.
+
+        What is not a finite number is written as null. The agents' own metrics are left out now and
+        then where the file has grown large: of every second update once there are
+        :data:`DETAILED_BYTES`, of three in four at twice that, and so on. TensorBoard gets a series
+        for each agent where there are not too many.
+        """
+        every = 2 ** (self._metrics.tell() // DETAILED_BYTES)
+        detailed = int(row.get("update", 0)) % every == 0
+        stamped = {"time": datetime.now(UTC).isoformat(timespec="seconds")} | _finite(row)
+        if not detailed:
+            stamped.pop("agents", None)
+        self._metrics.write(json.dumps(stamped, allow_nan=False) + "\n")
+        if self._events is None:  # what an earlier process wrote beyond here does not count
+            self._events = SummaryWriter(str(self.path), flush_secs=5, purge_step=step)
+        for tag, value in _scalars(stamped):
+            self._events.add_scalar(tag, value, step)
 
     def close(self) -> None:
         """Flush and close the files."""
@@ -132,11 +216,78 @@ class RunFolder:
             self._events.close()
 
 
-def _write_config(folder: Path, config: RunConfig) -> None:
-    """Write ``config.json``, which only one process can be the first to do."""
-    settings = {name: getattr(config, name) for name in config.__struct_fields__}
-    with (folder / "config.json").open("x") as file:
-        file.write(json.dumps(settings, indent=2) + "\n")
+def _finite(value: Any) -> Any:
+    """Replace numbers that are not finite by None, which JSON has."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _scalars(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
+    """Yield a row's numbers with their tags; of a list, an agent's number is the last part."""
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            yield from _scalars(value, f"{above}{name}/")
+        elif isinstance(value, list) and len(value) <= MOST_SERIES:
+            yield from _scalars({str(i): part for i, part in enumerate(value)}, f"{above}{name}/")
+        elif isinstance(value, int | float):
+            yield f"{above}{name}", value
+
+
+def find_checkpoint(text: str, place: str = DEFAULT_CHECKPOINT_DIR) -> Path:
+    """Find the checkpoint that a person means: a file, or the newest whole one of a run.
+
+    Parameters
+    ----------
+    text
+        A checkpoint, a run's folder, or the run's name.
+    place
+        Where runs of that name lie.
+
+    Raises
+    ------
+    CheckpointError
+        There is none.
+    """
+    path = Path(text)
+    if path.is_file():
+        return path
+    for folder in (path, Path(place) / text):
+        if folder.is_dir():
+            found = next((path for path, _ in whole_checkpoints(folder)), None)
+            if found is None:
+                raise CheckpointError(f"{folder} has no whole checkpoint")
+            return found
+    raise CheckpointError(f"{text}: no such file, and no run in {place}")
+
+
+def numbered_checkpoints(folder: Path) -> list[Path]:
+    """List the checkpoints on the way, the earliest first."""
+    return sorted(folder.glob("checkpoint_*.pt"), key=episodes_of)
+
+
+def episodes_of(path: Path) -> int:
+    """Read from a checkpoint's name after how many episodes it was written."""
+    numbered = re.fullmatch(r"checkpoint_(\d+)\.pt", path.name)
+    return int(numbered.group(1)) if numbered else -1
+
+
+def whole_checkpoints(folder: Path) -> Iterator[tuple[Path, Checkpoint]]:
+    """Load the checkpoints in a run's folder that are whole, the newest first."""
+    final_path = folder / FINAL
+    final = _load(final_path) if final_path.exists() else None
+    least = final.statistics["total_episodes"] if final else -1
+    for path in reversed(numbered_checkpoints(folder)):
+        if final is not None and episodes_of(path) <= least:
+            yield final_path, final
+            final = None
+        content = _load(path)
+        if content is not None:
+            yield path, content
+    if final is not None:
+        yield final_path, final
 
 
 def _load(path: Path) -> Checkpoint | None:
@@ -148,6 +299,40 @@ def _load(path: Path) -> Checkpoint | None:
         return None
 
 
-def _episodes_of(path: Path) -> int:
-    numbered = re.fullmatch(r"checkpoint_(\d+)\.pt", path.name)
-    return int(numbered.group(1)) if numbered else -1
+def disk_use(config: RunConfig, network: Network, keep: Keep) -> int:
+    """Estimate the bytes that a run's checkpoints will take, one in the making included."""
+    row = 4 * network.num_parameters
+    each = config.population_size * 4 * row  # parameters, two moments, what plays on
+    at_most = config.num_episodes // config.checkpoint_interval + 1
+    kept = at_most if keep == "all" else keep or NEWEST_KEPT + len(SERIES)
+    return each * (min(kept, at_most) + 2)
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that are free where a folder lies."""
+    return shutil.disk_usage(folder).free
+
+
+def _lines_from_the_end(file: Any) -> Iterator[tuple[int, bytes]]:
+    """Yield a file's lines, the last one first, each with the place where it starts."""
+    end = file.seek(0, os.SEEK_END)
+    rest, at = b"", end
+    while at > 0:
+        size = min(BLOCK_BYTES, at)
+        at -= size
+        file.seek(at)
+        rest = file.read(size) + rest
+        *lines, _ = [*_starts(rest)]
+        for start in reversed(lines[1:] if at > 0 else lines):
+            yield at + start, rest[start:]
+            rest = rest[:start]
+
+
+def _starts(data: bytes) -> list[int]:
+    """Where lines start in data, and its end."""
+    found = [0]
+    at = data.find(b"\n")
+    while 0 <= at < len(data) - 1:
+        found.append(at + 1)
+        at = data.find(b"\n", at + 1)
+    return [*found, len(data)]

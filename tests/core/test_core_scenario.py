@@ -136,11 +136,13 @@ def test_scenarios_are_values():
     assert hash(Scenario(reward_rest=-0.0)) == hash(Scenario(reward_rest=0.0))
 
 
-def test_replace_gives_a_custom_scenario_unless_nothing_changes():
+def test_a_changed_scenario_says_of_which_it_was_made():
     scenario = named_scenario("easy")
     assert scenario.replace() == scenario
     assert scenario.replace(min_nights=10).name == "easy"
-    assert scenario.replace(min_nights=3).name == "custom"
+    assert scenario.replace(min_nights=3).name == "easy (changed)"
+    assert scenario.replace(min_nights=3).replace(min_nights=4).name == "easy (changed)"
+    assert Scenario().replace(min_nights=3).name == "custom"
     assert scenario.replace(min_nights=3).description == ""
     assert scenario.replace(min_nights=3, name="short").name == "short"
     assert scenario.replace(min_nights=3).min_nights == 3

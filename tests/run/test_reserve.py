@@ -11,12 +11,17 @@ from pathlib import Path
 import pytest
 
 from brigade.config import ConfigError, RunConfig
+from brigade.env.scenarios import load_scenario
+from brigade.run.operation import OperationConfig
 from brigade.run.reserve import check_free, reserved
-from brigade.run.settle import settle
+from brigade.run.resolve import resolve
 from brigade.store.folder import RunFolder
+from brigade.store.identity import Identity
 
 from .processes import SMALL, brigade, run
 from .test_train import RUNS
+
+IDENTITY = Identity("an-id", load_scenario("easy"))
 
 
 def config(folder: Path) -> RunConfig:
@@ -35,7 +40,7 @@ def test_many_at_once_have_a_folder_each(tmp_path: Path) -> None:
         assert {path.name for path in (tmp_path / "runs/here").iterdir()} == names
         assert {each.checkpoint_dir for each in kept} == {config(tmp_path).checkpoint_dir}
         for each in kept[:3]:
-            RunFolder(each).close()
+            RunFolder(each, IDENTITY).close()
     assert len(list((tmp_path / "runs/here").iterdir())) == 3, "those that did not start are gone"
 
 
@@ -71,7 +76,9 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 def test_of_two_that_start_in_one_empty_folder_one_does(tmp_path: Path) -> None:
     def start(seed: int) -> str:
         try:
-            RunFolder(RunConfig(run_name="one", checkpoint_dir=str(tmp_path), seed=seed)).close()
+            RunFolder(
+                RunConfig(run_name="one", checkpoint_dir=str(tmp_path), seed=seed), IDENTITY
+            ).close()
         except ConfigError as error:
             return str(error)
         return "started"
@@ -93,7 +100,7 @@ def test_a_scenario_of_any_name_makes_the_name_of_a_folder(tmp_path: Path) -> No
     for name in ("a/b c", "\N{FIRE}" * 300, "火" * 300, "Zoë", "[red]"):
         path = tmp_path / "scenario.json"
         path.write_text(json.dumps({"name": name}))
-        settled, _ = settle(RunConfig(scenario=str(path)))
+        settled = resolve(OperationConfig(scenario=str(path))).config
         assert settled.run_name is not None
         (tmp_path / settled.run_name).mkdir()
 

@@ -9,7 +9,10 @@ use super::arguments::{refuse, text};
 use super::values::{object_of, value_of};
 use crate::named::{named_scenario as find_named, scenarios};
 use crate::parameter::Value;
-use crate::scenario::{Scenario, PARAMETERS};
+use crate::scenario::{Scenario, CUSTOM, PARAMETERS};
+
+/// What is appended to the name of a scenario whose parameters were changed.
+const CHANGED: &str = " (changed)";
 
 /// Every parameter of a game, checked, and never changed.
 ///
@@ -62,13 +65,22 @@ fn changed(base: &Scenario, changes: &Bound<'_, PyDict>) -> PyResult<Scenario> {
     }
     let mut scenario = base.with(parameters.iter().map(|(key, value)| (key.as_str(), value)))?;
     if scenario != *base {
-        // It is no longer what its labels say.
-        scenario.name = "custom".to_owned();
+        // It is no longer what its labels say, and says so.
+        scenario.name = changed_name(&base.name);
         scenario.description = String::new();
     }
     scenario.name = name.unwrap_or(scenario.name);
     scenario.description = description.unwrap_or(scenario.description);
     Ok(scenario)
+}
+
+/// What a scenario is called that was another before some parameters changed.
+fn changed_name(base: &str) -> String {
+    if base == CUSTOM || base.ends_with(CHANGED) {
+        base.to_owned()
+    } else {
+        format!("{base}{CHANGED}")
+    }
 }
 
 #[pymethods]
@@ -101,7 +113,7 @@ impl PyScenario {
 
     /// The scenario with some parameters or labels changed.
     ///
-    /// The labels of a scenario whose parameters change are those of a custom one, unless given.
+    /// A scenario whose parameters change has its name with " (changed)", unless one is given.
     #[pyo3(signature = (**changes))]
     fn replace(&self, changes: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         changes.map_or(Ok(self.0.clone()), |changes| changed(&self.0, changes)).map(Self)

@@ -1,0 +1,134 @@
+"""What a run is, beside its settings: its id and its game. Imports no torch.
+
+``run.json`` in the run's folder says it, so that nothing outside that folder is needed to go on, be
+it the scenario file that the run was started with or the defaults of the version that started it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from brigade._core import Scenario
+from brigade.config import ConfigError, RunConfig, convert
+
+CONFIG, IDENTITY = "config.json", "run.json"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A run's id on the wire, and its game.
+
+    ``begun_from`` names what its agents were to begin with; it is empty where they were untrained.
+    """
+
+    run: str
+    scenario: Scenario
+    begun_from: str = ""
+
+
+def find_run(text: str, place: Path) -> Path:
+    """Find the folder of the run that a person means.
+
+    Parameters
+    ----------
+    text
+        A run's folder, a checkpoint in it, or the run's name.
+    place
+        Where runs of that name lie.
+
+    Raises
+    ------
+    ConfigError
+        There is no such run.
+    """
+    path = Path(text)
+    folders = (path.parent,) if path.is_file() else (path, place / text)
+    for folder in folders:
+        if (folder / CONFIG).is_file():
+            return folder
+    raise ConfigError(f"there is no run {text}: {' and '.join(map(str, folders))} has no {CONFIG}")
+
+
+def read_config(folder: Path) -> RunConfig:
+    """Read a run's settings, its folder being where it lies now.
+
+    Raises
+    ------
+    ConfigError
+        They cannot be read, or are those of another version.
+    """
+    folder = folder.absolute()
+    try:
+        config = convert(RunConfig, _read(folder / CONFIG))
+    except ConfigError as error:
+        raise ConfigError(f"{folder / CONFIG}: {error}") from None
+    place = {"run_name": folder.name, "checkpoint_dir": str(folder.parent)}
+    try:
+        return convert(RunConfig, {n: getattr(config, n) for n in config.__struct_fields__} | place)
+    except ConfigError as error:
+        raise ConfigError(f"{folder} cannot be a run's folder: {error}; rename it") from None
+
+
+def read_identity(folder: Path) -> Identity | None:
+    """Read what a run is; None where it was begun by a version that did not write it down.
+
+    Raises
+    ------
+    ConfigError
+        The file is spoilt.
+    """
+    path = folder / IDENTITY
+    if not path.exists():
+        return None
+    content = _read(path)
+    try:
+        scenario = Scenario(**content["scenario"], name=content["scenario_name"])
+        return Identity(str(content["run"]), scenario, str(content["begun_from"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path} is not whole: {type(error).__name__}: {error}") from None
+
+
+def write_identity(folder: Path, identity: Identity) -> None:
+    """Write ``run.json``: whoever does so first has the folder.
+
+    Raises
+    ------
+    FileExistsError
+        Somebody else has.
+    """
+    content = {
+        "run": identity.run,
+        "begun_from": identity.begun_from,
+        "scenario_name": identity.scenario.name,
+        "scenario": identity.scenario.to_dict(),
+    }
+    with (folder / IDENTITY).open("x") as file:
+        file.write(json.dumps(content, indent=2) + "\n")
+
+
+def write_config(folder: Path, config: RunConfig) -> None:
+    """Write ``config.json``."""
+    settings = {name: getattr(config, name) for name in config.__struct_fields__}
+    write_whole(folder / CONFIG, json.dumps(settings, indent=2) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file, whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} is no table of settings")
+    return content
