@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origi
 
 import msgspec
 
-from brigade import __version__
+from brigade import __version__, interrupt, streams
 from brigade.config import ConfigError, convert, flag
 from brigade.printable import printable
 from brigade.tables import TableError, read_table
@@ -56,8 +56,13 @@ COMMANDS = {
 }
 
 
+# Commands that work for hours, and end in order whatever becomes of their output.
+LONG = ("train", "sim", "learn")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """``brigade COMMAND ...``; returns the exit code."""
+    streams.fill_gaps()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] in (["-V"], ["--version"]):
         print(f"brigade {__version__}")
@@ -75,11 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def main_sim() -> int:
     """``brigade-sim``."""
+    streams.fill_gaps()
     return _run("sim", sys.argv[1:])
 
 
 def main_learn() -> int:
     """``brigade-learn``."""
+    streams.fill_gaps()
     return _run("learn", sys.argv[1:])
 
 
@@ -87,11 +94,20 @@ def _run(command: str, words: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # where a terminal lacks a character: \xe9
             stream.reconfigure(errors="backslashreplace")
+    if command in LONG:
+        streams.outlast()
+    else:
+        interrupt.watch()
     module_name, config_name, function, _ = COMMANDS[command]
     module = importlib.import_module(module_name)
     kind = getattr(module, config_name)
     try:
-        return int(getattr(module, function)(read(command, kind, words)))
+        try:
+            code = int(getattr(module, function)(read(command, kind, words)))
+        except SystemExit as end:  # argparse's
+            code = int(end.code or 0)
+        print(end="", flush=True)  # or a full disk would be noticed too late
+        return code
     except _user_errors() as error:
         return _refuse(f"brigade {command}", str(error))
     except (MemoryError, RuntimeError) as error:
@@ -105,11 +121,11 @@ def _run(command: str, words: Sequence[str]) -> int:
         )
         return 1
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        return _refuse(f"brigade {command}", f"{error.filename}: {error.strerror}")
-    except BrokenPipeError:
-        return 1
+        if error.errno == errno.ENAMETOOLONG:
+            return _refuse(f"brigade {command}", f"{error.filename}: {error.strerror}")
+        if error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+            return streams.give_up(error)
+        raise
     except KeyboardInterrupt:
         return 130
 

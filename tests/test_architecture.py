@@ -16,8 +16,8 @@ PURE = TEXT | {"config", "seeds", "agent_numbers"}
 ALLOWED: dict[str, set[str]] = {
     "env": TEXT | {"_core"},
     "agents": {"_core", "env"},
-    "optimum": TEXT | {"_core", "env"},
-    "play": TEXT | {"_core", "env", "agents"},
+    "optimum": TEXT | {"interrupt", "_core", "env"},
+    "play": TEXT | {"interrupt", "_core", "env", "agents"},
     "printable": set(),
     "tables": set(),
     "config": set(),
@@ -31,8 +31,10 @@ ALLOWED: dict[str, set[str]] = {
     "learn": PURE | {"policy", "ppo", "wire"},
     "run": PURE
     | {"_core", "env", "agents", "optimum", "play", "policy", "ppo", "wire", "store", "sim"}
-    | {"learn"},
-    "cli": PURE,
+    | {"learn", "interrupt"},
+    "interrupt": set(),
+    "streams": set(),
+    "cli": PURE | {"interrupt", "streams"},
 }
 
 
@@ -55,7 +57,7 @@ def imports(path: Path) -> set[str]:
 
 
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE) + [
-    PACKAGE / f"{name}.py" for name in sorted(PURE | {"cli"})
+    PACKAGE / f"{name}.py" for name in sorted(PURE | {"cli", "interrupt", "streams"})
 ]
 
 

@@ -27,6 +27,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from brigade import interrupt
 from brigade.optimum.decisions import Decision, Pastime
 from brigade.optimum.evaluation import PolicyValue, evaluate
 from brigade.optimum.game import CountGame, Parameters
@@ -164,6 +165,7 @@ def _solve_per_night(game: CountGame, discount: float, max_nights: int | None) -
     decisions = np.zeros((1, side, side), dtype=np.int64)
     worth = evaluate(game, deciding(game, "resting", decisions), discount, max_nights)
     while True:
+        interrupt.check()
         price = worth.reward_per_night / game.num_agents
         plan: Plan | None = None
         try:

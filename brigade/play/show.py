@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from brigade import interrupt
 from brigade._core import Scenario
 from brigade.agents import Agent, parse_team, team_actions
 from brigade.env.game import Game
@@ -189,7 +189,7 @@ def _watch(
                 snapshot = Snapshot.of_game(game, names)
                 live.update(view(snapshot, console.width), refresh=True)
                 if game.ending is None:
-                    time.sleep(1 / fps)
+                    interrupt.sleep(1 / fps)
     else:
         for game in playing:
             snapshot = Snapshot.of_game(game, names)

@@ -28,6 +28,21 @@ class _Stderr(logging.Handler):
         print(self.format(record), file=sys.stderr, flush=True)
 
 
+class _File(logging.FileHandler):
+    """Appends to a file, until that fails: which is said once."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        logging.getLogger().removeHandler(self)
+        print(
+            f"--log-file {printable(self.baseFilename)}: {error.strerror}; nothing more is logged",
+            file=sys.stderr,
+        )
+
+
 class _Line(logging.Formatter):
     """A record as one line of JSON: time, level, component, process, event, and its fields.
 
@@ -74,7 +89,7 @@ def start_logs(component: str, log_file: str | None) -> None:
     handlers: list[logging.Handler] = [stderr]
     if log_file is not None:
         try:
-            file = logging.FileHandler(log_file, delay=False)
+            file = _File(log_file, delay=False)
         except OSError as error:
             raise ConfigError(f"--log-file {log_file}: {error.strerror}") from None
         file.setFormatter(_Line(component))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from brigade import interrupt
 from brigade.env.batched import BatchedEnv
 
 DISCOUNT = 0.99
@@ -58,6 +59,7 @@ def play(env: BatchedEnv, agents: NDArray[np.int64], act: Act, seed: int) -> Gam
     nights = np.zeros(num_games, np.int32)
     env.reset(seed)
     while len(going_on):
+        interrupt.check()
         actions[going_on] = act(env.observations, going_on)
         _, rewards, terminated, truncated = env.step(actions)
         weight = DISCOUNT ** nights[going_on, None]

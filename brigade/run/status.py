@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from brigade import interrupt
 from brigade.agent_numbers import ranges
 from brigade.printable import printable
 from brigade.run.keys import passport
@@ -65,7 +66,7 @@ def run_status(config: StatusConfig) -> int:
                 console.print(describe(report))
             if not config.watch:
                 return 1 if isinstance(report, str) else 0
-            time.sleep(WATCH_SECONDS)
+            interrupt.sleep(WATCH_SECONDS)
     finally:
         sockets.close()
 
@@ -83,7 +84,7 @@ def _watch(sockets: LearnerSockets, console: Console) -> NoReturn:
             else:
                 shown = describe(report)
                 live.update(shown, refresh=True)
-            time.sleep(WATCH_SECONDS)
+            interrupt.sleep(WATCH_SECONDS)
 
 
 def ask(sockets: LearnerSockets, timeout: float = ANSWER_SECONDS) -> Report | str:
@@ -94,6 +95,7 @@ def ask(sockets: LearnerSockets, timeout: float = ANSWER_SECONDS) -> Report | st
     sockets.send_control(messages.encode(messages.Ask()))
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
+        interrupt.check()
         for frames in sockets.receive(0.1)[0]:
             try:
                 header = messages.decode(frames)[0]

@@ -78,8 +78,8 @@ class RunFolder:
                 self.path.mkdir(parents=True, exist_ok=True)
                 if any(self.path.iterdir()):
                     raise FileExistsError
+                write_config(self.path, config, first=True)
                 write_identity(self.path, identity)
-                write_config(self.path, config)
             self._metrics = (self.path / METRICS).open("a", buffering=1)
         except FileExistsError:
             raise ConfigError(f"run {self.path} exists: choose another --run-name") from None

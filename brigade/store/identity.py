@@ -92,27 +92,31 @@ def read_identity(folder: Path) -> Identity | None:
 
 
 def write_identity(folder: Path, identity: Identity) -> None:
-    """Write ``run.json``: whoever does so first has the folder.
-
-    Raises
-    ------
-    FileExistsError
-        Somebody else has.
-    """
+    """Write ``run.json``."""
     content = {
         "run": identity.run,
         "begun_from": identity.begun_from,
         "scenario_name": identity.scenario.name,
         "scenario": identity.scenario.to_dict(),
     }
-    with (folder / IDENTITY).open("x") as file:
-        file.write(json.dumps(content, indent=2) + "\n")
+    write_whole(folder / IDENTITY, json.dumps(content, indent=2) + "\n")
 
 
-def write_config(folder: Path, config: RunConfig) -> None:
-    """Write ``config.json``."""
+def write_config(folder: Path, config: RunConfig, *, first: bool = False) -> None:
+    """Write ``config.json``; who does so ``first`` has the folder.
+
+    Raises
+    ------
+    FileExistsError
+        Somebody else has.
+    """
     settings = {name: getattr(config, name) for name in config.__struct_fields__}
-    write_whole(folder / CONFIG, json.dumps(settings, indent=2) + "\n")
+    text = json.dumps(settings, indent=2) + "\n"
+    if first:
+        with (folder / CONFIG).open("x") as file:
+            file.write(text)
+    else:
+        write_whole(folder / CONFIG, text)
 
 
 def write_whole(path: Path, text: str) -> None:
