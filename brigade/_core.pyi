@@ -461,7 +461,9 @@ class Batch:
     ) -> None:
         """Try out the coming step for each seat as if that seat rested at its home.
 
-        The others act as given, the same draws fall, and no game is stepped.
+        The others act as given, and no game is stepped. What happens to a house is decided by the
+        draws that decide it in ``step``; where that draws nothing, by draws of another stream,
+        derived from the game's generator state.
 
         Parameters
         ----------

@@ -3,7 +3,7 @@
 //! | module       | what it knows |
 //! | ------------ | ------------- |
 //! | `parameter`, `scenario`, `named` | what games there are |
-//! | `rng`, `state`, `rules`, `rewards` | one night of one game |
+//! | `rng`, `draws`, `state`, `rules`, `rewards` | one night of one game |
 //! | `observe`    | what a seat sees |
 //! | `engine`     | one game |
 //! | `shard`, `pool`, `batch` | many games, on several threads |
@@ -15,6 +15,7 @@
 
 pub mod batch;
 pub mod bytes;
+pub mod draws;
 pub mod engine;
 pub mod error;
 pub mod heuristics;

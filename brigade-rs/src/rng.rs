@@ -59,23 +59,70 @@ impl Pcg64 {
         folded.rotate_right((self.state >> 122) as u32) as u32
     }
 
-    /// A 32-bit float in [0, 1).
+    /// One draw, as a whole number below 2^24.
+    #[inline(always)]
+    pub fn draw_bits(&mut self) -> u32 {
+        self.next_u32() >> 8
+    }
+
+    /// One draw, as a 32-bit float in [0, 1).
     #[inline]
     pub fn draw(&mut self) -> f32 {
-        (self.next_u32() >> 8) as f32 / DRAW_STEPS
+        self.draw_bits() as f32 / DRAW_STEPS
     }
 
     /// One draw: whether it is below the chance.
     #[inline(always)]
     pub fn happens(&mut self, chance: Chance) -> bool {
-        self.next_u32() >> 8 < chance.0
+        chance.is_above(self.draw_bits())
     }
 
     /// One draw: an index below `count`, each as likely as 24 bits allow. `count` is at least 1.
     #[inline]
     pub fn below(&mut self, count: usize) -> usize {
-        let draw = u64::from(self.next_u32() >> 8);
+        let draw = u64::from(self.draw_bits());
         ((draw * count as u64) >> 24) as usize
+    }
+}
+
+/// A stream of draws of which each can be had without those before it: SplitMix64 (Steele, Lea
+/// and Flood 2014, "Fast Splittable Pseudorandom Number Generators").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SplitMix64 {
+    seed: u64,
+}
+
+impl SplitMix64 {
+    const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
+    /// The stream of this seed.
+    pub fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+
+    /// A stream derived from a generator's state, and independent of what that goes on to draw.
+    pub fn beside(rng: &Pcg64) -> Self {
+        let (high, low) = ((rng.state >> 64) as u64, rng.state as u64);
+        Self::new(Self::mix(high ^ Self::mix(low)))
+    }
+
+    /// Number `index` of the stream.
+    #[inline]
+    pub fn number(&self, index: usize) -> u64 {
+        Self::mix(self.seed.wrapping_add(Self::GAMMA.wrapping_mul(index as u64 + 1)))
+    }
+
+    /// Draw `index` of the stream, as a whole number below 2^24.
+    #[inline]
+    pub fn draw_bits(&self, index: usize) -> u32 {
+        (self.number(index) >> 40) as u32
+    }
+
+    #[inline]
+    fn mix(mut word: u64) -> u64 {
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
     }
 }
 
@@ -90,6 +137,12 @@ impl Chance {
     /// Of a probability in [0, 1].
     pub fn new(probability: f32) -> Self {
         Self((probability * DRAW_STEPS).ceil() as u32)
+    }
+
+    /// Whether a draw, as a whole number below 2^24, is below the chance.
+    #[inline(always)]
+    pub fn is_above(self, draw: u32) -> bool {
+        draw < self.0
     }
 }
 
@@ -114,6 +167,50 @@ mod tests {
             let probability = (i % 1001) as f32 / 1000.0;
             let below = floats.draw() < probability;
             assert_eq!(below, chances.happens(Chance::new(probability)));
+        }
+    }
+
+    #[test]
+    fn splitmix_starts_with_the_published_numbers() {
+        // Of the reference implementation, seeded with 1234567.
+        let published = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ];
+        let stream = SplitMix64::new(1_234_567);
+        assert_eq!([0, 1, 2, 3, 4].map(|index| stream.number(index)), published);
+    }
+
+    #[test]
+    fn a_stream_beside_another_is_uniform_and_tells_nothing_of_it() {
+        // Four draws beside each of many places, and the four that follow there.
+        let (places, width) = (100_000, 8);
+        let mut rng = Pcg64::new(12);
+        let mut rows = Vec::new();
+        for _ in 0..places {
+            let beside = SplitMix64::beside(&rng);
+            let mut row: Vec<f64> =
+                (0..4).map(|index| f64::from(beside.draw_bits(index))).collect();
+            row.extend((0..4).map(|_| f64::from(rng.draw_bits())));
+            // Uniform numbers of mean 0 and variance 1.
+            rows.push(row.iter().map(|draw| (draw / 16_777_216.0 - 0.5) * 12f64.sqrt()).collect());
+        }
+        let rows: Vec<Vec<f64>> = rows;
+        let deviations = |sum: f64| sum.abs() / f64::from(places).sqrt();
+        for first in 0..width {
+            assert!(deviations(rows.iter().map(|row| row[first]).sum()) < 4.5);
+            for second in 0..=first {
+                let product = |row: &Vec<f64>| row[first] * row[second];
+                let expected = if first == second { f64::from(places) } else { 0.0 };
+                assert!(deviations(rows.iter().map(product).sum::<f64>() - expected) < 4.5);
+                // And with what is drawn from and beside the next place.
+                let pairs = rows.iter().zip(&rows[1..]);
+                let later: f64 = pairs.map(|(row, next)| row[first] * next[second]).sum();
+                assert!(deviations(later) < 4.5);
+            }
         }
     }
 

@@ -4,10 +4,11 @@
 //! powers in a table. The order of draws and of float operations is part of the rules: it
 //! decides the trajectory of every seed.
 
+use crate::draws::Event;
 use crate::error::{Invalid, Result};
 use crate::parameter::{ActionValidityMode, ExtinguishMode};
 use crate::rewards::{Counts, Night, Rewards};
-use crate::rng::Chance;
+use crate::rng::{Chance, Pcg64};
 use crate::scenario::Scenario;
 use crate::state::{GameMut, BURNING, RUINED, SAFE};
 
@@ -178,19 +179,35 @@ impl Rules {
         scratch: &mut Scratch,
         rewards: &mut [f32],
     ) {
+        self.play_with(game, actions, scratch, rewards, |rng, _| rng.draw_bits());
+    }
+
+    /// Plays a night whose draws, whole numbers below 2^24, come from `draw`.
+    ///
+    /// It is given the game's own stream and what the draw decides.
+    pub fn play_with(
+        &self,
+        game: &mut GameMut<'_>,
+        actions: &[i32],
+        scratch: &mut Scratch,
+        rewards: &mut [f32],
+        mut draw: impl FnMut(&mut Pcg64, Event) -> u32,
+    ) {
         let Scratch { before, burning, workers, picked } = scratch;
         before.copy_from_slice(game.houses);
         self.record(game, actions, workers);
         if self.continuous {
             self.wear_down(game, workers);
             burning.copy_from_slice(game.houses);
-            self.spread(game, burning);
+            self.spread(game, burning, &mut draw);
         } else {
-            self.extinguish(game, workers, picked);
+            self.extinguish(game, workers, picked, &mut draw);
         }
         let safe = pick(picked, game.houses.iter().map(|&house| house == SAFE));
         for &house in safe {
-            game.houses[house as usize] = u8::from(game.head.rng.happens(self.ignite));
+            let house = house as usize;
+            let draw = draw(&mut game.head.rng, Event::Ignite(house));
+            game.houses[house] = u8::from(self.ignite.is_above(draw));
         }
         let (then, now) = (Counts::of(before), Counts::of(game.houses));
         game.head.done = game.head.night >= self.min_nights && now.all_alike();
@@ -231,10 +248,17 @@ impl Rules {
     }
 
     /// `bernoulli`: each fire is put out, or its house is lost.
-    fn extinguish(&self, game: &mut GameMut<'_>, workers: &[u32], picked: &mut [u32]) {
+    fn extinguish(
+        &self,
+        game: &mut GameMut<'_>,
+        workers: &[u32],
+        picked: &mut [u32],
+        draw: &mut impl FnMut(&mut Pcg64, Event) -> u32,
+    ) {
         for &house in pick(picked, game.houses.iter().map(|&house| house == BURNING)) {
             let house = house as usize;
-            let out = game.head.rng.happens(self.extinguish[workers[house] as usize]);
+            let draw = draw(&mut game.head.rng, Event::Extinguish(house));
+            let out = self.extinguish[workers[house] as usize].is_above(draw);
             game.houses[house] = if out { SAFE } else { RUINED };
         }
     }
@@ -254,13 +278,21 @@ impl Rules {
     }
 
     /// `continuous`: each fire may spread left, then right. (`bernoulli` leaves no fire by now.)
-    fn spread(&self, game: &mut GameMut<'_>, burning: &[u8]) {
+    fn spread(
+        &self,
+        game: &mut GameMut<'_>,
+        burning: &[u8],
+        draw: &mut impl FnMut(&mut Pcg64, Event) -> u32,
+    ) {
         let last = self.num_houses - 1;
         for (house, _) in burning.iter().enumerate().filter(|(_, &h)| h == BURNING) {
             let left = if house == 0 { last } else { house - 1 };
             let right = if house == last { 0 } else { house + 1 };
-            for neighbour in [left, right] {
-                if burning[neighbour] == SAFE && game.head.rng.happens(self.spread) {
+            let ways = [(left, Event::SpreadLeft(house)), (right, Event::SpreadRight(house))];
+            for (neighbour, event) in ways {
+                if burning[neighbour] == SAFE
+                    && self.spread.is_above(draw(&mut game.head.rng, event))
+                {
                     game.houses[neighbour] = BURNING;
                 }
             }

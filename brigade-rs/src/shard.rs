@@ -1,5 +1,6 @@
 //! The games of a batch that one thread plays, and the arrays they are written to.
 
+use crate::draws::Draws;
 use crate::error::{Invalid, Result};
 use crate::observe::{Observer, Rows};
 use crate::pool::Split;
@@ -208,6 +209,8 @@ pub struct Shard {
     rows: Rows,
     /// One game each, to try out what would happen.
     trials: [Games; 2],
+    /// Those of the coming night of one game.
+    draws: Draws,
     /// (seats, 3)
     trial_actions: Vec<i32>,
 }
@@ -225,6 +228,7 @@ impl Shard {
             scratch: rules.scratch(),
             rows: play.observer.rows()?,
             trials: [one()?, one()?],
+            draws: Draws::new(rules.num_houses),
             trial_actions: zeros(num_agents, ACTION)?,
         };
         for game in 0..shard.len() {
@@ -295,8 +299,10 @@ impl Shard {
 
     /// Tries out the coming night of all games, for each seat as if it rested at its home.
     ///
-    /// The same draws fall. What others will see of the seat is what it does: only the houses, the
-    /// rewards and the game's end show the difference. The games stay where they are.
+    /// Each event is decided by the draw that decides it in the coming night ([`Draws`]); where
+    /// that draws nothing, by one of another stream, derived from the game's generator state. What
+    /// others will see of the seat is what it does: only the houses, the rewards and the
+    /// game's end show the difference. The games and their streams stay where they are.
     pub fn idle(&mut self, play: &Play, idle: Idle<'_>) {
         let Play { rules, observer, .. } = play;
         let seats = self.num_agents;
@@ -311,14 +317,19 @@ impl Shard {
             for (seat, ((rewards, row), (terminated, changed))) in seats {
                 if seat == 0 {
                     planned.copy_game(0, self.games.game(game));
-                    rules.play(&mut planned.game_mut(0), actions, &mut self.scratch, rewards);
+                    let mut night = planned.game_mut(0);
+                    self.draws.start(&night.head.rng);
+                    let draw = |rng: &mut Pcg64, event| self.draws.draw(rng, event);
+                    rules.play_with(&mut night, actions, &mut self.scratch, rewards, draw);
                 }
                 trial.copy_game(0, self.games.game(game));
                 self.trial_actions.copy_from_slice(actions);
                 let mine = seat * ACTION..(seat + 1) * ACTION;
                 self.trial_actions[mine].copy_from_slice(&[rules.homes[seat] as i32, 0, 0]);
+                let actions = &self.trial_actions;
                 let mut other = trial.game_mut(0);
-                rules.play(&mut other, &self.trial_actions, &mut self.scratch, rewards);
+                let draw = |_: &mut Pcg64, event| self.draws.again(event);
+                rules.play_with(&mut other, actions, &mut self.scratch, rewards, draw);
                 other.seats.copy_from_slice(planned.game(0).seats);
                 let (one, other) = (planned.game(0), trial.game(0));
                 *terminated = other.head.done;

@@ -2,11 +2,12 @@
 
 mod common;
 
+use _core::draws::Draws;
 use _core::engine::Engine;
 use _core::parameter::Value;
 use _core::rng::Pcg64;
-use _core::rules::distance;
-use _core::state::{BURNING, RUINED, SAFE};
+use _core::rules::{distance, Rules};
+use _core::state::{Games, BURNING, RUINED, SAFE};
 use common::{actions, setups, signals, Setup};
 use proptest::prelude::*;
 
@@ -72,6 +73,57 @@ proptest! {
                 prop_assert!(engine.step(&actions, None, &mut rewards).is_err());
                 engine.reset(None);
                 prop_assert_eq!(engine.game().head.night, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_night_played_again_with_its_draws_differs_only_where_the_actions_do(setup in setups()) {
+        let rules = Rules::new(&setup.scenario, setup.seats).unwrap();
+        let houses = rules.num_houses;
+        let mut game = Games::new(&[setup.seed], houses, setup.seats).unwrap();
+        let (mut scratch, mut draws) = (rules.scratch(), Draws::new(houses));
+        let mut rewards = vec![vec![f32::NAN; setup.seats]; 3];
+        let mut rng = Pcg64::new(setup.seed ^ 1);
+        for night in 0..25 {
+            if night == 0 || game.game(0).head.done {
+                rules.reset(&mut game.game_mut(0));
+            }
+            let (before, actions) = (game.clone(), actions(&mut rng, setup.seats, houses));
+            rules.play(&mut game.game_mut(0), &actions, &mut scratch, &mut rewards[0]);
+
+            let mut recorded = before.clone();
+            draws.start(&before.game(0).head.rng);
+            let record = |rng: &mut Pcg64, event| draws.draw(rng, event);
+            let mut played = recorded.game_mut(0);
+            rules.play_with(&mut played, &actions, &mut scratch, &mut rewards[1], record);
+            prop_assert!(recorded == game && rewards[1] == rewards[0]);
+
+            let seat = rng.below(setup.seats);
+            let mut resting = actions.clone();
+            resting[3 * seat..3 * seat + 3].copy_from_slice(&[rules.homes[seat] as i32, 0, 0]);
+            let mut without = before.clone();
+            for (actions, same) in [(&actions, true), (&resting, false)] {
+                without.clone_from(&before);
+                let again = |_: &mut Pcg64, event| draws.again(event);
+                let mut played = without.game_mut(0);
+                rules.play_with(&mut played, actions, &mut scratch, &mut rewards[2], again);
+                let (one, other) = (game.game(0), without.game(0));
+                prop_assert_eq!(&other.head.rng, &before.game(0).head.rng);
+                if same {
+                    prop_assert!(one.houses == other.houses && one.progress == other.progress);
+                    prop_assert!(one.seats == other.seats && rewards[2] == rewards[0]);
+                }
+            }
+            let (was, one, other) = (before.game(0), game.game(0), without.game(0));
+            let target = one.seats[seat].house;
+            let fought = one.seats[seat].mode == 1 && was.houses[target as usize] == BURNING;
+            for house in 0..houses {
+                let reach = u32::from(rules.is_continuous());
+                if !fought || distance(target, house as u32, houses) > reach {
+                    prop_assert_eq!(one.houses[house], other.houses[house]);
+                    prop_assert_eq!(one.progress[house], other.progress[house]);
+                }
             }
         }
     }

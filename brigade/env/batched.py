@@ -186,8 +186,13 @@ class BatchedEnv:
     def idle(self, actions: NDArray[np.integer[Any]]) -> Idle:
         """Try out what :meth:`step` would do, for each seat as if that seat rested at its home.
 
-        The others act as in ``actions``, and the same draws fall; no game is stepped. So what a
-        seat's action is worth can be seen without the luck that it has nothing to do with. What is
+        The others act as in ``actions``; no game is stepped and no generator advanced. Whether a
+        house's fire goes out, spreads to the left or to the right, and whether the house ignites,
+        is decided by the draw that decides it in :meth:`step`. Where that draws nothing, it is
+        decided by a draw of another stream, derived from the game's generator state. So houses
+        differ only where the seat fought a fire and (``continuous``) next to it, and what its
+        action is worth can be seen without the luck that it has nothing to do with. Whatever that
+        action is, the outcome has the distribution of a night in which the seat rests. What is
         seen of the seat (where it went, whether it worked, what it signalled) is in
         ``observations`` as it will be: only the houses show the difference. In the first step of a
         two-phase night nothing changes.

@@ -1,10 +1,12 @@
 """What an action did: the step as it went, less the same step without the agent's hand in it.
 
-The simulator plays each night once more for each seat, with the same draws and the others' actions,
-as if that seat had rested at its home. Neither the draws nor the others depend on what the agent
-chose, so the outcome of the idle night is a baseline that leaves the policy gradient's mean as it
-is; and all luck that both nights share is gone from the difference. What is left out is what others
-later make of where they saw the agent: what is seen of it is the same in both nights.
+The simulator plays each night once more for each seat, with the others' actions, as if that seat
+had rested at its home. What happens to a house is decided by the same draws (common random numbers;
+``brigade-rs/src/draws.rs``), and what only the idle night draws for, such as the spreading of a
+fire that the agent put out, by draws of another stream. So the distribution of the idle night's
+outcome does not depend on what the agent chose: it is a baseline that leaves the policy gradient's
+mean as it is; and all luck that both nights share is gone from the difference. What is left out is
+what others later make of where they saw the agent: what is seen of it is the same in both nights.
 
 It is a difference reward (Wolpert and Tumer 2002, "Optimal Payoff Functions for Members of
 Collectives") with the values of what follows in it, and a baseline as in Foerster et al. 2018,
