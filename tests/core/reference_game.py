@@ -4,6 +4,8 @@ Draws and progress are 32-bit floats as in the rules, so that states agree exact
 64-bit floats, summed with their magnitude, so that rounding can be told from an error.
 """
 
+import copy
+
 import numpy as np
 
 SAFE, BURNING, RUINED = 0, 1, 2
@@ -38,6 +40,32 @@ class Draws:
         return np.float32((turned & _M32) >> 8) * np.float32(2**-24)
 
 
+class FreshDraws:
+    """A draw for each event that a night did not draw for: number k of SplitMix64 for event k.
+
+    Events are numbered by kind, then by house; the seed is made of the place in the game's stream.
+    """
+
+    KINDS = ("extinguish", "left", "right", "ignite")
+
+    def __init__(self, draws, num_houses):
+        low, high = draws.state & _M64, draws.state >> 64
+        self.seed = self._mix(high ^ self._mix(low))
+        self.num_houses = num_houses
+
+    @staticmethod
+    def _mix(word):
+        word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _M64
+        word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _M64
+        return word ^ (word >> 31)
+
+    def __call__(self, event):
+        kind, house = event
+        number = self.KINDS.index(kind) * self.num_houses + house
+        word = self._mix((self.seed + (number + 1) * 0x9E3779B97F4A7C15) & _M64)
+        return np.float32(word >> 40) * np.float32(2**-24)
+
+
 class Sum:
     """A sum and the sum of its terms' sizes."""
 
@@ -63,7 +91,8 @@ class ReferenceGame:
         self.homes = parameters["agent_home_positions"]
         if self.homes is None:
             self.homes = [seat % self.n for seat in range(num_agents)]
-        self.draw = Draws(seed)
+        self.draws = Draws(seed)
+        self.drawn = {}  # what fell in the latest night, by what it decided
         self.reset()
 
     def reset(self):
@@ -75,19 +104,24 @@ class ReferenceGame:
         self.houses = [SAFE] * self.n
         self._ignite()
 
-    def _below(self, probability):
-        return self.draw() < np.float32(probability)
+    def draw(self, event):
+        self.drawn[event] = self.draws()
+        return self.drawn[event]
+
+    def _below(self, probability, event):
+        return self.draw(event) < np.float32(probability)
 
     def _ignite(self):
         for house in range(self.n):
             catches = self.p["prob_house_catches_fire"]
-            if self.houses[house] == SAFE and self._below(catches):
+            if self.houses[house] == SAFE and self._below(catches, ("ignite", house)):
                 self.houses[house] = BURNING
                 self.progress[house] = np.float32(0)
 
     def step(self, actions, round1_signals=None):
         """Play a night; return the rewards, their terms' sizes, and whether the game is over."""
         before = list(self.houses)
+        self.drawn = {}
         self.last_actions = [self._within_reach(*pair) for pair in enumerate(actions)]
         if round1_signals is not None:
             self.round1 = list(round1_signals)
@@ -108,6 +142,26 @@ class ReferenceGame:
         self.night += 1
         return [s.value for s in sums], [s.size for s in sums], self.done
 
+    def without(self, seat, actions, round1_signals=None):
+        """Play the coming night in a copy, with a seat at rest at its home.
+
+        Each event has the draw that it has in the night with these actions, else one of its own.
+        Returns the copy after the night, and what ``step`` returned.
+        """
+        real, other = self._copy(), self._copy()
+        fresh = FreshDraws(self.draws, self.n)
+        real.step(actions, round1_signals)
+        other.draw = lambda event: real.drawn[event] if event in real.drawn else fresh(event)
+        resting = [list(action) for action in actions]
+        resting[seat] = [self.homes[seat], 0, 0]
+        return other, other.step(resting, round1_signals)
+
+    def _copy(self):
+        other = copy.copy(self)
+        other.draws = copy.copy(self.draws)
+        other.houses, other.progress = list(self.houses), list(self.progress)
+        return other
+
     def _within_reach(self, seat, action):
         house, mode, signal = action
         home = self.homes[seat]
@@ -124,7 +178,7 @@ class ReferenceGame:
             fails = np.float32(1)
             for _ in range(workers[house]):
                 fails *= np.float32(1) - solo
-            if self.draw() < np.float32(1) - fails:
+            if self._below(np.float32(1) - fails, ("extinguish", house)):
                 self.houses[house] = SAFE
         for house in range(self.n):
             if self.houses[house] == BURNING:
@@ -144,9 +198,10 @@ class ReferenceGame:
         for house in range(self.n):
             if start[house] != BURNING:
                 continue
-            for neighbour in ((house - 1) % self.n, (house + 1) % self.n):
+            for way, step in (("left", -1), ("right", 1)):
+                neighbour = (house + step) % self.n
                 spreads = self.p["prob_fire_spreads_to_neighbor"]
-                if start[neighbour] == SAFE and self._below(spreads):
+                if start[neighbour] == SAFE and self._below(spreads, (way, house)):
                     self.houses[neighbour] = BURNING
 
     def _own(self, name, seat):

@@ -136,7 +136,18 @@ def test_what_is_recorded_is_what_single_engines_played(scenario):
     game_seeds = np.random.SeedSequence(number).generate_state(7, np.uint64)
     two_phase = scenario is TWO_PHASE
     kinds, changes = {"terminated": 0, "truncated": 0}, 0
-    idle_houses = np.zeros((3, scenario.num_houses), np.int8)
+    env = brigade.BatchedEnv(7, scenario, 3, config.max_nights, seed=game_seeds.tolist())
+    env.reset()
+    for step in listener.steps:
+        joint = step["actions"].reshape(7, 3, 3)
+        idle = env.idle(joint)
+        env.step(joint)
+        own = np.diagonal(idle.rewards, axis1=1, axis2=2)
+        assert np.array_equal(step["idle_rewards"], own.ravel())
+        assert np.array_equal(step["idle_terminated"], idle.terminated.ravel())
+        assert np.array_equal(step["changed"], idle.changed.ravel())
+        assert np.array_equal(step["idle_observations"], idle.observations.reshape(21, -1))
+        changes += idle.changed.sum()
     for game, game_seed in enumerate(game_seeds):
         engine = brigade.Engine(scenario, 3, int(game_seed))
         lanes = np.arange(3) + 3 * game
@@ -152,31 +163,11 @@ def test_what_is_recorded_is_what_single_engines_played(scenario):
             if phase:
                 round1 = actions[:, 2]
                 assert not step["rewards"][lanes].any()
-                assert not step["idle_rewards"][lanes].any()
-                assert not step["changed"][lanes].any()
                 assert (step["discounts"][lanes] == 1).all()
                 assert mine == []
                 continue
-            before = engine.get_state()
-            for seat in range(3):
-                resting = actions.copy()
-                resting[seat] = (seat, 0, 0)
-                engine.set_state(before)
-                idle_rewards, idle_done = engine.step(resting, *([round1] if two_phase else []))
-                assert step["idle_rewards"][lanes[seat]] == idle_rewards[seat]
-                assert step["idle_terminated"][lanes[seat]] == idle_done
-                idle_houses[seat] = engine.houses
-            engine.set_state(before)
             rewards, done = engine.step(actions, *([round1] if two_phase else []))
             round1 = None
-            changed = (idle_houses != engine.houses).any(1) | (
-                step["idle_terminated"][lanes] != done
-            )
-            assert np.array_equal(step["changed"][lanes], changed)
-            one_hot = (idle_houses[:, :, None] == np.arange(3)).reshape(3, -1)
-            seen = step["idle_observations"][lanes][:, layout["houses"]]
-            assert np.array_equal(seen[changed], one_hot[changed])
-            changes += changed.sum()
             returns, nights = returns + rewards, nights + 1
             assert np.array_equal(step["rewards"][lanes], rewards)
             assert step["discounts"][lanes] == pytest.approx(0.9)
@@ -314,17 +305,17 @@ def test_team_spirit_mixes_training_rewards_and_leaves_the_games_own_alone(spiri
     number = seeds.number(SEED, seeds.Purpose.GAMES)
     game_seeds = np.random.SeedSequence(number).generate_state(7, np.uint64)
     engine = brigade.Engine(scenario, 3, int(game_seeds[0]))
+    env = brigade.BatchedEnv(7, scenario, 3, config.max_nights, seed=game_seeds.tolist())
+    env.reset()
     returns = np.zeros(3)
     unequal = finished = 0
     for t, step in enumerate(listener.steps):
-        before, idle = engine.get_state(), np.zeros(3)
-        for seat in range(3):
-            resting = step["actions"][:3].copy()
-            resting[seat] = (seat, 0, 0)
-            engine.set_state(before)
-            own, _ = engine.step(resting)
-            idle[seat] = (1 - spirit) * own[seat] + spirit * own.mean()
-        engine.set_state(before)
+        joint = step["actions"].reshape(7, 3, 3)
+        idle = [
+            (1 - spirit) * all_seats[seat] + spirit * all_seats.mean()
+            for seat, all_seats in enumerate(env.idle(joint).rewards[0])
+        ]
+        env.step(joint)
         own, _ = engine.step(step["actions"][:3])
         mixed = (1 - spirit) * own + spirit * own.mean()
         np.testing.assert_allclose(step["rewards"][:3], mixed, rtol=1e-5, atol=1e-4)
