@@ -79,6 +79,18 @@ class Games:
         for _ in range(self.steps):
             self.batch.write_observations(self.observations)
 
+    def idle(self) -> None:
+        """Try out as many nights for each seat as if it rested, and play none."""
+        seats = self.observations.shape[:2]
+        arrays = (
+            np.zeros((*seats, seats[1]), np.float32),
+            np.zeros(seats, np.bool_),
+            np.zeros(seats, np.bool_),
+            np.zeros_like(self.observations),
+        )
+        for step in range(self.steps):
+            self.batch.idle(self.actions[step % len(self.actions)], *arrays)
+
     def fill(self) -> None:
         """Fill the observations with a constant as often: what this machine's memory allows."""
         for _ in range(self.steps):
@@ -89,7 +101,7 @@ def row(name: str, games: Games, run: Callable[[], None], repeats: int) -> None:
     """Measure and print one line."""
     seconds, spread = median_seconds(run, repeats)
     each = seconds / (games.steps * games.batch.num_envs)
-    print(f"{name:34} {1e-6 / each:8.2f} M/s {1e9 * each:9.1f} ns   spread {spread:3.0f}%")
+    print(f"{name:36} {1e-6 / each:8.2f} M/s {1e9 * each:9.1f} ns   spread {spread:3.0f}%")
 
 
 def parts() -> None:
@@ -140,6 +152,9 @@ def main() -> None:
         games = Games(scenario, num_envs, 4, 1)
         row(f"  observations, {num_envs} games", games, games.observe, repeats)
         row(f"  filling their array, {num_envs} games", games, games.fill, repeats)
+    games = Games(scenario, 1024, 4, 1)
+    print("\nbeside a step, for training:")
+    row("  each of 4 seats at rest, 1024 games", games, games.idle, repeats)
     if arguments.parts:
         parts()
 
