@@ -186,30 +186,26 @@ mod tests {
 
     #[test]
     fn a_stream_beside_another_is_uniform_and_tells_nothing_of_it() {
-        // Four draws beside each of many places, and the four that follow there.
-        let (places, width) = (100_000, 8);
+        // Four draws beside each of many states, and the four that follow; mean 0, variance 1.
+        const STATES: usize = 100_000;
+        let standard = |draw: u32| (f64::from(draw) / 16_777_216.0 - 0.5) * 12f64.sqrt();
         let mut rng = Pcg64::new(12);
-        let mut rows = Vec::new();
-        for _ in 0..places {
-            let beside = SplitMix64::beside(&rng);
-            let mut row: Vec<f64> =
-                (0..4).map(|index| f64::from(beside.draw_bits(index))).collect();
-            row.extend((0..4).map(|_| f64::from(rng.draw_bits())));
-            // Uniform numbers of mean 0 and variance 1.
-            rows.push(row.iter().map(|draw| (draw / 16_777_216.0 - 0.5) * 12f64.sqrt()).collect());
-        }
-        let rows: Vec<Vec<f64>> = rows;
-        let deviations = |sum: f64| sum.abs() / f64::from(places).sqrt();
-        for first in 0..width {
-            assert!(deviations(rows.iter().map(|row| row[first]).sum()) < 4.5);
-            for second in 0..=first {
-                let product = |row: &Vec<f64>| row[first] * row[second];
-                let expected = if first == second { f64::from(places) } else { 0.0 };
-                assert!(deviations(rows.iter().map(product).sum::<f64>() - expected) < 4.5);
-                // And with what is drawn from and beside the next place.
-                let pairs = rows.iter().zip(&rows[1..]);
-                let later: f64 = pairs.map(|(row, next)| row[first] * next[second]).sum();
-                assert!(deviations(later) < 4.5);
+        let rows: Vec<[f64; 8]> = (0..STATES)
+            .map(|_| {
+                let beside = SplitMix64::beside(&rng);
+                std::array::from_fn(|i| {
+                    standard(if i < 4 { beside.draw_bits(i) } else { rng.draw_bits() })
+                })
+            })
+            .collect();
+        let is_chance = |sum: f64| sum.abs() < 4.5 * (STATES as f64).sqrt();
+        for i in 0..8 {
+            assert!(is_chance(rows.iter().map(|row| row[i]).sum()));
+            for j in 0..8 {
+                let expected = if i == j { STATES as f64 } else { 0.0 };
+                assert!(is_chance(rows.iter().map(|row| row[i] * row[j]).sum::<f64>() - expected));
+                // And of what is drawn at the next state.
+                assert!(is_chance(rows.windows(2).map(|pair| pair[0][i] * pair[1][j]).sum()));
             }
         }
     }

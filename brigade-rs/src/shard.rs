@@ -209,7 +209,7 @@ pub struct Shard {
     rows: Rows,
     /// One game each, to try out what would happen.
     trials: [Games; 2],
-    /// Those of the coming night of one game.
+    /// What the coming night of one game draws.
     draws: Draws,
     /// (seats, 3)
     trial_actions: Vec<i32>,
@@ -301,8 +301,8 @@ impl Shard {
     ///
     /// Each event is decided by the draw that decides it in the coming night ([`Draws`]); where
     /// that draws nothing, by one of another stream, derived from the game's generator state. What
-    /// others will see of the seat is what it does: only the houses, the rewards and the
-    /// game's end show the difference. The games and their streams stay where they are.
+    /// others will see of the seat is what it does: only the houses, the rewards and the game's end
+    /// show the difference. The games and their generators stay where they are.
     pub fn idle(&mut self, play: &Play, idle: Idle<'_>) {
         let Play { rules, observer, .. } = play;
         let seats = self.num_agents;
