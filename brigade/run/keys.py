@@ -84,10 +84,7 @@ def guard(key: str, doors: str | None, own: Path | None = None) -> Guard:
     folders = [at_home(doors) if doors else path.parent / "admitted"]
     folders += [own] if own else []
 
-    def admitted() -> dict[str, str]:
-        return {key: name for folder in folders for key, name in keys.admitted(folder).items()}
-
-    return Guard(Keys(*keys.read_pair(path)), admitted)
+    return Guard(Keys(*keys.read_pair(path)), keys.AdmittedKeys(folders))
 
 
 def passport(key: str | None, server_key: str | None) -> Passport | None:

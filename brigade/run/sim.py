@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +22,7 @@ from brigade.run.keys import guard
 from brigade.run.logs import note, start_logs
 from brigade.run.operation import check_operation
 from brigade.run.process import (
+    PARENT_VARIABLE,
     follow_parent,
     keep_memory,
     launchers_folder,
@@ -207,12 +210,22 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
     note("ended", episodes=simulator.statistics.total_episodes)
     where = f"final checkpoint: {written[-1]}" if written else "no checkpoint: nothing was learned"
     view.closing(simulator.statistics, simulator.repository.newest, where)
-    if written:
-        view.say(f"try it: brigade evaluate {written[-1]}")
+    if simulator.stopped and written:
+        view.say(f"{simulator.stopped} at {simulator.share:.1%}; {_how_to_go_on(folder, endpoint)}")
+    elif written:
+        view.say(f"try it: brigade evaluate {shlex.quote(written[-1])}")
     if failure:
         Console(stderr=True).print(Text(f"brigade sim: {printable(failure)}"), soft_wrap=True)
         return 1
     return 0
+
+
+def _how_to_go_on(folder: RunFolder, endpoint: Endpoint) -> str:
+    """Say by which command a stopped run goes on."""
+    where = shlex.quote(str(folder.path))
+    if PARENT_VARIABLE in os.environ:
+        return f"go on with: brigade train --resume {where}"
+    return f"go on with: brigade-sim --resume {where} --bind {shlex.quote(endpoint.control)}"
 
 
 def _take(plan: Plan, operation: SimConfig) -> tuple[RunFolder, Checkpoint | None]:

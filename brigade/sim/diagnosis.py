@@ -34,7 +34,7 @@ def diagnose(
     """
     remarks, free, awaited = [], sorted(free), set(awaited)
     if free:
-        stopped = " and the run waits for one" if awaited & set(free) else ""
+        stopped = f" and the run has waited {waited:.0f} s for one" if awaited & set(free) else ""
         has = "has" if len(free) == 1 else "have"
         remarks.append(f"{format_agents(free)} {has} no learner{stopped}")
     for learner in learners:

@@ -18,6 +18,7 @@ class Progress:
     statistics: Statistics
     share: float  # of the run, in [0, 1]
     seconds: float  # since the first game began
+    waited: float  # seconds for which the run has been waiting for learners; 0 while it plays
     remarks: list[str]  # what is slow or gone
 
 

@@ -268,6 +268,11 @@ class Simulator:
         return self.config.share(counted.total_episodes, counted.total_transitions)
 
     @property
+    def stopped(self) -> str:
+        """Why the run ended before it was complete, in order; empty where it did not."""
+        return "" if self.done else self._stopping
+
+    @property
     def _ending(self) -> bool:
         return bool(self._stopping or self._failure)
 
@@ -395,7 +400,7 @@ class Simulator:
         self._reported = time.perf_counter()
         seconds = self._reported - self._began
         remarks = self._remarks(self.desk.learners())
-        self._events.progress(Progress(self.statistics, self.share, seconds, remarks))
+        self._events.progress(Progress(self.statistics, self.share, seconds, self._waited, remarks))
 
     async def _keep_reporting(self) -> None:
         """Report also while the run waits; for ever."""
@@ -446,9 +451,14 @@ class Simulator:
             learners,
             self.desk.roster.free,
             self._awaited(),
-            waited=max(0.0, time.perf_counter() - self._waits_since),
+            waited=self._waited,
             patience=self.desk.roster.patience,
         )
+
+    @property
+    def _waited(self) -> float:
+        """Seconds for which the run has been waiting for learners."""
+        return max(0.0, time.perf_counter() - self._waits_since)
 
     def _pace(self) -> float:
         """Agent-transitions a second, since the question before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ from brigade.sim.events import Progress
 from brigade.sim.roster import Lease
 from brigade.sim.statistics import Statistics
 
+LONG_WAIT_SECONDS = 3.0  # that a person wants to know the reason of
+
 
 @dataclass
 class Snapshot:
@@ -29,18 +32,22 @@ class Snapshot:
     share: float = 0.0
     returns: list[float] = field(default_factory=list)  # each agent's, over its last games
     lag: float = math.nan
-    seconds: float = 0.0  # since the first game began
+    seconds: float = math.nan  # since the first game began
+    waits: bool = False  # for a learner
 
     @property
     def rates(self) -> tuple[float, float]:
         """Episodes and agent-transitions a second."""
-        seconds = max(self.seconds, 1e-9)
-        return self.episodes / seconds, self.transitions / seconds
+        if not self.seconds > 0:
+            return 0.0, 0.0
+        return self.episodes / self.seconds, self.transitions / self.seconds
 
     @property
     def seconds_left(self) -> float:
-        """Time until the end at this pace."""
-        return self.seconds * (1 - self.share) / self.share if self.share else math.nan
+        """Time until the end at this pace; NaN where nobody can tell."""
+        if self.waits or not self.share:
+            return math.nan
+        return self.seconds * (1 - self.share) / self.share
 
     @property
     def known_returns(self) -> list[float]:
@@ -57,6 +64,7 @@ class View:
         self._snapshot = Snapshot()
         self._first: list[float] = []
         self._status = "waiting for learners"
+        self._remarked: set[str] = set()  # what was slow or gone at the last look
         self._next_line = config.log_interval
         self._live = Live(
             get_renderable=self._render,
@@ -101,7 +109,10 @@ class View:
     def progress(self, progress: Progress) -> None:
         """Take a look at the run after a rollout."""
         statistics = progress.statistics
-        self._status = "playing"
+        long = progress.waited > LONG_WAIT_SECONDS and progress.remarks
+        if not math.isnan(progress.seconds):
+            self._status = progress.remarks[0] if long else "playing"
+        self._remark(progress.remarks if long else [])
         self._snapshot = Snapshot(
             episodes=statistics.total_episodes,
             transitions=statistics.total_transitions,
@@ -109,6 +120,7 @@ class View:
             returns=statistics.mean_returns(),
             lag=self._snapshot.lag,
             seconds=progress.seconds,
+            waits=progress.waited > LONG_WAIT_SECONDS,
         )
         if not self._first and self._snapshot.known_returns:
             self._first = self._snapshot.known_returns
@@ -117,15 +129,25 @@ class View:
             self._next_line = (statistics.total_episodes // interval + 1) * interval
             self.say(self._line())
 
+    def _remark(self, remarks: list[str]) -> None:
+        """Say what is slow or gone: once where there is no live view, while it stays the same."""
+        kinds = {re.sub(r"\d+", "", remark): remark for remark in remarks}
+        for kind, remark in kinds.items():
+            if kind not in self._remarked and not self._console.is_terminal:
+                self.say(remark)
+        self._remarked = set(kinds)
+
     def _line(self) -> str:
         s = self._snapshot
+        lag = "" if math.isnan(s.lag) else f"  lag {s.lag:.0f}"
+        left = "" if math.isnan(s.seconds_left) else f"  {duration(s.seconds_left)} left"
         episodes, transitions = s.rates
         returns = s.known_returns
         spread = f"{min(returns):,.0f}..{max(returns):,.0f}" if returns else "-"
         return (
             f"{s.share:4.0%}  {s.episodes:,} episodes  {episodes:,.1f} episodes/s  "
-            f"{transitions:,.0f} transitions/s  return {_mean(returns):,.1f} ({spread})  "
-            f"lag {s.lag:.0f}  {duration(s.seconds_left)} left"
+            f"{transitions:,.0f} transitions/s  "
+            f"return {_mean(returns):,.1f} ({spread}){lag}{left}"
         )
 
     def _render(self) -> RenderableType:
@@ -143,7 +165,7 @@ class View:
             ProgressBar(total=1.0, completed=s.share, width=36),
             f"{s.share:.0%}",
             f"{s.episodes:,} of {config.num_episodes:,} episodes",
-            f"{duration(s.seconds_left)} left" if s.share else "",
+            "" if math.isnan(s.seconds_left) else f"{duration(s.seconds_left)} left",
         )
         figures = Table.grid(padding=(0, 3))
         for _ in range(5):

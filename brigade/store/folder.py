@@ -308,9 +308,12 @@ def disk_use(config: RunConfig, network: Network, keep: Keep) -> int:
     return each * (min(kept, at_most) + 2)
 
 
-def free_bytes(folder: Path) -> int:
-    """Bytes that are free where a folder lies."""
-    return shutil.disk_usage(folder).free
+def free_bytes(folder: Path) -> float:
+    """Bytes that are free where a folder lies; infinitely many where nobody can tell."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return math.inf
 
 
 def _lines_from_the_end(file: Any) -> Iterator[tuple[int, bytes]]:

@@ -5,9 +5,11 @@ A key is 40 characters of Z85 text. A key file is JSON; nothing in it is run.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from brigade.config import ConfigError
@@ -116,6 +118,40 @@ def admitted(folder: Path) -> dict[str, str]:
             continue
         found[content["public"]] = content["name"]
     return found
+
+
+class AdmittedKeys:
+    """The keys admitted in some folders, read again only where a folder has changed."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = list(folders)
+        self._seen: dict[Path, _State] = {}
+        self._found: dict[Path, dict[str, str]] = {}
+
+    def __call__(self) -> dict[str, str]:
+        """Look up names by public key."""
+        for folder in self._folders:
+            state = _state_of(folder)
+            if self._seen.get(folder) != state:
+                self._found[folder] = admitted(folder)
+                self._seen[folder] = state
+        return {key: name for folder in self._folders for key, name in self._found[folder].items()}
+
+
+_State = frozenset[tuple[str, int, int, int]]
+
+
+def _state_of(folder: Path) -> _State:
+    """What tells of a change of any key file, without reading one."""
+    found = set()
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".pub"):
+                with contextlib.suppress(OSError):  # it was removed just now
+                    status = entry.stat()
+                    identity = (status.st_ino, status.st_mtime_ns, status.st_size)
+                    found.add((entry.name, *identity))
+    return frozenset(found)
 
 
 def _check_name(name: str) -> None:

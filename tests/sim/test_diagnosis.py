@@ -32,7 +32,9 @@ def test_nothing_is_said_while_all_is_well():
 
 def test_agents_without_a_learner_are_named():
     assert remarks(free=[2, 3]) == ["agents 2-3 have no learner"]
-    assert remarks(free=[2], awaited=[2]) == ["agent 2 has no learner and the run waits for one"]
+    assert remarks(free=[2], awaited=[2], waited=7.4) == [
+        "agent 2 has no learner and the run has waited 7 s for one"
+    ]
 
 
 def test_a_learner_that_the_run_waits_for_is_named():

@@ -79,3 +79,26 @@ def test_what_is_no_key_is_one_line(tmp_path, content):
             read(path)
         assert "\n" not in str(refused.value)
     assert keys.admitted(tmp_path) == {}
+
+
+def test_admitted_keys_are_read_again_only_when_they_have_changed(tmp_path, monkeypatch):
+    folders = [tmp_path / "one", tmp_path / "two"]
+    found = keys.AdmittedKeys(folders)
+    assert found() == {}, "nor need the folders be there"
+    reads = []
+    usual = keys._read
+    monkeypatch.setattr(keys, "_read", lambda path: reads.append(path) or usual(path))
+    drawn = [new_keys() for _ in range(3)]
+    for number, pair in enumerate(drawn):
+        _, public = keys.write_pair(tmp_path, f"key{number}", pair.public, pair.secret)
+        keys.admit(public, folders[number % 2])
+        assert set(found()) == {each.public for each in drawn[: number + 1]}
+    reads.clear()
+    for _ in range(10):
+        assert found() == {pair.public: f"key{n}" for n, pair in enumerate(drawn)}
+    assert reads == []
+    keys.revoke("key1", folders[1])
+    assert set(found()) == {drawn[0].public, drawn[2].public}
+    # One that is written over in its place, too.
+    (folders[0] / "key0.pub").write_text((tmp_path / "key1.pub").read_text())
+    assert set(found()) == {drawn[1].public, drawn[2].public}
