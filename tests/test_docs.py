@@ -98,7 +98,7 @@ def test_a_slurm_script_as_in_the_guide_begins_and_then_goes_on(
 ) -> None:
     script, several = blocks(GUIDE, "bash")
     assert "final checkpoint" in shell(script, tmp_path, small_brigade)
-    assert "is complete; there is nothing to go on with" in shell(script, tmp_path, small_brigade)
+    assert "is complete; give --num-episodes beyond" in shell(script, tmp_path, small_brigade)
     subprocess.run(["bash", "-n", "-c", several], check=True)
 
 

@@ -85,11 +85,13 @@ def run_learn(config: LearnConfig) -> int:
     papers = passport(config.key, config.server_key)
     device = pick_device(config.device, config.local_rank)
     use_device(device)
-    threads = config.threads or max(1, available_cores() - 1)
-    use_threads(threads)
+    use_threads(1)  # what a learner computes, it shares out itself
     keep_memory()
 
     import torch
+
+    # The first use of a GPU takes seconds, and holds up everything: before there is a lease.
+    torch.zeros(1, device=device)
 
     from brigade.learn.learner import Learner, LearnerRefused, RunOver
     from brigade.wire.transport import LearnerSockets, TransportError
@@ -106,7 +108,7 @@ def run_learn(config: LearnConfig) -> int:
         config.agents,
         torch.device(device),
         announce,
-        threads=threads,
+        threads=config.threads or max(1, available_cores() - 1),
         stand_by=config.stand_by,
         max_updates=config.max_updates,
     )

@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -174,7 +175,7 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
         network=network,
     )
     try:
-        going_on = operation.resume and _restore(simulator, folder)
+        going_on = operation.resume and _restore(simulator, folder, saved)
         if plan.source is not None:
             folder.save(simulator.begin_with(plan.source.agents), check=simulator.check)
     except (ConfigError, OSError):
@@ -269,8 +270,10 @@ def _identity_of(config: RunConfig, saved: Checkpoint | None) -> Identity:
     return Identity(config.identity(scenario.to_dict()), scenario)
 
 
-def _restore(simulator: Simulator, folder: RunFolder) -> str:
+def _restore(simulator: Simulator, folder: RunFolder, saved: Checkpoint | None) -> str:
     """Let a simulator go on from its folder's newest checkpoint that it can; say from where.
+
+    ``saved`` is the newest, which has been read already.
 
     Raises
     ------
@@ -278,12 +281,14 @@ def _restore(simulator: Simulator, folder: RunFolder) -> str:
         The run is complete, or no checkpoint fits it.
     """
     refused = ""
-    for path, content in folder.checkpoints():
+    older = (content for _, content in islice(folder.checkpoints(), 1, None))
+    for content in chain([saved], older) if saved else ():
         try:
             simulator.restore(content)
         except ValueError as error:
-            refused = refused or f"{path}: {error}"
-            log.warning("%s: %s; the one before it will do", path, error)
+            at = f"the checkpoint after {content.statistics['total_episodes']:,} episodes"
+            refused = refused or f"{at}: {error}"
+            log.warning("%s: %s; the one before it will do", at, error)
             continue
         if simulator.done:
             raise ConfigError(_complete(simulator, folder))

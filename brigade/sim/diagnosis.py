@@ -34,9 +34,12 @@ def diagnose(
     """
     remarks, free, awaited = [], sorted(free), set(awaited)
     if free:
-        stopped = f" and the run has waited {waited:.0f} s for one" if awaited & set(free) else ""
-        has = "has" if len(free) == 1 else "have"
-        remarks.append(f"{format_agents(free)} {has} no learner{stopped}")
+        who = f"{format_agents(free)} {'has' if len(free) == 1 else 'have'}"
+        remarks.append(
+            f"{who} no learner and the run has waited {waited:.0f} s for one"
+            if awaited & set(free)
+            else f"{who} no learner"
+        )
     for learner in learners:
         who = f"{learner.name} ({format_agents(learner.agents)} on {learner.device})"
         if learner.silent_seconds > QUIET_SECONDS:

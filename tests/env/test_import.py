@@ -42,7 +42,7 @@ def test_the_environment_loads_neither_torch_nor_zmq_and_is_quick():
     # In the processes' own time, for the machine may be busy; and beside each other, for it may be
     # slow.
     took, libraries = (min(float(run(code)) for _ in range(3)) for code in (PROBE, LIBRARIES))
-    assert took - libraries < 0.15
+    assert took < 1.3 * libraries
 
 
 def test_import_brigade_alone_loads_nothing_heavy():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from brigade.run.child import child_command, child_environment
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 240.0
 
 # A run of a second or two: small networks, short rollouts.
 SMALL = [

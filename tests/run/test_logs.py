@@ -18,7 +18,7 @@ from brigade.run.logs import note, start_logs
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import LearnerSockets
 
-from .processes import SMALL, free_base_port
+from .processes import DEADLINE_SECONDS, SMALL, free_base_port
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def test_warnings_stand_above_the_live_view_of_a_terminal(tmp_path: Path) -> Non
 
     def read_until(text: bytes) -> None:
         nonlocal seen
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + DEADLINE_SECONDS
         while text not in seen:
             assert select.select([screen], [], [], max(0, deadline - time.monotonic()))[0], seen
             seen += os.read(screen, 1 << 16)

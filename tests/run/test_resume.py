@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from brigade.cli import main
+from brigade.store.checkpoint import load
 
 from .processes import SMALL, alive, brigade, descendants, run, wait_for
 from .test_train import RUNS, final_bytes
@@ -28,7 +31,7 @@ def rows(folder: Path, name: str) -> list[dict[str, object]]:
 
 def result(folder: Path, name: str) -> list[dict[str, object]]:
     """Metrics without what differs from one run to the next: times."""
-    timed = ("seconds", "time_share", "learning", "agents")
+    timed = ("time", "seconds", "time_share", "learning", "agents")
     return [{k: v for k, v in row.items() if k not in timed} for row in rows(folder, name)]
 
 
@@ -73,10 +76,129 @@ def test_what_cannot_be_resumed_is_one_line(
     complete = str(whole["lockstep"] / RUNS / "whole")
     for flags, says in (
         (["--resume", "nothing"], "there is no run"),
-        (["--resume", complete, "--gamma", "0.5"], "--gamma 0.5: the run goes on with its own"),
-        (["--resume", complete, "--bind", f"ipc://{tmp_path}/c"], "is complete"),
+        (["--resume", complete, "--gamma", "0.5"], "goes on with its own, 0.99"),
+        (["--resume", complete, "--anneal"], "--anneal True: run"),
+        (["--resume", complete, "--from", complete], "exclude each other"),
+        (["--resume", complete, "--bind", f"ipc://{tmp_path}/c"], "give --num-episodes beyond"),
     ):
         assert main(["sim", *flags]) == 2
         said = capsys.readouterr().err
         assert says in said
         assert len(said.splitlines()) == 1
+
+
+def test_a_complete_run_goes_on_where_more_is_asked_for(
+    tmp_path: Path, whole: dict[str, Path]
+) -> None:
+    shutil.copytree(whole["lockstep"] / RUNS / "whole", tmp_path / "moved" / "here")
+    more = ["--num-episodes", "500", "--checkpoint-interval", "1000"]
+    # Any of its checkpoints' names means the run, as long as it is the newest one.
+    final = tmp_path / "moved" / "here" / "final_checkpoint.pt"
+    before = load(final)
+    said = run(tmp_path, "train", "--resume", str(final), *more)
+    assert f"going on from {before.statistics['total_episodes']:,} episodes" in said
+    after = load(final)
+    assert after.run == before.run, "it is the same run"
+    assert before.statistics["total_episodes"] < 500 <= after.statistics["total_episodes"]
+    assert all(
+        new.version > old.version for new, old in zip(after.agents, before.agents, strict=True)
+    )
+    settings = json.loads((tmp_path / "moved" / "here" / "config.json").read_text())
+    assert (settings["num_episodes"], settings["checkpoint_interval"]) == (500, 1000)
+    lines = (tmp_path / "moved" / "here" / "metrics.jsonl").read_text().splitlines()
+    updates = [json.loads(line)["update"] for line in lines]
+    assert updates == list(range(len(updates)))
+    old = sorted((tmp_path / "moved" / "here").glob("checkpoint_*.pt"))[0]
+    assert main(["sim", "--resume", str(old), f"--bind=ipc://{tmp_path}/c"]) == 2
+
+
+def test_a_run_needs_nothing_but_its_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not the scenario file that it was begun with, nor the place where that lay."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    scenario = here / "town.toml"
+    scenario.write_text('base = "v2_minimal"\nmin_nights = 4\n')
+    flags = [*LONGER[2:], "--scenario", "town.toml", "--sync", "lockstep"]
+    run(here, "train", *flags, "--run-name", "whole")
+    with brigade(here, "train", *flags, "--run-name", "cut") as process:
+        wait_for(lambda: list((here / RUNS).glob("cut/checkpoint_*.pt")) != [])
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.end() == 143
+        hint = f"go on with: brigade train --resume {RUNS}/cut"
+        assert hint in process.output
+        assert "stopped by SIGTERM at" in process.output
+    scenario.write_text("num_houses = 3\n")  # which is another game
+    shutil.move(here / RUNS / "cut", there / "cut")
+    run(there, "train", "--resume", "cut")
+    assert (there / "cut" / "final_checkpoint.pt").read_bytes() == final_bytes(here, "whole")
+    scenario.unlink()
+    assert load(there / "cut" / "final_checkpoint.pt").scenario.min_nights == 4
+    said = run(there, "evaluate", "cut", "--episodes", "4")
+    assert "town" in said
+
+
+def test_trained_agents_begin_another_run(tmp_path: Path, whole: dict[str, Path]) -> None:
+    trained = whole["lockstep"] / RUNS / "whole"
+    # Fewer agents, another game of the same shape, other settings.
+    flags = ["--num-agents-per-game", "4", "--scenario", "hard", "--learning-rate", "1e-3"]
+    small = ["--batch-size", "64", "--update-interval", "8", "--num-games", "16", "--seed", "3"]
+    said = run(
+        tmp_path, "train", "--from", str(trained), *flags, *small, "--num-episodes", "60",
+        "--run-name", "next", "--keep", "all",
+    )  # fmt: skip
+    assert f"beginning with the agents of {trained}" in said
+    old, first = (
+        load(trained / "final_checkpoint.pt"),
+        load(tmp_path / RUNS / "next/checkpoint_0.pt"),
+    )
+    last = load(tmp_path / RUNS / "next" / "final_checkpoint.pt")
+    for before, begun, after in zip(old.agents, first.agents, last.agents, strict=True):
+        assert np.array_equal(before.parameters, begun.parameters)
+        assert np.array_equal(before.statistics, begun.statistics)
+        assert not begun.first_moment.any(), "its optimiser begins anew"
+        assert (begun.version, begun.steps) == (0, 0)
+        assert after.version > 0
+    assert (last.scenario.name, last.config.hidden_size) == ("hard", old.config.hidden_size)
+    assert last.run != old.run
+    # A run that is cut off at once goes on from those agents, and not from untrained ones.
+    for name in ("final_checkpoint.pt", "metrics.jsonl"):
+        (tmp_path / RUNS / "next" / name).unlink()
+    for path in (tmp_path / RUNS / "next").glob("checkpoint_[1-9]*.pt"):
+        path.unlink()
+    run(tmp_path, "train", "--resume", "next")
+    again = load(tmp_path / RUNS / "next" / "final_checkpoint.pt")
+    for one, other in zip(again.agents, last.agents, strict=True):
+        assert np.array_equal(one.parameters, other.parameters)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--from", "{run}:9"], "it has agents 0-3"),
+        (["--from", "{run}:3-1"], "'3-1' is not like 0-3,7"),
+        (["--from", "{run}:0-1"], "Population size must be >= num_agents_per_game"),
+        (["--from", "{run}", "--hidden-size", "64"], "--hidden-size 64: --from {run} has 32"),
+        (["--from", "{run}", "--scenario", "v2_minimal"], "trained with 10 houses and 4 seats"),
+        (["--from", "{run}", "--num-agents-per-game", "3"], "has 10 and 3"),
+        (["--from", "nothing.pt"], "nothing.pt: no such file, and no run in"),
+    ],
+)
+def test_agents_that_do_not_fit_are_refused_before_anything_starts(
+    tmp_path: Path,
+    whole: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    says: str,
+) -> None:
+    trained = str(whole["lockstep"] / RUNS / "whole")
+    given = [flag.format(run=trained) for flag in flags]
+    place = ["--checkpoint-dir", str(tmp_path / "runs")]
+    for command in ("train", "sim"):
+        assert main([command, *given, *place]) == 2
+        said = capsys.readouterr().err
+        assert says.format(run=trained) in said
+        assert len(said.splitlines()) == 1
+    assert not (tmp_path / "runs").exists()

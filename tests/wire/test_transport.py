@@ -24,7 +24,7 @@ from brigade.wire.transport import (
 )
 
 BOUND = 1 << 24  # bytes of a weights frame
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 def free_port(count: int = 8) -> int:
@@ -476,11 +476,11 @@ def test_nobody_hangs_at_exit_over_what_nobody_reads(endpoint):
             await simulator.send_control(sender.identity, [bytes(1 << 16)])
         started = time.monotonic()
         simulator.close()
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < PATIENCE
         silent.send_control([b"is anyone there?"])
         started = time.monotonic()
         silent.close()
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < PATIENCE
 
     asyncio.run(main())
 
