@@ -92,7 +92,10 @@ def resumed(config: OperationConfig) -> RunConfig:
     assert config.resume is not None
     if config.from_ is not None:
         raise ConfigError("--resume and --from exclude each other: a run goes on, or one begins")
-    folder = find_run(config.resume, Path(config.checkpoint_dir))
+    try:
+        folder = find_run(config.resume, Path(config.checkpoint_dir))
+    except ConfigError as error:
+        raise ConfigError(f"--resume {config.resume}: {error}") from None
     saved = read_config(folder)
     wanted = {n: getattr(config, n) for n in RunConfig.__struct_fields__ if n in config.given}
     wanted.pop("checkpoint_dir", None)

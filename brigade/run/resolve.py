@@ -64,7 +64,12 @@ def resolve(config: OperationConfig) -> Plan:
     """
     if config.resume is not None:
         run = resumed(config)
-        return Plan(run, read_identity(Path(run.checkpoint_dir) / str(run.run_name)))
+        folder = Path(run.checkpoint_dir) / str(run.run_name)
+        identity = read_identity(folder)
+        if identity is None and not any(folder.glob("*.pt")):
+            scenario = _scenario(run)  # an earlier version began it, and came to nothing
+            identity = Identity(run.identity(scenario.to_dict()), scenario)
+        return Plan(run, identity)
     if config.from_ is None:
         run = run_config(config)
         scenario = _scenario(run)

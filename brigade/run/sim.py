@@ -15,8 +15,7 @@ from msgspec import Meta
 from rich.console import Console
 from rich.text import Text
 
-from brigade.config import ConfigError, PositiveInt, RunConfig
-from brigade.env.scenarios import load_scenario
+from brigade.config import ConfigError, PositiveInt
 from brigade.printable import printable
 from brigade.run.door import DoorConfig, check_door
 from brigade.run.keys import guard
@@ -92,7 +91,9 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
     folder, saved = _take(plan, operation) if operation.resume else (None, None)
     sockets = None
     try:
-        identity = plan.identity or _identity_of(config, saved)
+        identity = plan.identity or (Identity(saved.run, saved.scenario) if saved else None)
+        if identity is None:
+            raise ConfigError(f"run {config.run_name} has no whole checkpoint to go on from")
         trained = saved or plan.source  # whose networks may be those of an earlier version
         network = trained.network if trained else network_for(config, identity.scenario)
         row_bytes = 4 * network.num_parameters
@@ -257,17 +258,6 @@ def _take(plan: Plan, operation: SimConfig) -> tuple[RunFolder, Checkpoint | Non
         folder.close()
         raise
     return folder, saved
-
-
-def _identity_of(config: RunConfig, saved: Checkpoint | None) -> Identity:
-    """What a run is that an earlier version began, which did not write it down."""
-    if saved is not None:
-        return Identity(saved.run, saved.scenario)
-    try:
-        scenario = load_scenario(config.scenario)
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"scenario {config.scenario}: {error}") from None
-    return Identity(config.identity(scenario.to_dict()), scenario)
 
 
 def _restore(simulator: Simulator, folder: RunFolder, saved: Checkpoint | None) -> str:

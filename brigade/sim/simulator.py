@@ -179,7 +179,7 @@ class Simulator:
         Raises
         ------
         ValueError
-            It does not fit this run; then this simulator must not be used.
+            It does not fit this run, and nothing has changed.
         """
         if checkpoint.run != self.run_id:
             raise ValueError(f"it is of run {checkpoint.run}, not {self.run_id}")

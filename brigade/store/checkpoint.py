@@ -62,7 +62,7 @@ def check_resumable(path: Path, checkpoint: Checkpoint) -> None:
         raise CheckpointError(
             f"{path} (format {checkpoint.format}) holds no games that this version of brigade can "
             "go on with: resume it with the version that wrote it, or train its agents on in a new "
-            "run; they can also be evaluated and played"
+            f"run, --from {path}; they can also be evaluated and played"
         )
 
 

@@ -258,7 +258,7 @@ def find_checkpoint(text: str, place: str = DEFAULT_CHECKPOINT_DIR) -> Path:
         if folder.is_dir():
             found = next((path for path, _ in whole_checkpoints(folder)), None)
             if found is None:
-                raise CheckpointError(f"{folder} has no whole checkpoint")
+                raise CheckpointError(f"{folder} is a folder without a whole checkpoint")
             return found
     raise CheckpointError(f"{text}: no such file, and no run in {place}")
 

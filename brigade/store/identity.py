@@ -49,7 +49,8 @@ def find_run(text: str, place: Path) -> Path:
     for folder in folders:
         if (folder / CONFIG).is_file():
             return folder
-    raise ConfigError(f"there is no run {text}: {' and '.join(map(str, folders))} has no {CONFIG}")
+    places = " nor ".join(f"{folder}" for folder in folders)
+    raise ConfigError(f"there is no run: no {CONFIG} in {places}")
 
 
 def read_config(folder: Path) -> RunConfig:

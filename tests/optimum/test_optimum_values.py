@@ -1,6 +1,5 @@
 """The known figures, bounds and relations between values."""
 
-
 import numpy as np
 import pytest
 
