@@ -498,7 +498,7 @@ class Learner:
         if header.generation != lease.welcome.generation:
             # The slot was given to another before we came to it.
             self._join_anew("rejoining", "this experience is another learner's: joining anew")
-            return
+            raise BadMessage(f"experience of generation {header.generation}, which is not ours")
         if self._uploader is not None:
             received = replace(received, rollout=received.rollout.sent(self._uploader))
         lease.inbox.add(header.agent, header.sequence, received)

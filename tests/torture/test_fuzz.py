@@ -55,7 +55,7 @@ CONFIG = RunConfig(
 )
 SCENARIO = load_scenario("default")
 NETWORK = network_for(CONFIG, SCENARIO)
-RUN = CONFIG.run_id
+RUN = CONFIG.identity(SCENARIO.to_dict())
 
 
 def recorded() -> list[list[bytes]]:
