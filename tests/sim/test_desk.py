@@ -130,6 +130,7 @@ class Office:
             left=lambda lease, why: self.left.append(f"{lease.name}: {why}"),
         )
         self.desk = Desk(
+            "a-run",
             settings,
             self.repository,
             self.sockets,  # type: ignore[arg-type]
@@ -641,7 +642,7 @@ def test_a_learner_that_was_there_before_the_simulator_learns(monkeypatch, hello
     async def main() -> None:
         sockets = SimulatorSockets(endpoint, 1 << 20)
         repository = Repository(NETWORK, 4)
-        desk = Desk(CONFIG, repository, sockets, Events(), 10.0, learned=lambda *_: None,
+        desk = Desk("a-run", CONFIG, repository, sockets, Events(), 10.0, learned=lambda *_: None,
                     changed=lambda: None, failed=lambda why: None,
                     report=lambda: REPORT)  # fmt: skip
         tasks = [
@@ -699,7 +700,7 @@ def test_a_learner_of_another_version_is_told_in_its_own_protocol(protocol):
 
     async def main() -> None:
         at_desk = SimulatorSockets(endpoint, 1 << 20)
-        desk = Desk(CONFIG, Repository(NETWORK, 4), at_desk, Events(), 10.0,
+        desk = Desk("a-run", CONFIG, Repository(NETWORK, 4), at_desk, Events(), 10.0,
                     learned=lambda *_: None, changed=lambda: None, failed=lambda why: None,
                     report=lambda: REPORT)  # fmt: skip
         task = asyncio.create_task(desk.serve_control())
