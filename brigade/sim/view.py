@@ -142,12 +142,12 @@ class View:
         lag = "" if math.isnan(s.lag) else f"  lag {s.lag:.0f}"
         left = "" if math.isnan(s.seconds_left) else f"  {duration(s.seconds_left)} left"
         episodes, transitions = s.rates
-        returns = s.known_returns
-        spread = f"{min(returns):,.0f}..{max(returns):,.0f}" if returns else "-"
+        known = s.known_returns
+        spread = f"({min(known):,.0f}..{max(known):,.0f})" if known else ""
+        returns = f"  return {_mean(known):,.1f} {spread}" if known else ""
         return (
             f"{s.share:4.0%}  {s.episodes:,} episodes  {episodes:,.1f} episodes/s  "
-            f"{transitions:,.0f} transitions/s  "
-            f"return {_mean(returns):,.1f} ({spread}){lag}{left}"
+            f"{transitions:,.0f} transitions/s{returns}{lag}{left}"
         )
 
     def _render(self) -> RenderableType:

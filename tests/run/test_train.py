@@ -72,6 +72,10 @@ def test_a_run_leaves_its_checkpoints_metrics_and_config(tmp_path: Path) -> None
     wanted = {"policy_loss", "value_loss", "entropy", "kl", "clip_fraction", "explained_variance"}
     assert wanted <= set(rows[-1]["learning"])
     assert {"play", "transport", "wait"} == set(rows[-1]["time_share"])
+    guide = (Path(__file__).parent.parent.parent / "docs" / "running.md").read_text()
+    fields = guide[guide.index("A line of `metrics.jsonl`") :].partition("## ")[0]
+    for name in {*rows[-1], *rows[-1]["learning"], *rows[-1]["time_share"]}:
+        assert f"`{name}`" in fields, "each field is explained"
     assert "final checkpoint: " in output
     assert "mean return" in output
 
@@ -79,8 +83,8 @@ def test_a_run_leaves_its_checkpoints_metrics_and_config(tmp_path: Path) -> None
 @pytest.mark.parametrize("sync", ["lockstep", "overlap"])
 def test_the_same_seed_gives_the_same_checkpoint_bit_for_bit(tmp_path: Path, sync: str) -> None:
     flags = [*SMALL, "--sync", sync, "--device", "cpu"]
-    run(tmp_path, "train", *flags, "--run-name", "first")
-    run(tmp_path, "train", *flags, "--run-name", "second")
+    run(tmp_path, "train", *flags, "--run-name", "first", "--threads", "1")
+    run(tmp_path, "train", *flags, "--run-name", "second", "--threads", "3", "--num-learners", "2")
     assert final_bytes(tmp_path, "first") == final_bytes(tmp_path, "second")
     other_seed = [*flags, "--seed", "8"]
     run(tmp_path, "train", *other_seed, "--run-name", "third")
