@@ -526,6 +526,7 @@ def _network(welcome: messages.Welcome, hidden_size: int) -> Network:
             tuple(map(tuple, welcome.choices)),
             tuple(welcome.seats),
             tuple(map(tuple, welcome.private)),
+            tuple(welcome.drawn),
         )
     except ValueError as error:
         raise BadMessage(f"a welcome with a network that cannot be: {error}") from None

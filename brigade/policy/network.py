@@ -8,6 +8,13 @@ The query *points*: where the first component chooses among things that the obse
 about a burning house is learned about all of them at once (after Vinyals et al. 2015, "Pointer
 Networks").
 
+What is pointed at *draws*. A choice that stands beside the first component's, to work at what that
+chose or to rest, has one logit; how likely an agent is to work would have to be learned apart from
+where, for each situation anew. So the logit of working rises by ``log mean exp`` of those of the
+choices: working at each of the N houses and resting are the alternatives of one softmax. Where
+nothing burns, that work does not pay teaches the agent to stay away from houses that do not burn,
+and not from work.
+
 Seats *share out* what is pointed at. Let p be the softmax of these logits, the agent's attention,
 f(c) the attention on the choices before c less that on those behind it, and r the seat's station,
 from -1 to 1. Then the logit of c rises by ``k p(c)^2 f(c) (2 r - f(c))``, with k the query's last
@@ -27,7 +34,7 @@ copy sends an agent away. Nothing here draws random numbers of its own or keeps 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod, sqrt
+from math import log, prod, sqrt
 
 import torch
 from torch import Tensor
@@ -62,11 +69,14 @@ class Network:
     private
         For each choice the columns that tell what it is to the seat itself (that it owns it, say):
         ``[action_nvec[0]][S']``. They draw the seat, and have no part in what is shared out.
+    drawn
+        The columns of the logits that rise with how much the choices draw, all together; for
+        brigade that of working. Empty where none does.
 
     Raises
     ------
     ValueError
-        ``choices`` do not fit the other numbers.
+        ``choices`` do not fit the other numbers, or the others do not fit them.
     """
 
     num_features: int
@@ -75,12 +85,15 @@ class Network:
     choices: tuple[tuple[int, ...], ...] = ()
     seats: tuple[int, ...] = ()
     private: tuple[tuple[int, ...], ...] = ()
+    drawn: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not all(0 <= c < self.num_features for c in self.seats):
             raise ValueError(f"a seat's feature lies outside the {self.num_features}")
-        if not self.choices and (self.seats or self.private):
-            raise ValueError("seats have nothing to share out or to own where there are no choices")
+        if not self.choices and (self.seats or self.private or self.drawn):
+            raise ValueError("nothing can be shared out, owned or draw where there are no choices")
+        if not all(self.action_nvec[0] <= c < self.num_logits for c in self.drawn):
+            raise ValueError(f"drawn logits {self.drawn} are among the choices, or do not exist")
         for described in filter(None, (self.choices, self.private)):
             widths = {len(columns) for columns in described}
             if len(described) != self.action_nvec[0] or len(widths) != 1 or 0 in widths:
@@ -300,6 +313,7 @@ def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
     torch.baddbmm(p["heads.bias"].unsqueeze(1), a.hidden2, p["heads.weight"], out=a.heads)
     if a.network.choices:
         _point(a)
+        _draw(a)
     if a.network.seats:
         _share(a)
     if a.network.private:
@@ -316,13 +330,23 @@ def _point(a: Activations) -> None:
     logits.mul_(DETAIL).add_(pointed.view(logits.shape))
 
 
+def _draw(a: Activations) -> None:
+    """Find the choices' attention, and add what they draw together to the logits that they draw."""
+    logits = a.logits[..., : len(a.network.choices)]
+    # The softmax is written out: over so few choices, torch's own takes nine times as long.
+    most = logits.amax(-1, keepdim=True)
+    torch.sub(logits, most, out=a.attention)
+    total = a.attention.exp_().sum(-1, keepdim=True)
+    a.attention.div_(total)
+    for column in a.network.drawn:
+        drawn = a.logits[..., column : column + 1]
+        drawn.add_(total.log() + (most - log(len(a.network.choices))))
+
+
 def _share(a: Activations) -> None:
     """Let seats share the choices out; see the head of this file."""
     logits = a.logits[..., : len(a.network.choices)]
     torch.matmul(a.observations[..., a.constants.seats], a.constants.stations, out=a.stations)
-    # The softmax is written out: over so few choices, torch's own takes nine times as long.
-    torch.sub(logits, logits.amax(-1, keepdim=True), out=a.attention)
-    a.attention.exp_().div_(a.attention.sum(-1, keepdim=True))
     torch.matmul(a.attention, a.constants.order, out=a.balance)
     logits.addcmul_(a.firmness, _lean(a))
 
@@ -410,6 +434,8 @@ def _through_query(a: Activations, outputs: Tensor, heads: Tensor) -> Tensor:
     if a.network.seats:
         torch.sum(pointed * _lean(a), -1, out=heads[..., size - 1])
         pointed = pointed + _through_attention(a, pointed)
+    for column in a.network.drawn:
+        pointed = torch.addcmul(pointed, outputs[..., column : column + 1], a.attention)
     by_sight = torch.bmm(a.choices.flatten(0, 1).mT, _columns(pointed))
     heads[..., :seen] = by_sight.view(*outputs.shape[:2], seen)
     torch.mul(pointed, DETAIL, out=heads[..., size : size + num_choices])

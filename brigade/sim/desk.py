@@ -326,6 +326,7 @@ class Desk:
             choices=[list(columns) for columns in network.choices],
             seats=list(network.seats),
             private=[list(columns) for columns in network.private],
+            drawn=list(network.drawn),
             agents=granted,
         )
         await self._sockets.send_control(peer, messages.encode(welcome, arrays))

@@ -19,6 +19,7 @@ from brigade._core import Scenario, observation_layout
 from brigade.config import RunConfig
 from brigade.env.batched import BatchedEnv
 from brigade.policy.actor import Actor
+from brigade.policy.distribution import offsets
 from brigade.policy.network import Network
 from brigade.sim.matchmaking import Matchmaker
 from brigade.sim.repository import Repository
@@ -50,6 +51,7 @@ def network_for(config: RunConfig, scenario: Scenario) -> Network:
         choices=house_columns(scenario, config.num_agents_per_game, HOUSE_BLOCKS),
         private=house_columns(scenario, config.num_agents_per_game, OWN_BLOCKS),
         seats=tuple(range(seat.start, seat.stop)),
+        drawn=(offsets(env.action_nvec)[1] + 1,),  # to work
     )
 
 

@@ -96,6 +96,7 @@ def save(
             "choices": c.network.choices,
             "seats": c.network.seats,
             "private": c.network.private,
+            "drawn": c.network.drawn,
         },
         "policies": {
             agent: c.network.state_dict(torch.tensor(state.parameters))
@@ -199,6 +200,7 @@ def _read(content: Any) -> Checkpoint:
         tuple(tuple(map(int, columns)) for columns in shape["choices"]),
         tuple(map(int, shape["seats"])),
         tuple(tuple(map(int, columns)) for columns in shape["private"]),
+        tuple(map(int, shape["drawn"])),
     )
     agents = []
     for agent in range(config.population_size):

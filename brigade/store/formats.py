@@ -130,5 +130,11 @@ def _to_4(content: Content) -> Content:
     return content | {"network": network, "config": config, "simulator": {}}
 
 
-_STEPS: tuple[Callable[[Content], Content], ...] = (_to_2, _to_3, _to_4)
+def _to_5(content: Content) -> Content:
+    """What choices draw may count for other logits; in format 4 it does not."""
+    network = content["network"] | {"drawn": ()}
+    return content | {"network": network, "simulator": {}}
+
+
+_STEPS: tuple[Callable[[Content], Content], ...] = (_to_2, _to_3, _to_4, _to_5)
 FORMAT = len(_STEPS) + 1

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from brigade.printable import UNPRINTABLE
 
-PROTOCOL = 6
+PROTOCOL = 7
 OTHER_PROTOCOLS = 1000  # what lies beyond is garbage, not a version to come
 
 # dtypes that may be on the wire, by NumPy's name with byte order.
@@ -112,6 +112,7 @@ class Welcome(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     choices: list[list[Count]]  # see Network.choices
     seats: list[Count]  # see Network.seats
     private: list[list[Count]]  # see Network.private
+    drawn: list[Count]  # see Network.drawn
     agents: list[Granted]
 
 

@@ -1,7 +1,7 @@
 """The stacked network: equal, agent by agent, to a plain torch network with autograd."""
 
 import random
-from math import prod, sqrt
+from math import log, prod, sqrt
 
 import pytest
 import torch
@@ -25,6 +25,7 @@ SMALL = Network(
     hidden_size=6,
     choices=((0, 5), (1, 5), (2, 6), (3, 6), (4, 4)),
     seats=(1, 3, 4),
+    drawn=(6,),
 )
 
 
@@ -77,6 +78,9 @@ class Plain(nn.Module):
             for columns in self.network.choices
         ]
         logits = DETAIL * outputs[:, :count] + torch.stack(pointed, 1)
+        others = outputs[:, count:].clone()
+        for column in self.network.drawn:
+            others[:, column - count] += logits.exp().mean(1).log()
         seats = len(self.network.seats)
         if seats:
             stations = sum(
@@ -96,7 +100,7 @@ class Plain(nn.Module):
         ]
         if claims:
             logits = logits + torch.stack(claims, 1)
-        return torch.cat([logits, outputs[:, count:]], 1)
+        return torch.cat([logits, others], 1)
 
     def gradient(self) -> Tensor:
         """All gradients, laid out as a row."""
@@ -126,10 +130,11 @@ def passes(
     query=st.integers(0, 3),
     seats=st.integers(0, 4),
     own=st.integers(0, 2),
+    drawn=st.integers(0, 2),
     seed=st.integers(0, 2**31),
 )
 def test_forward_and_backward_are_those_of_plain_networks(
-    agents, num_rows, features, hidden, nvec, query, seats, own, seed
+    agents, num_rows, features, hidden, nvec, query, seats, own, drawn, seed
 ):
     draw = random.Random(seed)
     choices, private = (
@@ -137,7 +142,9 @@ def test_forward_and_backward_are_those_of_plain_networks(
         for n in (query, own * bool(query))
     )
     stations = tuple(draw.randrange(features) for _ in range(seats * bool(query)))
-    network = Network(features, nvec, hidden, choices, stations, private)
+    beside = range(nvec[0], sum(nvec)) if query else ()
+    columns = tuple(draw.sample(beside, min(drawn, len(beside))))
+    network = Network(features, nvec, hidden, choices, stations, private, columns)
     rows = random_rows(network, agents, seed)
     generator = torch.Generator().manual_seed(seed + 1)
     observations = torch.randn(agents, num_rows, features, generator=generator, dtype=torch.float64)
@@ -156,7 +163,7 @@ def test_forward_and_backward_are_those_of_plain_networks(
 def test_float32_agrees_with_plain_networks_at_the_usual_size():
     houses = tuple(tuple(range(7 * house, 7 * house + 5)) for house in range(10))
     own = tuple((7 * house + 5, 7 * house + 6) for house in range(10))
-    network = Network(90, (10, 2, 2), 64, houses, (70, 71, 72, 73), own)
+    network = Network(90, (10, 2, 2), 64, houses, (70, 71, 72, 73), own, (11,))
     generator = torch.Generator().manual_seed(3)
     rows = torch.stack([network.initial_row(generator) for _ in range(3)])
     observations = torch.rand(3, 256, 90, generator=generator)
@@ -328,6 +335,54 @@ def test_what_is_a_seats_own_draws_it_and_has_no_part_in_sharing():
     torch.testing.assert_close(drawn.logits - logits, 9.0 * observations[..., 10:20])
 
 
+def drawn_to(pulls: Tensor) -> tuple[Tensor, Tensor]:
+    """Chances to work, and query gradients of their logarithms, in a town of five houses.
+
+    One row for each town: none burns, the first does, all do. The query is worth ``pulls`` [2] at
+    a house that does not burn and at one that does.
+    """
+    towns = [[0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [1, 1, 1, 1, 1]]
+    columns = tuple((i, 5 + i) for i in range(5))
+    network = Network(10, (5, 2, 2), 4, columns, drawn=(6,))
+    row = torch.zeros(1, network.num_parameters, dtype=torch.float64)
+    network.views(row)["heads.bias"][..., :2] = pulls
+    chances, gradients = [], []
+    for town in towns:
+        burning = torch.tensor(town, dtype=torch.float64)
+        observation = torch.cat([1 - burning, burning]).view(1, 1, 10)
+        activations = forward(network.views(row), activations_for(network, observation))
+        mode = activations.logits[0, 0, 5:7].softmax(-1)
+        outgoing = torch.zeros(1, 1, network.num_logits + 1, dtype=torch.float64)
+        outgoing[0, 0, 5:7] = torch.stack([-mode[1], 1 - mode[1]])  # of log P(work)
+        found = backward(
+            network.views(row), activations, outgoing, gradients_for(network, observation)
+        )
+        chances.append(mode[1])
+        gradients.append(network.views(found)["heads.bias"][0, :2].clone())
+    return torch.stack(chances), torch.stack(gradients)
+
+
+def test_to_rest_and_to_work_at_each_house_are_alternatives_of_one_softmax():
+    safe, burning = -3.0, 4.0
+    chances, _ = drawn_to(torch.tensor([safe, burning]))
+    for chance, fires in zip(chances.tolist(), (0, 1, 5), strict=True):
+        logits = torch.tensor([burning] * fires + [safe] * (5 - fires)) - log(5)
+        working = torch.cat([logits, torch.zeros(1)]).softmax(0)[:5].sum()
+        assert chance == pytest.approx(working.item(), rel=1e-5)
+    assert chances[0] < 0.05
+    assert (chances[1:] > 0.9).all()
+
+
+def test_that_work_does_not_pay_where_nothing_burns_says_nothing_of_fires():
+    _, gradients = drawn_to(torch.tensor([0.5, 0.5]))
+    assert gradients[0, 0] > 0
+    assert gradients[0, 1] == 0
+    assert gradients[2, 0] == 0
+    assert gradients[2, 1] > 0
+    _, gradients = drawn_to(torch.tensor([-3.0, 4.0]))
+    assert gradients[1, 1] > 10 * gradients[1, 0] > 0, "where one house burns, it is about that"
+
+
 def test_an_untrained_agent_of_any_seat_acts_almost_uniformly():
     chosen = chosen_by_seat([2, 3], 0.0)
     assert (chosen - 0.1).abs().max() < 0.05
@@ -354,6 +409,14 @@ def test_choices_that_do_not_fit_are_refused(choices):
 def test_nothing_is_a_seats_own_where_there_is_no_choice():
     with pytest.raises(ValueError, match="no choices"):
         Network(7, (5, 2, 2), 6, private=((0,),) * 5)
+
+
+@pytest.mark.parametrize("drawn", [(4,), (9,), (-1,)], ids=["a choice", "beyond", "before"])
+def test_drawn_logits_that_do_not_fit_are_refused(drawn):
+    with pytest.raises(ValueError, match="drawn"):
+        Network(7, (5, 2, 2), 6, SMALL.choices, drawn=drawn)
+    with pytest.raises(ValueError, match="no choices"):
+        Network(7, (5, 2, 2), 6, drawn=(6,))
 
 
 @pytest.mark.parametrize(
