@@ -131,7 +131,7 @@ class Updater:
         stack, config = self.stack, self.config
         left = 1.0 - progress if config.anneal else 1.0
         again = [refresh] * len(rollouts) if isinstance(refresh, bool) else list(refresh)
-        data, explained = self._prepare(rollouts, again, left)
+        data, explained = self._prepare(rollouts, again)
         counts = [num_batches(len(rollout), config) for rollout in rollouts]
         order = to_device(self._order(rollouts, counts), stack.device)
         self._rate.fill_(config.learning_rate * left)
@@ -160,7 +160,7 @@ class Updater:
         ]
 
     def _prepare(
-        self, rollouts: Sequence[Rollout], again: Sequence[bool], left: float
+        self, rollouts: Sequence[Rollout], again: Sequence[bool]
     ) -> tuple[_Data, list[float]]:
         """Compute advantages and targets, move the normalisers, and stack all on the device."""
         stack, config, device = self.stack, self.config, self.stack.device
@@ -185,7 +185,7 @@ class Updater:
             for r, v, (bootstraps, _) in zip(rollouts, values, ahead, strict=True)
         ]
         credit = [
-            self._credit(r, v, a, *b, left)
+            self._credit(r, v, a, *b)
             for r, v, a, b in zip(rollouts, values, advantages, ahead, strict=True)
         ]
         returns = [a + v for a, v in zip(advantages, values, strict=True)]
@@ -214,15 +214,14 @@ class Updater:
         advantages: Floats,
         bootstraps: Floats,
         idle: IdleSteps,
-        left: float,
     ) -> Floats:
         """Advantage of each component of each action, float32 ``[n, C]``.
 
         The last component is the signal, which no house feels: it works by what others make of it,
         and GAE finds that. All are in units of the GAE's deviation, which is mostly luck, so that
-        where there is less luck the policy moves less, and does not grow certain the sooner. As a
-        schedule's run comes to its end, with ``left`` of it still to go, the unit becomes, by the
-        same factor with each step, the advantages' own size: then it should grow certain.
+        where there is less luck the policy moves less, and does not grow certain the sooner. In
+        units of their own size, an agent that seldom acts would find that size small, the cost of
+        acting large in proportion, and act still less.
         """
         if not len(rollout):
             return np.zeros(rollout.actions.shape, np.float32)
@@ -234,9 +233,8 @@ class Updater:
             r, gae_lambda = rollout, self.config.gae_lambda
             steps = (r.rewards, values, r.discounts, r.lengths, bootstraps, advantages)
             done = effects(*steps, idle, gae_lambda)
-            # Not their deviation, which is nothing where all are alike, as a single one is.
-            own = np.sqrt(np.mean(done**2)) + np.float32(1e-8)
-            done /= deviation ** np.float32(left) * own ** np.float32(1 - left)
+            # Where there is next to no luck, as in a single step, their own size is the larger.
+            done /= max(deviation, np.sqrt(np.mean(done**2)))
         return np.stack([*[done] * (rollout.actions.shape[1] - 1), seen], axis=1)
 
     def _look_again(

@@ -44,7 +44,7 @@ def plain_gae(rewards, values, discounts, lengths, bootstraps, gae_lambda) -> np
     return np.array(advantages)
 
 
-def plain_credit(rollout, bootstraps, idle_values, advantages, config, left) -> np.ndarray:
+def plain_credit(rollout, bootstraps, idle_values, advantages, config) -> np.ndarray:
     """What each component of each action is credited with, ``[n, C]``, step by step."""
     unit = np.std(advantages) + 1e-8
     credit = []
@@ -68,8 +68,7 @@ def plain_credit(rollout, bootstraps, idle_values, advantages, config, left) -> 
     assert config.advantages == "gae" or next(idle_values, None) is None
     found = np.array(credit)
     if config.advantages == "counterfactual":
-        own = np.sqrt(np.mean(found[:, 0] ** 2)) + 1e-8
-        found[:, :-1] /= np.exp(left * np.log(unit) + (1 - left) * np.log(own))
+        found[:, :-1] /= max(unit, np.sqrt(np.mean(found[:, 0] ** 2)))
     return found
 
 
@@ -192,7 +191,7 @@ class PlainAgent:
         )
 
     def update(
-        self, rollout: Rollout, rate: float | None = None, *, refresh: bool = False, left: float = 1
+        self, rollout: Rollout, rate: float | None = None, *, refresh: bool = False
     ) -> dict[str, float]:
         """Learn from a rollout; the mean of what the batches reported."""
         config = self.config
@@ -218,7 +217,7 @@ class PlainAgent:
             bootstraps,
             config.gae_lambda,
         )
-        credit = plain_credit(rollout, bootstraps, idle_values, advantages, config, left)
+        credit = plain_credit(rollout, bootstraps, idle_values, advantages, config)
         returns = advantages + rollout.values
         a = config.normaliser_rate
         self.weight = (1 - a) * self.weight + a

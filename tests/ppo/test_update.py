@@ -259,7 +259,7 @@ def test_a_state_taken_out_is_not_changed_by_later_updates():
 
 @pytest.mark.parametrize("advantages", ["counterfactual", "gae"])
 @pytest.mark.parametrize("anneal", [False, True])
-def test_rate_bonus_and_the_unit_of_advantages_change_where_they_are_told_to(anneal, advantages):
+def test_rate_and_bonus_change_where_they_are_told_to(anneal, advantages):
     rollout = random_rollout(NETWORK, USUAL, 1)
     config = msgspec.structs.replace(
         CONFIG, anneal=anneal, entropy_coef=0.5, learning_rate=1e-3, advantages=advantages
@@ -269,24 +269,53 @@ def test_rate_bonus_and_the_unit_of_advantages_change_where_they_are_told_to(ann
     stacked.update([rollout], progress=0.75)
     by_hand = msgspec.structs.replace(config, entropy_coef=0.5 * left**5)
     plain = PlainAgent(NETWORK, states([0])[0], by_hand, 0, SEED)
-    plain.update(rollout, 1e-3 * left, left=left)
+    plain.update(rollout, 1e-3 * left)
     np.testing.assert_allclose(stacked.stack.states()[0].parameters, plain.row(), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [USUAL, 1])
-def test_an_effect_that_is_always_the_same_ends_an_annealed_run_at_size_one(size):
-    whole = random_rollout(NETWORK, size, 1)
-    alike = replace(
+def test_the_effect_of_a_single_step_has_size_one():
+    # GAE's deviation, the unit of effects, is nothing there.
+    whole = random_rollout(NETWORK, 1, 1)
+    alone = replace(
         whole,
-        rewards=np.full(size, 0.75, np.float32),
-        idle_rewards=np.full(size, 0.5, np.float32),
-        changed=np.zeros(size, np.bool_),
+        rewards=np.full(1, 0.75, np.float32),
+        idle_rewards=np.full(1, 0.5, np.float32),
+        changed=np.zeros(1, np.bool_),
         idle_observations=whole.idle_observations[:0],
-        counted=np.broadcast_to([True, True, False], (size, 3)),
+        counted=np.array([[True, True, False]]),
     )
-    config = msgspec.structs.replace(CONFIG, anneal=True, learning_rate=0.0)
-    found = updater([0], config).update([alike], progress=1.0, refresh=True)
+    config = msgspec.structs.replace(CONFIG, learning_rate=0.0)
+    found = updater([0], config).update([alone], refresh=True)
     assert found[0]["policy_loss"] == pytest.approx(-2 / 3, rel=1e-4), "of two components in three"
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.5, 1.0])
+def test_the_cost_of_acting_does_not_grow_as_an_agent_acts_less(progress):
+    # Work costs one and changes nothing; the luck that all see is the same whatever it does.
+    whole = random_rollout(NETWORK, USUAL, 1)
+    losses = []
+    for worked in (USUAL // 2, 4):
+        mode = np.zeros(USUAL, np.int64)
+        mode[:worked] = 1
+        rollout = replace(
+            whole,
+            actions=np.stack([np.zeros(USUAL, np.int64), mode, mode], axis=1),
+            idle_rewards=(whole.rewards + mode).astype(np.float32),
+            changed=np.zeros(USUAL, np.bool_),
+            idle_observations=whole.idle_observations[:0],
+            counted=np.broadcast_to([False, True, False], (USUAL, 3)),
+        )
+        config = msgspec.structs.replace(
+            CONFIG,
+            anneal=True,
+            learning_rate=0.0,
+            batch_size=USUAL,
+            num_epochs=1,
+            update_interval=1,
+        )
+        found = updater([0], config).update([rollout], progress=progress, refresh=True)
+        losses.append(found[0]["policy_loss"] / worked)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3), "each time is as dear as ever"
 
 
 def test_what_an_update_reports():
