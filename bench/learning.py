@@ -2,8 +2,10 @@
 
 Trains one population for each scenario and seed, all with the same settings; measures the share of
 the way from random play to the optimum (discounted at 0.99, games of at most 1,000 nights), beside
-what scripted teams reach. Each scenario's row goes into bench/results.md as soon as it is known,
-in place of the one that was there.
+what scripted teams reach; and, since a mean hides an agent that never learned, what the worst
+agent's seat would gain if the population's median agent had it (replacement.py), in bold where that
+agent has failed. Each scenario's row goes into bench/results.md as soon as it is known, in place of
+the one that was there.
 
     python bench/learning.py [default easy ...] [--seeds 3] [--num-transitions 6000000]
 
@@ -23,19 +25,22 @@ import time
 from pathlib import Path
 
 from curves import Curve, draw
+from replacement import MATERIAL, Gain, gains
 
 from brigade._core import ARCHETYPES, scenario_names
 from brigade.config import convert
 from brigade.run.child import child_command, child_environment
 from brigade.run.cores import available_cores
-from brigade.run.evaluate import EvaluateConfig, evaluate
+from brigade.run.evaluate import EvaluateConfig, Share, evaluate
 from brigade.run.process import use_threads
+from brigade.store import checkpoint
 
 SETTINGS = [
     *("--hidden-size", "128", "--learning-rate", "3e-3", "--anneal", "--update-interval", "25"),
     *("--value-coef", "2", "--entropy-coef", "0.06", "--team-spirit", "1", "--num-learners", "2"),
     *("--random-starts", "0.4"),
 ]
+AGENTS = 8  # of a population: what `brigade train` makes if not told otherwise
 EPISODES = 500
 MAX_NIGHTS = 1000
 # Their optimum is not known exactly.
@@ -44,7 +49,7 @@ RESULTS = Path(__file__).with_name("results.md")
 BEGIN, END = "<!-- shares: written by bench/learning.py -->", "<!-- end of shares -->"
 HEAD = (
     "| scenario | sampled | seeds | greedy | seeds | spread-out team | best archetype team "
-    "| transitions | time |"
+    "| transitions | time | worst agent's loss |"
 )
 POINTS = 8  # checkpoints of a curve
 CURVE_EPISODES = 200
@@ -65,32 +70,45 @@ def main() -> None:
         curves = [curve(scenario, options.num_transitions) for scenario in options.scenarios]
         options.curves.write_text(draw(curves))
         return
+    # Whatever part of the table is measured, intervals of losses hold for all of it at once.
+    agents = len(known) * options.seeds * AGENTS
     for scenario in options.scenarios:
-        row = table_row(scenario, options.seeds, options.num_transitions)
+        row = table_row(scenario, options.seeds, options.num_transitions, agents)
         print(row, flush=True)
         write(scenario, row)
 
 
-def table_row(scenario: str, seeds: int, transitions: int) -> str:
-    """Measure one scenario."""
-    sampled, greedy, times = [], [], []
+def table_row(scenario: str, seeds: int, transitions: int, agents: int) -> str:
+    """Measure one scenario; of ``agents`` in all is said whether they failed to learn."""
+    sampled, greedy, losses, times = [], [], [], []
     for seed in range(1, seeds + 1):
         with tempfile.TemporaryDirectory() as folder:
             run, seconds = train(scenario, seed, transitions, Path(folder), 10**9)
             final = str(run / "final_checkpoint.pt")
-            sampled.append(share_of(final, None))
-            greedy.append(share_of(final, None, greedy=True))
+            share = share_of(final, None)
+            sampled.append(share.share)
+            greedy.append(share_of(final, None, greedy=True).share)
+            worst = gains(checkpoint.load(Path(final)), agents)[0]
+            losses.append(_loss(worst, agents, share.optimum - share.random))
             times.append(seconds)
     archetype, best = max(
-        ((name, share_of(f"archetype:{name}", scenario)) for name in ARCHETYPES),
+        ((name, share_of(f"archetype:{name}", scenario).share) for name in ARCHETYPES),
         key=lambda pair: pair[1],
     )
-    spread = share_of("spread", scenario)
+    spread = share_of("spread", scenario).share
     return (
         f"| `{scenario}` | {statistics.mean(sampled):.3f} | {_each(sampled)} "
         f"| {statistics.mean(greedy):.3f} | {_each(greedy)} | {spread:.3f} | {best:.3f} "
-        f"({archetype}) | {transitions / 1e6:g} M | {statistics.mean(times):.0f} s |"
+        f"({archetype}) | {transitions / 1e6:g} M | {statistics.mean(times):.0f} s "
+        f"| {', '.join(losses)} |"
     )
+
+
+def _loss(gain: Gain, agents: int, scale: float) -> str:
+    """Say what the worst agent loses, as a share; in bold where it has failed to learn."""
+    interval = gain.interval(agents)
+    loss = f"{gain.mean / scale:.3f} ±{interval / scale:.3f}"
+    return f"**{loss}**" if gain.mean > max(interval, MATERIAL * scale) else loss
 
 
 def _each(shares: list[float]) -> str:
@@ -116,19 +134,17 @@ def train(
 
 def share_of(
     what: str, scenario: str | None, *, greedy: bool = False, episodes: int = EPISODES
-) -> float:
+) -> Share:
     """Measure a checkpoint or a scripted team as `brigade evaluate` does."""
     settings = {"what": what, "episodes": episodes, "max_nights": MAX_NIGHTS, "greedy": greedy}
     config = convert(EvaluateConfig, settings | ({"scenario": scenario} if scenario else {}))
     share = evaluate(config).share(MAX_NIGHTS)
     assert share is not None, f"{scenario} has no exact optimum"
-    return share.share
+    return share
 
 
 def curve(scenario: str, transitions: int) -> Curve:
     """Measure the checkpoints of one run on its way."""
-    from brigade.store import checkpoint
-
     with tempfile.TemporaryDirectory() as folder:
         # Games take at most --max-nights, 50, in training, and four agents' transitions a night.
         interval = max(1, transitions // (POINTS * 50 * 4))
@@ -136,8 +152,8 @@ def curve(scenario: str, transitions: int) -> Curve:
         points = [(0.0, 0.0)]
         for path in sorted(run.glob("*checkpoint*.pt")):
             done = checkpoint.load(path).statistics["total_transitions"]
-            points.append((float(done), share_of(str(path), None, episodes=CURVE_EPISODES)))
-    spread = share_of("spread", scenario)
+            points.append((float(done), share_of(str(path), None, episodes=CURVE_EPISODES).share))
+    spread = share_of("spread", scenario).share
     print(scenario, sorted(points), f"spread {spread:.3f}", flush=True)
     return Curve(scenario, sorted(points), spread)
 
