@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgpack
 import msgspec
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from brigade.printable import UNPRINTABLE
 
-PROTOCOL = 7
+PROTOCOL: Final = 7
 OTHER_PROTOCOLS = 1000  # what lies beyond is garbage, not a version to come
 
 # dtypes that may be on the wire, by NumPy's name with byte order.
@@ -63,7 +63,7 @@ class OtherProtocol(BadMessage):
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
     """What every header has: the protocol's version. A header's type is its class's name."""
 
-    protocol: Literal[6] = 6
+    protocol: Literal[7] = PROTOCOL
 
 
 class Hello(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
