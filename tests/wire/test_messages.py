@@ -65,6 +65,7 @@ BY_TYPE = {
         choices=st.lists(st.lists(COUNTS, max_size=3), max_size=5),
         seats=st.lists(COUNTS, max_size=5),
         private=st.lists(st.lists(COUNTS, max_size=3), max_size=3),
+        drawn=st.lists(COUNTS, max_size=3),
         agents=st.lists(
             st.builds(Granted, COUNTS, COUNTS, COUNTS, COUNTS, st.booleans()), max_size=5
         ),
