@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from brigade.sim.outliers import Outlier
 from brigade.sim.roster import Lease
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint
@@ -20,6 +21,7 @@ class Progress:
     seconds: float  # since the first game began
     waited: float  # seconds for which the run has been waiting for learners; 0 while it plays
     remarks: list[str]  # what is slow or gone
+    outliers: list[Outlier] = field(default_factory=list)  # agents unlike their peers
 
 
 @dataclass(frozen=True)

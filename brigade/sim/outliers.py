@@ -7,10 +7,9 @@ which one or two other odd ones among them do not move.
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,8 @@ from numpy.typing import NDArray
 LEAST_STEPS = 2000
 LEAST_GAMES = 50
 LEAST_PEERS = 2
+# A look is taken once the agents have been seen so many times as much, in the median.
+ENOUGH = 2
 # Its peers must work in so many of their steps for it to be odd that an agent works in less than
 # so small a share of that.
 OFTEN = 0.05
@@ -35,7 +36,7 @@ LEAST_GAP = 1e-3
 
 @dataclass(frozen=True)
 class Figures:
-    """What the P agents of a population did in a rollout.
+    """What the P agents of a population did for a while.
 
     Attributes
     ----------
@@ -50,9 +51,34 @@ class Figures:
     returns: Sequence[Sequence[float]]
 
 
-def tally(
-    actions: NDArray[np.integer], counted: NDArray[np.bool_], num_houses: int
-) -> NDArray[np.int64]:
+@dataclass(frozen=True)
+class Outlier:
+    """An agent that is unlike its peers.
+
+    Attributes
+    ----------
+    agent
+        Which.
+    kind
+        ``"idle"``, ``"rigid"`` or ``"behind"``.
+    sentence
+        What is odd about it, for people.
+    """
+
+    agent: int
+    kind: str
+    sentence: str
+
+
+def sentences(outliers: Sequence[Outlier], most: int = 8) -> list[str]:
+    """What is said of outliers, in so many lines at most."""
+    said = [outlier.sentence for outlier in outliers]
+    if len(said) > most:
+        said[most - 1 :] = [f"and {len(said) - most + 1} more that are unlike their peers"]
+    return said
+
+
+def tally(actions: NDArray[Any], counted: NDArray[Any], num_houses: int) -> NDArray[np.int64]:
     """Count what one agent did: int64 ``[N + 1]``, rest first and then work at each house.
 
     Parameters
@@ -66,35 +92,43 @@ def tally(
     return np.bincount(done, minlength=num_houses + 1).astype(np.int64)
 
 
-class Recent:
-    """Figures of the last rollouts together.
+class Watch:
+    """Looks at a population again and again, each time at what it did since the last look.
 
-    Parameters
+    Attributes
     ----------
-    rollouts
-        How many.
+    outliers
+        Those of the last look who were it in the one before as well.
     """
 
-    def __init__(self, rollouts: int = 10) -> None:
-        self._figures: deque[Figures] = deque(maxlen=rollouts)
+    def __init__(self) -> None:
+        self.outliers: list[Outlier] = []
+        self._found: list[Outlier] = []
+        self._actions: NDArray[np.int64] | None = None
+        self._returns: list[list[float]] = []
 
     def add(self, figures: Figures) -> None:
-        """Take in those of one more rollout, and forget the oldest."""
-        self._figures.append(figures)
+        """Take in what was done in one more rollout, and look if it is enough by now."""
+        if self._actions is None:
+            self._actions = np.zeros_like(figures.actions)
+            self._returns = [[] for _ in figures.returns]
+        self._actions += figures.actions
+        for all_, ended in zip(self._returns, figures.returns, strict=True):
+            all_.extend(ended)
+        games = np.array([len(returns) for returns in self._returns])
+        if np.median(self._actions.sum(1)) >= ENOUGH * LEAST_STEPS and (
+            np.median(games) >= ENOUGH * LEAST_GAMES
+        ):
+            self._look(Figures(self._actions, self._returns))
 
-    def remarks(self) -> list[str]:
-        """Name the outliers of these rollouts; see :func:`outliers`."""
-        if not self._figures:
-            return []
-        actions = np.sum([figures.actions for figures in self._figures], axis=0)
-        returns = [
-            [value for figures in self._figures for value in figures.returns[agent]]
-            for agent in range(len(actions))
-        ]
-        return outliers(Figures(actions, returns))
+    def _look(self, figures: Figures) -> None:
+        before = {(found.agent, found.kind) for found in self._found}
+        self._found = outliers(figures)
+        self.outliers = [each for each in self._found if (each.agent, each.kind) in before]
+        self._actions = None
 
 
-def outliers(figures: Figures) -> list[str]:
+def outliers(figures: Figures) -> list[Outlier]:
     """Name agents that do not act, always act alike, or lie far behind, where their peers do not.
 
     Agents of whom too little was seen are neither named nor anybody's peers.
@@ -102,54 +136,65 @@ def outliers(figures: Figures) -> list[str]:
     return _idle_or_rigid(figures.actions) + _behind(figures.returns)
 
 
-def _idle_or_rigid(actions: NDArray[np.int64]) -> list[str]:
+def median_of_others(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each of n values, at least two, the median of the other n - 1."""
+    order = np.argsort(values)
+    rank = np.empty(len(values), np.int64)
+    rank[order] = np.arange(len(values))
+
+    def other(place: int) -> NDArray[np.float64]:
+        """The one in this place among the others, of each."""
+        at: NDArray[np.float64] = values[order[place + (place >= rank)]]
+        return at
+
+    return (other((len(values) - 2) // 2) + other((len(values) - 1) // 2)) / 2
+
+
+def _idle_or_rigid(actions: NDArray[np.int64]) -> list[Outlier]:
     """Name agents by what they do."""
-    steps = actions.sum(1)
-    known = np.flatnonzero(steps >= LEAST_STEPS)
-    shares = actions / np.maximum(steps, 1)[:, None]
+    known = np.flatnonzero(actions.sum(1) >= LEAST_STEPS)
+    if len(known) <= LEAST_PEERS:
+        return []
+    steps = actions[known].sum(1)
+    shares = actions[known] / steps[:, None]
     work, most = 1 - shares[:, 0], shares.max(1)
-    remarks = []
-    for agent in known:
-        peers = known[known != agent]
-        if len(peers) < LEAST_PEERS:
-            continue
-        last = f"of its last {steps[agent]:,} steps"
-        usual = float(np.median(work[peers]))
-        if usual >= OFTEN and work[agent] < SELDOM * usual:
-            how = "has not worked in any" if work[agent] == 0 else f"worked in {work[agent]:.2%}"
-            remarks.append(f"agent {agent} {how} {last}; its peers do in {usual:.0%} of theirs")
-            continue
-        others = float(np.median(most[peers]))
-        if most[agent] == 1 and work[agent] == 1 and others < NEARLY_ALWAYS:
-            house = int(actions[agent].argmax()) - 1
-            remarks.append(
-                f"agent {agent} worked at house {house} in each {last}; "
-                f"what its peers do most takes {others:.0%} of theirs"
+    usual, usually_most = median_of_others(work), median_of_others(most)
+    idle = (usual >= OFTEN) & (work < SELDOM * usual)
+    rigid = (most == 1) & (work == 1) & (usually_most < NEARLY_ALWAYS)
+    found = []
+    for i in np.flatnonzero(idle | rigid):
+        agent, last = int(known[i]), f"of its last {steps[i]:,} steps"
+        if idle[i]:
+            how = "has not worked in any" if work[i] == 0 else f"worked in {work[i]:.2%}"
+            sentence = f"agent {agent} {how} {last}; its peers do in {usual[i]:.0%} of theirs"
+        else:
+            sentence = (
+                f"agent {agent} worked at house {actions[agent].argmax() - 1} in each {last}; "
+                f"what its peers do most takes {usually_most[i]:.0%} of theirs"
             )
-    return remarks
+        found.append(Outlier(agent, "idle" if idle[i] else "rigid", sentence))
+    return found
 
 
-def _behind(returns: Sequence[Sequence[float]]) -> list[str]:
+def _behind(returns: Sequence[Sequence[float]]) -> list[Outlier]:
     """Name agents whose games return far less than those of their peers."""
     known = [agent for agent, values in enumerate(returns) if len(values) >= LEAST_GAMES]
-    means = {agent: float(np.mean(returns[agent])) for agent in known}
-    variances = {agent: float(np.var(returns[agent], ddof=1)) for agent in known}
-    remarks = []
-    for agent in known:
-        peers = [peer for peer in known if peer != agent]
-        if len(peers) < LEAST_PEERS:
-            continue
-        middle = float(np.median([means[peer] for peer in peers]))
-        gap = middle - means[agent]
-        spread = math.sqrt(float(np.median([variances[peer] for peer in peers])))
-        # The median of the peers is about as uncertain as one of them, at most.
-        error = math.sqrt(
-            variances[agent] / len(returns[agent])
-            + max(variances[peer] / len(returns[peer]) for peer in peers)
+    if len(known) <= LEAST_PEERS:
+        return []
+    games = np.array([len(returns[agent]) for agent in known])
+    means = np.array([np.mean(returns[agent]) for agent in known])
+    variances = np.array([np.var(returns[agent], ddof=1) for agent in known])
+    middle = median_of_others(means)
+    gap = middle - means
+    # The median of the peers is about as uncertain as one of them, at most.
+    error = np.sqrt(variances / games + (variances / games).max())
+    far = np.maximum(FAR * np.sqrt(median_of_others(variances)), LEAST_GAP * np.abs(middle))
+    return [
+        Outlier(
+            known[i],
+            "behind",
+            f"agent {known[i]} returns {gap[i]:,.1f} ± {1.96 * error[i]:,.1f} less a game than the "
+            "median of its peers",
         )
-        if gap > max(FAR * spread, STANDARD_ERRORS * error, LEAST_GAP * abs(middle)):
-            remarks.append(
-                f"agent {agent} returns {gap:,.1f} ± {1.96 * error:,.1f} less a game than the "
-                "median of its peers"
-            )
-    return remarks
+        for i in np.flatnonzero(gap > np.maximum(far, STANDARD_ERRORS * error))
+    ]

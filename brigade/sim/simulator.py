@@ -28,6 +28,7 @@ from brigade.sim.desk import Desk
 from brigade.sim.diagnosis import diagnose
 from brigade.sim.events import Events, Progress
 from brigade.sim.ledger import Ledger
+from brigade.sim.outliers import Figures, Watch, sentences, tally
 from brigade.sim.player import Player, network_for
 from brigade.sim.repository import Repository
 from brigade.sim.resume_point import ResumePoint, ResumePoints, acting_states, missing_policies
@@ -116,6 +117,7 @@ class Simulator:
         )
         self._schedule = Schedule(config.sync, config.max_lag)
         self._ledger = Ledger()
+        self._watch = Watch()
         self._events = events
         self._rollout = 0
         self._start_with = min(start_with or config.population_size, config.population_size)
@@ -252,8 +254,9 @@ class Simulator:
         played = self._next_to_act()
         self._note_point(played)
         self.repository.act_with(played)
-        if await self._play(played):
-            await self._send()
+        here = await self._play(played)
+        if here is not None:
+            await self._send(here)
         self._report()
 
     @property
@@ -335,10 +338,10 @@ class Simulator:
 
     # ---- playing -------------------------------------------------------------------------
 
-    async def _play(self, played: Mapping[int, int]) -> bool:
-        """Play one rollout, looking at the sockets now and then; False where it was cut off.
+    async def _play(self, played: Mapping[int, int]) -> Statistics | None:
+        """Play one rollout, looking at the sockets now and then, and tell what was counted in it.
 
-        The last rollout of a run may be short. One that a signal cuts off is not used at all, so
+        The last rollout of a run may be short. One that a signal cuts off (None) is not used, so
         that a run that is stopped and resumed learns what it would have learned without.
         """
         config = self.config
@@ -354,7 +357,7 @@ class Simulator:
             if self.done:
                 break
             if self._ending:
-                return False
+                return None
             if time.perf_counter() - slept > YIELD_SECONDS:
                 await asyncio.sleep(0)
                 slept = time.perf_counter()
@@ -362,7 +365,7 @@ class Simulator:
                     self._report()
         self._ledger.times.play += time.perf_counter() - started
         self._ledger.open(self._row(here, played), self.desk.learning())
-        return True
+        return here
 
     def _row(self, here: Statistics, played: Mapping[int, int]) -> dict[str, Any]:
         """Describe the rollout that was just played; what no game ended in is None."""
@@ -380,18 +383,22 @@ class Simulator:
             "lag": [rollouts[agent] - played[agent] for agent in sorted(played)],
         }
 
-    async def _send(self) -> None:
+    async def _send(self, here: Statistics) -> None:
         """Send each learning agent its fragments of the rollout that was just played."""
         started = slept = time.perf_counter()
         self.player.cut()
         learning = self.desk.learning()
+        num_houses = self.scenario.num_houses
+        actions = np.zeros((self.config.population_size, num_houses + 1), np.int64)
         for agent in learning:
             arrays = self.player.buffer.arrays(agent, self.repository.acting[agent])
+            actions[agent] = tally(arrays["actions"], arrays["counted"], num_houses)
             self.desk.send(agent, arrays, self.share)
             if time.perf_counter() - slept > YIELD_SECONDS:
                 await asyncio.sleep(0)
                 slept = time.perf_counter()
         self.player.buffer.clear()
+        self._watch.add(Figures(actions, here.recent))
         self._behind = None
         self._rollout += 1
         self._ledger.times.transport += time.perf_counter() - started
@@ -400,7 +407,10 @@ class Simulator:
         self._reported = time.perf_counter()
         seconds = self._reported - self._began
         remarks = self._remarks(self.desk.learners())
-        self._events.progress(Progress(self.statistics, self.share, seconds, self._waited, remarks))
+        outliers = self._watch.outliers
+        self._events.progress(
+            Progress(self.statistics, self.share, seconds, self._waited, remarks, outliers)
+        )
 
     async def _keep_reporting(self) -> None:
         """Report also while the run waits; for ever."""
@@ -442,7 +452,7 @@ class Simulator:
             free=free,
             bad_messages=self.desk.bad_messages.total(),
             learners=learners,
-            remarks=self._remarks(learners),
+            remarks=[*self._remarks(learners), *sentences(self._watch.outliers)],
         )
 
     def _remarks(self, learners: list[messages.LearnerReport]) -> list[str]:

@@ -17,6 +17,7 @@ from brigade.agent_numbers import format_agents
 from brigade.config import RunConfig
 from brigade.printable import printable
 from brigade.sim.events import Progress
+from brigade.sim.outliers import Outlier, sentences
 from brigade.sim.roster import Lease
 from brigade.sim.statistics import Statistics
 
@@ -34,6 +35,7 @@ class Snapshot:
     lag: float = math.nan
     seconds: float = math.nan  # since the first game began
     waits: bool = False  # for a learner
+    outliers: list[Outlier] = field(default_factory=list)  # agents unlike their peers
 
     @property
     def rates(self) -> tuple[float, float]:
@@ -65,6 +67,7 @@ class View:
         self._first: list[float] = []
         self._status = "waiting for learners"
         self._remarked: set[str] = set()  # what was slow or gone at the last look
+        self._odd: set[tuple[int, str]] = set()  # outliers that were told of
         self._next_line = config.log_interval
         self._live = Live(
             get_renderable=self._render,
@@ -113,6 +116,7 @@ class View:
         if not math.isnan(progress.seconds):
             self._status = progress.remarks[0] if long else "playing"
         self._remark(progress.remarks if long else [])
+        self._warn(progress.outliers)
         self._snapshot = Snapshot(
             episodes=statistics.total_episodes,
             transitions=statistics.total_transitions,
@@ -121,6 +125,7 @@ class View:
             lag=self._snapshot.lag,
             seconds=progress.seconds,
             waits=progress.waited > LONG_WAIT_SECONDS,
+            outliers=progress.outliers,
         )
         if not self._first and self._snapshot.known_returns:
             self._first = self._snapshot.known_returns
@@ -136,6 +141,14 @@ class View:
             if kind not in self._remarked and not self._console.is_terminal:
                 self.say(remark)
         self._remarked = set(kinds)
+
+    def _warn(self, outliers: list[Outlier]) -> None:
+        """Name agents that are unlike their peers: each once where there is no live view."""
+        new = [each for each in outliers if (each.agent, each.kind) not in self._odd]
+        self._odd |= {(each.agent, each.kind) for each in new}
+        if not self._console.is_terminal:
+            for sentence in sentences(new):
+                self.say(sentence)
 
     def _line(self) -> str:
         s = self._snapshot
@@ -179,7 +192,8 @@ class View:
             f"{transitions:,.0f}",
             "-" if math.isnan(s.lag) else f"{s.lag:.0f}",
         )
-        return Group(title, bar, figures)
+        odd = (Text(sentence, style="yellow") for sentence in sentences(s.outliers, 4))
+        return Group(title, bar, figures, *odd)
 
     def closing(self, statistics: Statistics, versions: dict[int, int], where: str) -> None:
         """Print each agent's record, what was learned, and where it lies."""
@@ -198,6 +212,8 @@ class View:
             )
         self._console.print(table)
         s = self._snapshot
+        for sentence in sentences(s.outliers):
+            self._console.print(Text(sentence, style="yellow"), soft_wrap=True)
         _, transitions = s.rates
         self.say(
             f"{s.episodes:,} games, {s.transitions:,} agent-transitions in "

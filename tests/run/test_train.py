@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ import torch
 
 from brigade.run import process
 from brigade.run.process import SAME_SIGNAL_SECONDS
+from brigade.store import checkpoint
 
 from .processes import (
     ENDLESS,
@@ -320,3 +322,31 @@ def test_a_run_whose_agents_diverge_ends_in_order_and_says_so(tmp_path: Path) ->
     with brigade(tmp_path, "train", *again) as process:
         assert process.end() == 1
     assert "has diverged in 5 updates" in process.output.splitlines()[-1]
+
+
+def test_an_agent_that_never_works_is_named_while_it_trains(tmp_path: Path) -> None:
+    run(tmp_path, "train", *SMALL, "--run-name", "first")
+    path = tmp_path / RUNS / "first" / "final_checkpoint.pt"
+    trained = checkpoint.load(path)
+    network, idle = trained.network, trained.agents[2]
+    row = torch.tensor(idle.parameters).unsqueeze(0)
+    bias = network.views(row)["heads.bias"]
+    bias[..., network.query_size + network.action_nvec[0]] += 1e4  # to rest
+    trained.agents[2] = replace(idle, parameters=row[0].numpy())
+    checkpoint.save(path, trained)
+
+    port = free_base_port()
+    flags = ["--learning-rate", "1e-12", "--bind", f"tcp://127.0.0.1:{port}"]
+    with brigade(tmp_path, "train", "--from", str(path), *ENDLESS, *flags) as process:
+        said = re.compile(
+            r"^agent 2 has not worked in any of its last [\d,]+ steps; its peers do in \d+% of "
+            r"theirs$",
+            re.MULTILINE,
+        )
+        wait_for(lambda: said.search(process.output) is not None, lambda: process.output)
+        assert "! agent 2 has not worked" in run(tmp_path, "status", f"tcp://127.0.0.1:{port}")
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.end() == 143
+    again = said.findall(process.output)
+    assert len(again) == 2, "once when it is noticed, and at the end"
+    assert process.output.count("has not worked") == 2, "nobody else is"

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brigade.sim.outliers import LEAST_GAMES, LEAST_STEPS, Figures, Recent, outliers, tally
+from brigade.sim import outliers as module
+from brigade.sim.outliers import (
+    ENOUGH,
+    LEAST_GAMES,
+    LEAST_STEPS,
+    Figures,
+    Watch,
+    median_of_others,
+    tally,
+)
 
 HOUSES = 10
 STEPS = 6400
@@ -24,6 +33,11 @@ def returning(means: list[float], games: int = 200, seed: int = 0) -> list[list[
     """Returns of games that deviate by one from an agent's mean."""
     rng = np.random.default_rng(seed)
     return [(mean + rng.standard_normal(games)).tolist() for mean in means]
+
+
+def outliers(figures: Figures) -> list[str]:
+    """What is said of them."""
+    return [outlier.sentence for outlier in module.outliers(figures)]
 
 
 def remarks(work=(), means=(), **kwargs) -> list[str]:
@@ -136,15 +150,34 @@ def test_a_tally_counts_rest_and_work_at_each_house_where_the_mode_counts(action
     assert tally(taken, counted, HOUSES).tolist() == [by_hand[i] for i in range(HOUSES + 1)]
 
 
-def test_the_last_rollouts_count_together_and_older_ones_are_forgotten():
-    recent = Recent(rollouts=4)
-    assert recent.remarks() == []
-    idle = Figures(acting([0.5] * 5 + [0], steps=600), returning([0.0] * 6, games=20))
-    for _ in range(3):
-        recent.add(idle)
-        assert recent.remarks() == [], "too little was seen"
-    recent.add(idle)
-    [remark] = recent.remarks()
-    assert "agent 5 has not worked in any of its last 2,400 steps" in remark
-    recent.add(Figures(acting([0.5] * 6, steps=600), idle.returns))
-    assert recent.remarks() == [], "it works again"
+def test_one_is_named_who_was_odd_in_two_looks_one_after_the_other():
+    watch = Watch()
+    parts = 4
+    alike = Figures(
+        acting([0.5] * 6, ENOUGH * LEAST_STEPS // parts),
+        returning([0.0] * 6, ENOUGH * LEAST_GAMES // parts),
+    )
+    odd = Figures(alike.actions.copy(), alike.returns)
+    odd.actions[5] = [alike.actions[5].sum()] + [0] * HOUSES
+    for _ in range(parts):
+        watch.add(odd)
+        assert watch.outliers == [], "once may be chance"
+    for part in range(parts):
+        assert watch.outliers == [], f"{part} parts of the second look"
+        watch.add(odd)
+    [outlier] = watch.outliers
+    assert (outlier.agent, outlier.kind) == (5, "idle")
+    assert "agent 5 has not worked in any of its last 4,000 steps" in outlier.sentence
+    for _ in range(parts):
+        assert watch.outliers == [outlier], "until it is looked at again"
+        watch.add(alike)
+    assert watch.outliers == [], "it works again"
+    for _ in range(parts):
+        watch.add(odd)
+    assert watch.outliers == []
+
+
+@given(values=st.lists(st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0]), min_size=2, max_size=30))
+def test_the_median_of_the_others_is_theirs(values):
+    others = [np.median(values[:i] + values[i + 1 :]) for i in range(len(values))]
+    assert median_of_others(np.array(values)) == pytest.approx(others)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from brigade.config import RunConfig
 from brigade.sim.events import Progress
+from brigade.sim.outliers import Outlier
 from brigade.sim.statistics import Statistics
 from brigade.sim.view import LONG_WAIT_SECONDS, View
 
@@ -30,7 +31,8 @@ def progress(episodes: int, *, waited: float = 0.0, seconds: float = 8.0, **othe
     statistics = Statistics(4)
     statistics.total_episodes = episodes
     statistics.total_transitions = 100 * episodes
-    return Progress(statistics, episodes / 100, seconds, waited, others.get("remarks", []))
+    remarks, outliers = others.get("remarks", []), others.get("outliers", [])
+    return Progress(statistics, episodes / 100, seconds, waited, remarks, outliers)
 
 
 def test_nothing_is_told_that_nobody_knows():
@@ -77,3 +79,31 @@ def test_a_short_wait_is_nobodys_business():
     here.progress(progress(30, waited=LONG_WAIT_SECONDS - 1, remarks=remarks))
     [line] = said(console).splitlines()
     assert line.endswith("left")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_each_outlier_is_named_once_and_at_the_end_if_it_still_is_one(terminal):
+    here, console = view(terminal=terminal)
+    idle, behind = Outlier(1, "idle", "agent 1 rests"), Outlier(3, "behind", "agent 3 lags")
+    for outliers in ([], [idle], [idle, behind], [behind], [idle, behind]):
+        here.progress(progress(5, outliers=outliers))
+    if terminal:
+        assert said(console) == ""
+        console.print(here._render())
+    for outlier in (idle, behind):
+        assert said(console).count(outlier.sentence) == 1
+    here.progress(progress(6, outliers=[behind]))
+    here.closing(Statistics(4), {}, "it lies there")
+    assert said(console).count(idle.sentence) == 1
+    assert said(console).count(behind.sentence) == 2
+
+
+def test_of_many_outliers_a_few_are_named():
+    here, console = view()
+    here.progress(
+        progress(5, outliers=[Outlier(i, "idle", f"agent {i} rests") for i in range(300)])
+    )
+    lines = said(console).splitlines()
+    assert lines[0] == "agent 0 rests"
+    assert lines[-1] == "and 293 more that are unlike their peers"
+    assert len(lines) == 8
