@@ -50,7 +50,11 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = 0.5
     advantages: Annotated[
         Literal["counterfactual", "gae"],
-        Meta(description="judge an action by the same night without it too, or by GAE alone"),
+        Meta(
+            description="judge an action by the same night without it too, or by GAE alone; the "
+            "former gives no credit for what others later make of what they saw, so signals are "
+            "always judged by GAE"
+        ),
     ] = "counterfactual"
     clip: Annotated[float, Meta(gt=0, description="PPO's bound on the probability ratio")] = 0.2
     value_coef: Annotated[float, Meta(ge=0, description="weight of the value loss")] = 0.5
@@ -62,8 +66,7 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     anneal: Annotated[
         bool,
         Meta(
-            description="let learning rate and entropy bonus fall to 0 (the bonus as a fifth "
-            "power), and the unit of counterfactual advantages go over to their own size"
+            description="let learning rate and entropy bonus fall to 0, the bonus as a fifth power"
         ),
     ] = False
 
