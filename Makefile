@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find brigade-rs -name '*.rs' -o -name Cargo.toml -o -name '*.json' 2>/dev/null) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-rust test-python test-clients lint format bench clean
+.PHONY: help setup train test test-rust test-python test-clients torture soak lint format bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -63,6 +63,8 @@ bench: setup ## Measure the environment, transport and training; figures go to b
 	$(BIN)/python bench/transport.py
 	$(BIN)/python bench/training.py
 	$(BIN)/python bench/running.py
+	$(BIN)/python bench/bookkeeping.py
+	$(BIN)/python bench/stopping.py
 
 format: setup ## Format Python and Rust
 	$(BIN)/ruff check --fix .

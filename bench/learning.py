@@ -22,6 +22,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from curves import Curve, draw
@@ -45,6 +46,7 @@ EPISODES = 500
 MAX_NIGHTS = 1000
 # Their optimum is not known exactly.
 LEFT_OUT = ("default_continuous", "positional_default")
+KNOWN = [name for name in scenario_names() if name not in LEFT_OUT]
 RESULTS = Path(__file__).with_name("results.md")
 BEGIN, END = "<!-- shares: written by bench/learning.py -->", "<!-- end of shares -->"
 HEAD = (
@@ -58,8 +60,7 @@ CURVE_EPISODES = 200
 def main() -> None:
     """Train, measure and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    known = [name for name in scenario_names() if name not in LEFT_OUT]
-    parser.add_argument("scenarios", nargs="*", default=known)
+    parser.add_argument("scenarios", nargs="*", default=KNOWN)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--num-transitions", type=int, default=6_000_000)
     parser.add_argument("--curves", type=Path, help="draw learning curves into this file instead")
@@ -71,7 +72,7 @@ def main() -> None:
         options.curves.write_text(draw(curves))
         return
     # Whatever part of the table is measured, intervals of losses hold for all of it at once.
-    agents = len(known) * options.seeds * AGENTS
+    agents = len(KNOWN) * options.seeds * AGENTS
     for scenario in options.scenarios:
         row = table_row(scenario, options.seeds, options.num_transitions, agents)
         print(row, flush=True)
@@ -83,13 +84,13 @@ def table_row(scenario: str, seeds: int, transitions: int, agents: int) -> str:
     sampled, greedy, losses, times = [], [], [], []
     for seed in range(1, seeds + 1):
         with tempfile.TemporaryDirectory() as folder:
-            run, seconds = train(scenario, seed, transitions, Path(folder), 10**9)
+            run, seconds = train(scenario, seed, transitions, Path(folder))
             final = str(run / "final_checkpoint.pt")
             share = share_of(final, None)
             sampled.append(share.share)
             greedy.append(share_of(final, None, greedy=True).share)
             worst = gains(checkpoint.load(Path(final)), agents)[0]
-            losses.append(_loss(worst, agents, share.optimum - share.random))
+            losses.append(loss(worst, agents, share.optimum - share.random))
             times.append(seconds)
     archetype, best = max(
         ((name, share_of(f"archetype:{name}", scenario).share) for name in ARCHETYPES),
@@ -104,7 +105,7 @@ def table_row(scenario: str, seeds: int, transitions: int, agents: int) -> str:
     )
 
 
-def _loss(gain: Gain, agents: int, scale: float) -> str:
+def loss(gain: Gain, agents: int, scale: float) -> str:
     """Say what the worst agent loses, as a share; in bold where it has failed to learn."""
     interval = gain.interval(agents)
     loss = f"{gain.mean / scale:.3f} ±{interval / scale:.3f}"
@@ -116,11 +117,16 @@ def _each(shares: list[float]) -> str:
 
 
 def train(
-    scenario: str, seed: int, transitions: int, folder: Path, checkpoint_interval: int
+    scenario: str,
+    seed: int,
+    transitions: int,
+    folder: Path,
+    checkpoint_interval: int = 10**9,
+    settings: Sequence[str] = SETTINGS,
 ) -> tuple[Path, float]:
     """Train one population: its run's folder, and the seconds from start to end."""
     flags = [
-        *(*SETTINGS, "--num-transitions", str(transitions), "--num-episodes", "1000000000"),
+        *(*settings, "--num-transitions", str(transitions), "--num-episodes", "1000000000"),
         *("--scenario", scenario, "--seed", str(seed)),
         *("--checkpoint-dir", str(folder), "--run-name", "run"),
         *("--checkpoint-interval", str(checkpoint_interval)),
@@ -158,17 +164,17 @@ def curve(scenario: str, transitions: int) -> Curve:
     return Curve(scenario, sorted(points), spread)
 
 
-def write(scenario: str, row: str) -> None:
-    """Put a scenario's row into the table in bench/results.md."""
-    before, begin, rest = RESULTS.read_text().partition(BEGIN)
-    table, end, after = rest.partition(END)
+def write(scenario: str, row: str, begins: str = BEGIN, ends: str = END, head: str = HEAD) -> None:
+    """Put a scenario's row into the table in bench/results.md between two marks."""
+    before, begin, rest = RESULTS.read_text().partition(begins)
+    table, end, after = rest.partition(ends)
     if not (begin and end):
-        raise SystemExit(f"{RESULTS} has no table between {BEGIN} and {END}")
+        raise SystemExit(f"{RESULTS} has no table between {begins} and {ends}")
     found = re.findall(r"^(\| `(\w+)` .*)$", table, re.MULTILINE)
     rows = {name: line for line, name in found} | {scenario: row}
     order = [name for name in scenario_names() if name in rows]
-    lines = [HEAD, "| --- " * HEAD.count(" |") + "|", *(rows[name] for name in order)]
-    RESULTS.write_text(f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}")
+    lines = [head, "| --- " * head.count(" |") + "|", *(rows[name] for name in order)]
+    RESULTS.write_text(f"{before}{begins}\n\n" + "\n".join(lines) + f"\n\n{ends}{after}")
 
 
 if __name__ == "__main__":
