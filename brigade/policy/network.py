@@ -91,7 +91,7 @@ class Network:
         if not all(0 <= c < self.num_features for c in self.seats):
             raise ValueError(f"a seat's feature lies outside the {self.num_features}")
         if not self.choices and (self.seats or self.private or self.drawn):
-            raise ValueError("nothing can be shared out, owned or draw where there are no choices")
+            raise ValueError("no choices that seats could share out or own, or that could draw")
         if not all(self.action_nvec[0] <= c < self.num_logits for c in self.drawn):
             raise ValueError(f"drawn logits {self.drawn} are among the choices, or do not exist")
         for described in filter(None, (self.choices, self.private)):
@@ -193,14 +193,16 @@ class Network:
         return torch.cat([state_dict[name].reshape(-1).float() for name in self.shapes])
 
 
-def aligned_rows(
-    count: int, length: int, device: torch.device, dtype: torch.dtype = torch.float32
+def aligned(
+    count: int, *shape: int, device: torch.device, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Allocate ``[count, length]`` with each row at the beginning of a cache line.
+    """Allocate ``[count, *shape]`` with each of the ``count`` at the beginning of a cache line.
 
-    So that a row is computed alike wherever in a stack it lies.
+    So that an agent's part is computed alike wherever in a stack it lies.
     """
-    return torch.empty(count, -(-length // 16) * 16, device=device, dtype=dtype)[:, :length]
+    length = prod(shape)
+    room = torch.empty(count, -(-length // 16) * 16, device=device, dtype=dtype)
+    return room[:, :length].view(count, *shape)
 
 
 @dataclass(frozen=True)
@@ -251,12 +253,15 @@ class Activations:
         """Allocate buffers to compute into, so that no step of a loop has to."""
 
         def room(*shape: int) -> Tensor:
-            return torch.empty(agents, rows, *shape, device=device, dtype=dtype)
+            return aligned(agents, rows, *shape, device=device, dtype=dtype)
 
         num_choices = len(network.choices)
         return cls(
             network=network,
-            observations=room(network.num_features),
+            # Filled as one matrix of all agents' rows.
+            observations=torch.empty(
+                agents, rows, network.num_features, device=device, dtype=dtype
+            ),
             hidden1=room(network.hidden_size),
             hidden2=room(network.hidden_size),
             heads=room(network.query_size + network.num_logits + 1),
@@ -276,8 +281,7 @@ class Constants:
     choices: Tensor  # int64 [C * S]: where an observation describes the choices
     private: Tensor  # int64 [C * S']: where it tells what they are to the seat
     seats: Tensor  # int64 [A]: where it tells the seat
-    stations: Tensor  # [A, 1]: the middle of each seat's stratum of [-1, 1]
-    order: Tensor  # [C, C]: 1 where the row's choice comes before the column's, -1 behind it
+    stations: Tensor  # [A]: the middle of each seat's stratum of [-1, 1]
 
     @classmethod
     def of(cls, network: Network, device: torch.device, dtype: torch.dtype) -> Constants:
@@ -287,14 +291,12 @@ class Constants:
             for described in (network.choices, network.private)
         )
         seats = len(network.seats)
-        stations = [[(2 * seat + 1) / seats - 1] for seat in range(seats)]
-        place = torch.arange(len(network.choices), device=device)
+        stations = [(2 * seat + 1) / seats - 1 for seat in range(seats)]
         return cls(
             columns.to(device),
             private.to(device),
             torch.tensor(network.seats, dtype=torch.int64, device=device),
             torch.tensor(stations, dtype=dtype, device=device),
-            torch.sign(place - place.unsqueeze(1)).to(dtype),
         )
 
 
@@ -346,8 +348,9 @@ def _draw(a: Activations) -> None:
 def _share(a: Activations) -> None:
     """Let seats share the choices out; see the head of this file."""
     logits = a.logits[..., : len(a.network.choices)]
-    torch.matmul(a.observations[..., a.constants.seats], a.constants.stations, out=a.stations)
-    torch.matmul(a.attention, a.constants.order, out=a.balance)
+    seats = a.observations[..., a.constants.seats] * a.constants.stations
+    torch.sum(seats, -1, keepdim=True, out=a.stations)
+    a.balance.copy_(_before_less_behind(a.attention))
     logits.addcmul_(a.firmness, _lean(a))
 
 
@@ -384,10 +387,10 @@ class Gradients:
         dtype: torch.dtype = torch.float32,
     ) -> Gradients:
         """Allocate for K agents with R observations each."""
-        flat = aligned_rows(agents, network.num_parameters, device, dtype)
+        flat = aligned(agents, network.num_parameters, device=device, dtype=dtype)
         heads = network.query_size + network.num_logits + 1
         room = [
-            torch.empty(agents, rows, width, device=device, dtype=dtype)
+            aligned(agents, rows, width, device=device, dtype=dtype)
             for width in (network.hidden_size, network.hidden_size, heads)
         ]
         return cls(flat, network.views(flat), *room)
@@ -447,9 +450,19 @@ def _through_attention(a: Activations, outputs: Tensor) -> Tensor:
     """Gradient for the logits that attention is the softmax of, given that for what seats add."""
     p, f, r = a.attention, a.balance, a.stations
     scaled = outputs * a.firmness * p
-    by_balance = torch.matmul(scaled * p * (r - f), a.constants.order.mT)
+    by_balance = -_before_less_behind(scaled * p * (r - f))
     by_attention = 2 * (scaled * f * (2 * r - f) + by_balance)
     return p * (by_attention - (p * by_attention).sum(-1, keepdim=True))
+
+
+def _before_less_behind(choices: Tensor) -> Tensor:
+    """For each of the last axis' entries, the sum of those before it less that of those behind it.
+
+    Not a matrix product: in one of so few columns, the processor's order of adding depends on where
+    in a stack the rows lie.
+    """
+    sums = choices.cumsum(-1)
+    return 2 * sums - choices - sums[..., -1:]
 
 
 def _columns(rows: Tensor) -> Tensor:

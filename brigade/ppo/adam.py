@@ -21,6 +21,7 @@ class Adam:
 
     def __init__(self, stack: AgentStack, gradients: Tensor) -> None:
         steps = [torch.tensor(float(count), device=stack.device) for count in stack.steps]
+        self.steps = steps  # of each row, as the kernel counts them
         tensors = (stack.parameters, gradients, stack.first_moment, stack.second_moment)
         self._rows = list(zip(*(tensor.unbind(0) for tensor in tensors), steps, strict=True))
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from brigade import seeds
-from brigade.policy.network import Network, aligned_rows
+from brigade.policy.network import Network, aligned
 from brigade.ppo import normaliser
 from brigade.ppo.upload import to_host
 
@@ -85,7 +85,7 @@ class AgentStack:
         self.agents = list(agents)
         self.device = device
         self.parameters, self.first_moment, self.second_moment = (
-            aligned_rows(len(states), network.num_parameters, device) for _ in range(3)
+            aligned(len(states), network.num_parameters, device=device) for _ in range(3)
         )
         self.views = network.views(self.parameters)
         self.statistics = torch.empty(len(states), 3, dtype=torch.float64)

@@ -125,6 +125,8 @@ class GroupedUpdater:
             given_up.set()
             raise
         finally:
+            for part in parts:
+                part.cancel()  # what has not begun
             wait(parts)
         learned = [each for part in parts for each in part.result()]
         self.states = [each.state for each in learned]
@@ -177,7 +179,7 @@ class _Group:
             what = divergence(state, metrics[row])
             if what:
                 state = replace(before, version=state.version, rollbacks=before.rollbacks + 1)
-                stack.put(row, state)
+                self._updater.put(row, state)
             learned.append(Learned(state, metrics[row], what))
         self.states = [each.state for each in learned]
         return learned

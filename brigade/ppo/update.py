@@ -20,7 +20,7 @@ from brigade.policy.distribution import log_prob, log_softmax, offsets
 from brigade.policy.network import Activations, Gradients, backward, forward
 from brigade.ppo import normaliser
 from brigade.ppo.adam import Adam
-from brigade.ppo.agents import AgentStack
+from brigade.ppo.agents import AgentStack, AgentState
 from brigade.ppo.counterfactual import IdleSteps, effects
 from brigade.ppo.gae import Floats, gae
 from brigade.ppo.loss import STATISTICS, Batch, Coefficients, loss_gradient
@@ -158,6 +158,11 @@ class Updater:
             }
             for row in range(len(rollouts))
         ]
+
+    def put(self, row: int, state: AgentState) -> None:
+        """Let the agent in a row of the stack be as a state says, with its optimiser."""
+        self.stack.put(row, state)
+        self._adam.steps[row].fill_(state.steps)
 
     def _prepare(
         self, rollouts: Sequence[Rollout], again: Sequence[bool]

@@ -20,6 +20,11 @@ from brigade.ppo.update import Rollout, Updater
 
 NARROW = Network(num_features=9, action_nvec=(4, 2, 2), hidden_size=16)
 WIDE = Network(num_features=9, action_nvec=(4, 2, 2), hidden_size=256)
+# Its parts begin in the middle of cache lines: nothing about it is a multiple of anything.
+ODD = Network(
+    39, (7, 2, 2), 33, tuple((5 * i, 5 * i + 1, 5 * i + 2) for i in range(7)), (35, 36, 38),
+    tuple((5 * i + 3, 5 * i + 4) for i in range(7)), (8,),
+)  # fmt: skip
 CONFIG = PPOConfig(hidden_size=16, batch_size=32, num_epochs=4, update_interval=10)
 AGENTS = [3, 0, 7, 12, 5, 1]
 SIZES = (80, 160, 40, 5, 0, 90)
@@ -78,15 +83,17 @@ def test_groups_learn_what_one_stack_does():
                 np.testing.assert_allclose(array, yours.state.arrays()[name], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("network", [NARROW, WIDE], ids=["narrow", "wide"])
+@pytest.mark.parametrize(
+    ("network", "batch"), [(NARROW, 32), (WIDE, 32), (ODD, 33)], ids=["narrow", "wide", "odd"]
+)
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(
     "dealt",
     [[AGENTS], [AGENTS[::-1]], [[3, 0], [7, 12, 5], [1]], [[5, 1, 7], [12, 3, 0]]],
     ids=str,
 )
-def test_neither_threads_nor_the_dealing_change_a_bit(dealt, threads, network):
-    config = msgspec.structs.replace(CONFIG, hidden_size=network.hidden_size)
+def test_neither_threads_nor_the_dealing_change_a_bit(dealt, threads, network, batch):
+    config = msgspec.structs.replace(CONFIG, hidden_size=network.hidden_size, batch_size=batch)
     expected = learn(grouped(network=network, config=config), 2, network)
     found: dict[int, Learned] = {}
     for agents in dealt:
@@ -141,6 +148,25 @@ def test_an_update_that_is_given_up_ends_in_all_threads():
     assert shared.states == before
 
 
+def test_an_update_that_is_given_up_begins_no_group_any_more(monkeypatch):
+    agents = list(range(12))
+    shared = grouped(agents, threads=1)
+    begun = []
+    prepare = Updater._prepare
+    monkeypatch.setattr(
+        Updater, "_prepare", lambda self, *more: (begun.append(1), prepare(self, *more))[1]
+    )
+
+    def give_up():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shared.update(
+            [random_rollout(NARROW, 4000, agent) for agent in agents], meanwhile=give_up, beat=0
+        )
+    assert len(begun) <= 1, "of three groups"
+
+
 def test_what_goes_wrong_in_a_thread_is_raised_in_the_caller():
     rollouts = rollouts_of(AGENTS, 0)
     broken = [*rollouts[:5], random_rollout(Network(8, (4, 2, 2), 16), 80, 0)]
@@ -179,8 +205,13 @@ def test_an_agent_that_diverges_goes_back_and_the_others_go_on(name, value):
             assert not each.diverged
     assert learned[1].diverged, "the case is none"
     assert_same(learned[1].state, replace(before[AGENTS[1]], version=2, rollbacks=2))
-    # It learns on from there.
-    again = updater.update(rollouts_of(AGENTS, 2))[1]
+    # It learns on from there, and so does whoever knows it by its state alone.
+    states = [each.state for each in learned]
+    other = GroupedUpdater(NARROW, AGENTS, states, CPU, CONFIG, 77, threads=1)
+    on = updater.update(rollouts_of(AGENTS, 2))
+    for mine, others in zip(on, other.update(rollouts_of(AGENTS, 2)), strict=True):
+        assert_same(mine.state, others.state)
+    again = on[1]
     assert not again.diverged
     assert (again.state.version, again.state.rollbacks) == (3, 2)
     assert again.state.steps > 0
