@@ -133,7 +133,7 @@ def _to_4(content: Content) -> Content:
 def _to_5(content: Content) -> Content:
     """What choices draw may count for other logits; in format 4 it does not."""
     network = content["network"] | {"drawn": ()}
-    return content | {"network": network, "simulator": {}}
+    return content | {"network": network}
 
 
 _STEPS: tuple[Callable[[Content], Content], ...] = (_to_2, _to_3, _to_4, _to_5)

@@ -125,6 +125,7 @@ def welcome(agents=(3, 5), states: dict[int, AgentState] | None = None, **change
         choices=[],
         seats=[],
         private=[],
+        drawn=[],
         agents=granted,
     )
     arrays = {f"{a}/{n}": x for a, s in states.items() for n, x in s.arrays().items()}

@@ -23,7 +23,7 @@ from brigade.store.formats import FORMAT, upgraded
 FOLDER = Path(__file__).parent / "formats"
 FORMATS = range(1, FORMAT + 1)
 # Formats whose games this version goes on with.
-RESUMABLE = {4}
+RESUMABLE = {4, 5}
 
 every_format = pytest.mark.parametrize("number", FORMATS)
 

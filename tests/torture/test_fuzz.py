@@ -156,10 +156,10 @@ class Play:
         tasks: list[asyncio.Task[None]] = []
         send, finish = self.simulator._send, self.simulator._finish
 
-        async def send_and_start() -> None:
+        async def send_and_start(counted: Any) -> None:
             if attack is not None and not tasks:
                 tasks.append(asyncio.create_task(attack(self)))
-            await send()
+            await send(counted)
 
         async def wait_and_finish() -> None:
             for task in tasks:

@@ -93,7 +93,7 @@ def check_counts(folder: Path) -> None:
 
 def result(folder: Path) -> tuple[bytes, list[dict[str, object]]]:
     lines = (folder / "metrics.jsonl").read_text().splitlines()
-    timed = ("seconds", "time_share", "learning", "agents")
+    timed = ("time", "seconds", "time_share", "learning", "agents")
     rows = [{k: v for k, v in json.loads(line).items() if k not in timed} for line in lines]
     return (folder / "final_checkpoint.pt").read_bytes(), rows
 
