@@ -176,7 +176,7 @@ class Learner:
         self._lease: _Lease | None = None
         self._outgoing = _Outgoing()
         self._set_up = ThreadPoolExecutor(1, "set-up")
-        self._last_hello = self._last_beat = self._last_look = float("-inf")
+        self._last_hello = self._last_beat = float("-inf")
         self._waited = 0.0
         self._heard = time.monotonic()
         self._idle_since = time.monotonic()
@@ -359,7 +359,6 @@ class Learner:
 
     def _receive(self, timeout: float) -> None:
         control, experience = self._sockets.receive(timeout)
-        self._last_look = time.monotonic()
         for frames in control:
             self._heard = time.monotonic()
             self._guard(self._take_control, frames)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -32,6 +32,20 @@ def divergence(state: AgentState, metrics: Mapping[str, float]) -> str:
             return f"its {name.replace('_', ' ')} has numbers that are not finite"
     wrong = [name.replace("_", " ") for name, value in metrics.items() if not math.isfinite(value)]
     return f"its {wrong[0]} is not a finite number" if wrong else too_large(state)
+
+
+def refuse_too_large(states: Sequence[AgentState]) -> None:
+    """See that a population's networks can be computed with.
+
+    Raises
+    ------
+    ValueError
+        One could overflow.
+    """
+    for agent, state in enumerate(states):
+        what = too_large(state)
+        if what:
+            raise ValueError(f"agent {agent} has {what}, and cannot be computed with")
 
 
 def too_large(state: AgentState) -> str:

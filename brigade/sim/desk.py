@@ -233,7 +233,8 @@ class Desk:
                 await self._sockets.send_control(lease.peer, messages.encode(beat))
             for lease in self.roster.expire(time.monotonic()):
                 self._lose(lease, f"silent for {self.roster.patience:.0f} s")
-            missing = [agent for agent in awaited() if agent in self.roster.free]
+            free = set(self.roster.free)
+            missing = [agent for agent in awaited() if agent in free]
             if missing != said:
                 self._events.waiting(missing)
             said = missing
@@ -297,7 +298,7 @@ class Desk:
                 if len(self._standing_by) > MOST_STANDING_BY:
                     del self._standing_by[next(iter(self._standing_by))]
             hint = "; --stand-by waits for them" if error.taken and final else ""
-            refusal = messages.Refusal(reason=f"{error}{hint}", final=final)
+            refusal = messages.Refusal(reason=printable(f"{error}{hint}"), final=final)
             await self._sockets.send_control(peer, messages.encode(refusal))
             return
         self._standing_by.pop(peer, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +35,9 @@ class _Entry:
 class Ledger:
     """Rows of metrics, each complete once all of its agents have learned from its rollout."""
 
-    def __init__(self) -> None:
+    def __init__(self, population_size: int) -> None:
         self.times = Times()
+        self._population_size = population_size
         self._open: list[_Entry] = []
 
     def open(self, row: dict[str, Any], agents: Iterable[int]) -> None:
@@ -51,18 +52,18 @@ class Ledger:
                 entry.learned[agent] = metrics
                 return
 
-    def complete(self, gone: Iterable[int] = ()) -> list[dict[str, Any]]:
+    def complete(self, gone: Set[int] = frozenset()) -> list[dict[str, Any]]:
         """Take out the rows that are complete, leaving no hope for agents that are ``gone``.
 
         A row has the rollout's own fields and ``time_share``; ``learning``, the means of the
-        agents' metrics; ``agents``, the same per agent, in order of agents. What was not a finite
-        number is None, and has no part in a mean.
+        agents' metrics; ``agents``, the same for each agent of the population. None stands where
+        an agent did not learn, and for what was not a finite number, and has no part in a mean.
         """
-        rows, lost = [], set(gone)
-        while self._open and not self._open[0].missing - lost:
+        rows = []
+        while self._open and self._open[0].missing <= gone:
             entry = self._open.pop(0)
-            learned = [entry.learned[agent] for agent in sorted(entry.learned)]
-            names = sorted({name for metrics in learned for name in metrics})
+            names = sorted({name for metrics in entry.learned.values() for name in metrics})
+            learned = [entry.learned.get(agent, {}) for agent in range(self._population_size)]
             per_agent = {name: [metrics.get(name) for metrics in learned] for name in names}
             means = {name: _mean(values) for name, values in per_agent.items()}
             rows.append(entry.row | {"learning": means, "agents": per_agent})

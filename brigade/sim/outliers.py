@@ -42,7 +42,7 @@ class Figures:
     ----------
     actions
         int64 ``[P, N + 1]``: how often each rested, then how often it worked at each house; what
-        :func:`tally` counts.
+        :func:`tally` counts. Of agents that do not learn there is nothing.
     returns
         For each agent the returns of its games that ended.
     """
@@ -115,9 +115,11 @@ class Watch:
         self._actions += figures.actions
         for all_, ended in zip(self._returns, figures.returns, strict=True):
             all_.extend(ended)
-        games = np.array([len(returns) for returns in self._returns])
-        if np.median(self._actions.sum(1)) >= ENOUGH * LEAST_STEPS and (
-            np.median(games) >= ENOUGH * LEAST_GAMES
+        steps = self._actions.sum(1)
+        games = np.array([len(returns) for returns in self._returns])[steps > 0]
+        if len(games) and (
+            np.median(steps[steps > 0]) >= ENOUGH * LEAST_STEPS
+            and np.median(games) >= ENOUGH * LEAST_GAMES
         ):
             self._look(Figures(self._actions, self._returns))
 
@@ -125,7 +127,7 @@ class Watch:
         before = {(found.agent, found.kind) for found in self._found}
         self._found = outliers(figures)
         self.outliers = [each for each in self._found if (each.agent, each.kind) in before]
-        self._actions = None
+        self._actions, self._returns = None, []
 
 
 def outliers(figures: Figures) -> list[Outlier]:

@@ -16,7 +16,7 @@ import numpy as np
 from brigade.ppo.agents import AgentState
 
 
-@dataclass
+@dataclass(eq=False)
 class ResumePoint:
     """A run between two rollouts.
 
@@ -30,6 +30,8 @@ class ResumePoint:
         Of the run, and of the simulator (``Statistics.to_dict``, ``Simulator.state``).
     states
         For each agent the state to go on from, as far as it has arrived.
+    settled
+        Agents of whom nothing more was to come: they go on as they were.
     """
 
     versions: dict[int, int]
@@ -37,6 +39,7 @@ class ResumePoint:
     statistics: dict[str, Any]
     state: dict[str, Any]
     states: dict[int, AgentState] = field(default_factory=dict)
+    settled: set[int] = field(default_factory=set)
 
     @property
     def complete(self) -> bool:
@@ -51,19 +54,23 @@ class ResumePoint:
     def settle_for(self, newest: Mapping[int, AgentState | None]) -> None:
         """Take these agents, of whom nothing more is to come, as they are."""
         for agent, state in newest.items():
-            if state is not None:
-                self.states.setdefault(agent, state)
+            if state is not None and agent not in self.states:
+                self.states[agent] = state
+                self.settled.add(agent)
 
     def simulator(self) -> dict[str, Any]:
         """Describe the simulator for a checkpoint, with the policies that play on though older."""
+        state = self.state
+        if self.settled:
+            state = state | {"frozen": sorted(self.settled.union(state["frozen"]))}
         older = [
             agent
             for agent, state in sorted(self.acting.items())
             if state.version < self.states[agent].version
         ]
         if not older:
-            return self.state
-        return self.state | {
+            return state
+        return state | {
             "acting": {agent: self.acting[agent].version for agent in older},
             "acting_parameters": np.stack([self.acting[agent].parameters for agent in older]),
             "acting_statistics": np.stack([self.acting[agent].statistics for agent in older]),

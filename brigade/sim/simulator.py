@@ -24,6 +24,7 @@ from brigade._core import Scenario
 from brigade.config import RunConfig
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState, initial_state
+from brigade.ppo.divergence import refuse_too_large
 from brigade.sim.desk import Desk
 from brigade.sim.diagnosis import diagnose
 from brigade.sim.events import Events, Progress
@@ -116,7 +117,7 @@ class Simulator:
             report=self.report,
         )
         self._schedule = Schedule(config.sync, config.max_lag)
-        self._ledger = Ledger()
+        self._ledger = Ledger(config.population_size)
         self._watch = Watch()
         self._events = events
         self._rollout = 0
@@ -186,6 +187,7 @@ class Simulator:
         if checkpoint.run != self.run_id:
             raise ValueError(f"it is of run {checkpoint.run}, not {self.run_id}")
         acting, statistics = self._check(checkpoint)
+        refuse_too_large(checkpoint.agents)
         self.player.restore(checkpoint.simulator)
         self._rollout, self.statistics = int(checkpoint.simulator["rollout"]), statistics
         for agent, newest in enumerate(checkpoint.agents):
@@ -198,7 +200,14 @@ class Simulator:
         self._next_checkpoint = (self.statistics.total_episodes // interval + 1) * interval
 
     def begin_with(self, agents: list[AgentState]) -> Checkpoint:
-        """Begin with trained agents, whose optimisers begin anew; return where the run begins."""
+        """Begin with trained agents, whose optimisers begin anew; return where the run begins.
+
+        Raises
+        ------
+        ValueError
+            Theirs are no numbers to compute with.
+        """
+        refuse_too_large(agents)
         for agent, state in enumerate(agents):
             zeros = np.zeros_like(state.parameters)
             first = AgentState(0, 0, state.parameters, zeros, zeros, state.statistics)
@@ -295,7 +304,10 @@ class Simulator:
     def _note_change(self) -> None:
         """Learners have come or gone."""
         self._behind = None
-        self._points.settle_for({a: self.repository.state(a) for a in self.desk.frozen})
+        if not self._ending:  # learners that leave because the run ends leave nothing undone
+            self._points.settle_for({a: self.repository.state(a) for a in self.desk.frozen})
+            self._write_learned()
+            self._write_noted()
         self._wake()
 
     async def _until(self, condition: Callable[[], bool], timeout: float | None = None) -> None:
@@ -364,7 +376,10 @@ class Simulator:
                 if slept - self._reported > REPORT_SECONDS:
                     self._report()
         self._ledger.times.play += time.perf_counter() - started
-        self._ledger.open(self._row(here, played), self.desk.learning())
+        learning = self.desk.learning()
+        self._ledger.open(self._row(here, played), learning)
+        if not learning:  # nobody will tell
+            self._write_learned()
         return here
 
     def _row(self, here: Statistics, played: Mapping[int, int]) -> dict[str, Any]:
@@ -487,11 +502,15 @@ class Simulator:
         if self._behind and state.version >= self._schedule.needed(self.desk.rollouts[agent]):
             self._behind.discard(agent)
         self._points.arrived(agent, state)
-        for row in self._ledger.complete(self.desk.frozen):
-            self._write(self._events.metrics, row)
+        self._write_learned()
         self._write_noted()
         if not self._behind:
             self._wake()
+
+    def _write_learned(self) -> None:
+        """Write the metrics of rollouts from which nobody has yet to learn."""
+        for row in self._ledger.complete(self.desk.frozen):
+            self._write(self._events.metrics, row)
 
     def _note_divergence(self, agent: int, state: AgentState, why: str) -> None:
         """Tell of an update that was undone, and end the run where it is one too many."""
@@ -507,7 +526,6 @@ class Simulator:
         """Return the simulator's own state between two rollouts, for a checkpoint."""
         return {
             "rollout": self._rollout,
-            "rollouts": dict(self.desk.rollouts),
             "frozen": sorted(self.desk.frozen),
             **self.player.state(),
         }

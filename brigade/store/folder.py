@@ -27,7 +27,6 @@ from brigade.store import checkpoint
 from brigade.store.checkpoint import Checkpoint, CheckpointError
 from brigade.store.identity import (
     Identity,
-    read_identity,
     write_config,
     write_identity,
     write_whole,
@@ -43,6 +42,7 @@ NEWEST_KEPT = 3
 SERIES = (0.1, 0.2, 0.4, 0.8)
 BLOCK_BYTES = 1 << 16
 DETAILED_BYTES = 1 << 26
+OF_EACH_AGENT = ("agents", "agent_returns", "lag")
 MOST_SERIES = 64  # of one metric
 
 Keep = int | Literal["all"] | None
@@ -95,11 +95,6 @@ class RunFolder:
         self._events: SummaryWriter | None = None
 
     # ---- what the run is -----------------------------------------------------------------
-
-    @property
-    def identity(self) -> Identity | None:
-        """What the run is, as far as it was written down."""
-        return read_identity(self.path)
 
     def change(self, config: RunConfig) -> None:
         """Give the run other settings."""
@@ -193,16 +188,16 @@ class RunFolder:
     def write_metrics(self, row: Mapping[str, Any], step: int) -> None:
         """Append one update's metrics: a line of JSON, and each number as a TensorBoard scalar.
 
-        What is not a finite number is written as null. The agents' own metrics are left out now and
-        then where the file has grown large: of every second update once there are
-        :data:`DETAILED_BYTES`, of three in four at twice that, and so on. TensorBoard gets a series
-        for each agent where there are not too many.
+        What is not a finite number is written as null. What each agent has of its own (``agents``,
+        ``agent_returns``, ``lag``) is left out now and then where the file has grown large: of
+        every second update once there are :data:`DETAILED_BYTES`, of three in four at twice that,
+        and so on. TensorBoard gets a series for each agent where there are not too many.
         """
         every = 2 ** (self._metrics.tell() // DETAILED_BYTES)
         detailed = int(row.get("update", 0)) % every == 0
         stamped = {"time": datetime.now(UTC).isoformat(timespec="seconds")} | _finite(row)
         if not detailed:
-            stamped.pop("agents", None)
+            stamped = {name: stamped[name] for name in stamped if name not in OF_EACH_AGENT}
         self._metrics.write(json.dumps(stamped, allow_nan=False) + "\n")
         if self._events is None:  # what an earlier process wrote beyond here does not count
             self._events = SummaryWriter(str(self.path), flush_secs=5, purge_step=step)

@@ -119,7 +119,7 @@ class Welcome(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 class Refusal(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
     """The simulator's no (control), in one sentence. ``final``: asking again will not help."""
 
-    reason: str
+    reason: Reason
     final: bool = True
 
 
@@ -193,7 +193,7 @@ class Stop(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=st
     """The run is over (control): learners leave. ``failed`` where it ended by an error."""
 
     run: Name
-    reason: str
+    reason: Reason
     failed: bool = False
 
 

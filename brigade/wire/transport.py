@@ -29,6 +29,7 @@ CONTROL_FRAME_BYTES = MAX_HEADER_BYTES
 # A rollout's observations are the largest frame that a learner gets.
 LEARNER_FRAME_BYTES = 1 << 32
 LINGER_MS = 1000
+OTHER_SOCKETS = 64  # of the simulator's context, besides one for each slot
 # Messages are large and counted by the schedule; these bounds are never what limits a run.
 HIGH_WATER_MARK = 1 << 14
 # Of one connection, that the simulator takes in before it has read them. Who sends faster than it
@@ -119,8 +120,9 @@ class SimulatorSockets:
     ) -> None:
         self.endpoint = endpoint
         self._context = zmq.asyncio.Context()
+        self._context.set(zmq.MAX_SOCKETS, endpoint.num_slots + OTHER_SOCKETS)
         self._outboxes: dict[int, _Outbox] = {}
-        self._paths: list[Path] = []
+        self._paths: set[Path] = set()
         self._guard = guard
         self._ipv6 = False
         with contextlib.suppress(Unresolved):  # the name of an interface, say
@@ -146,7 +148,11 @@ class SimulatorSockets:
         if address.startswith("ipc://") and _someone_listens(address):
             # ZeroMQ takes a path over without asking.
             raise TransportError(f"{address} is in use by another run: choose another --bind")
-        socket = self._context.socket(kind)
+        try:
+            socket = self._context.socket(kind)
+        except zmq.ZMQError as error:  # the system has no more of them
+            why = zmq.strerror(error.errno or 0).lower()
+            raise TransportError(f"cannot bind {address}: {why}") from None
         socket.setsockopt(zmq.LINGER, LINGER_MS)
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
         socket.setsockopt(zmq.RCVHWM, UNREAD_MESSAGES)
@@ -166,7 +172,7 @@ class SimulatorSockets:
             why = CANNOT_BIND.get(number) or zmq.strerror(number).lower()
             raise TransportError(f"cannot bind {address}: {why}; choose another --bind") from None
         if address.startswith("ipc://"):
-            self._paths.append(Path(address.removeprefix("ipc://")))
+            self._paths.add(Path(address.removeprefix("ipc://")))
         return socket
 
     async def receive_control(self) -> tuple[Sender, list[Frame]]:

@@ -6,7 +6,7 @@ from brigade.sim.ledger import Ledger
 
 
 def test_a_row_is_complete_when_everybody_has_learned():
-    ledger = Ledger()
+    ledger = Ledger(2)
     ledger.open({"update": 0}, [0, 1])
     ledger.learned(1, {"kl": 4.0})
     assert ledger.complete() == []
@@ -19,7 +19,7 @@ def test_a_row_is_complete_when_everybody_has_learned():
 
 
 def test_an_agent_learns_from_its_oldest_rollout_first():
-    ledger = Ledger()
+    ledger = Ledger(2)
     for update in range(2):
         ledger.open({"update": update}, [0, 1])
     ledger.learned(0, {"kl": 1.0})
@@ -33,7 +33,7 @@ def test_an_agent_learns_from_its_oldest_rollout_first():
 
 
 def test_rows_come_in_order():
-    ledger = Ledger()
+    ledger = Ledger(2)
     ledger.open({"update": 0}, [0])
     ledger.open({"update": 1}, [1])
     ledger.learned(1, {})
@@ -43,30 +43,31 @@ def test_rows_come_in_order():
 
 
 def test_nobody_waits_for_those_who_are_gone():
-    ledger = Ledger()
+    ledger = Ledger(2)
     ledger.open({"update": 0}, [0, 1])
     ledger.learned(0, {"kl": 1.0})
-    assert ledger.complete(gone=[0]) == []
-    [row] = ledger.complete(gone=[1])
-    assert row["agents"] == {"kl": [1.0]}
+    assert ledger.complete(gone={0}) == []
+    [row] = ledger.complete(gone={1})
+    assert row["agents"] == {"kl": [1.0, None]}, "each agent in its place"
+    assert row["learning"] == {"kl": 1.0}
 
 
 def test_a_rollout_that_nobody_learns_from_is_complete_at_once():
-    ledger = Ledger()
+    ledger = Ledger(2)
     ledger.open({"update": 0}, [])
     [row] = ledger.complete()
     assert (row["learning"], row["agents"]) == ({}, {})
 
 
 def test_learning_that_nobody_opened_a_row_for_is_no_error():
-    ledger = Ledger()
+    ledger = Ledger(2)
     ledger.learned(3, {"kl": 1.0})
     assert ledger.complete() == []
 
 
 def test_learners_may_report_different_things():
     # What a learner reports comes over the wire: it decides nothing but its own columns.
-    ledger = Ledger()
+    ledger = Ledger(3)
     ledger.open({"update": 0}, [0, 1, 2])
     ledger.learned(0, {"kl": 1.0, "loss": 2.0})
     ledger.learned(1, {})
@@ -76,7 +77,7 @@ def test_learners_may_report_different_things():
 
 
 def test_shares_of_time_sum_to_one_and_begin_anew():
-    ledger = Ledger()
+    ledger = Ledger(2)
     ledger.times.play, ledger.times.transport, ledger.times.wait = 6.0, 1.0, 3.0
     ledger.open({}, [])
     ledger.times.wait += 2.0

@@ -177,6 +177,19 @@ def test_one_is_named_who_was_odd_in_two_looks_one_after_the_other():
     assert watch.outliers == []
 
 
+def test_agents_that_do_not_learn_hold_up_no_look():
+    watch = Watch()
+    figures = Figures(
+        acting([0.5] * 8, 2 * ENOUGH * LEAST_STEPS), returning([0.0] * 8, 2 * ENOUGH * LEAST_GAMES)
+    )
+    figures.actions[3:] = 0
+    figures.actions[1] = [figures.actions[0].sum()] + [0] * HOUSES
+    for _ in range(10):
+        watch.add(figures)
+    assert [outlier.agent for outlier in watch.outliers] == [1]
+    assert not any(watch._returns), "what was looked at is forgotten"
+
+
 @given(values=st.lists(st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0]), min_size=2, max_size=30))
 def test_the_median_of_the_others_is_theirs(values):
     others = [np.median(values[:i] + values[i + 1 :]) for i in range(len(values))]

@@ -42,12 +42,12 @@ ORDERS = st.lists(st.integers(0, 11), min_size=1, max_size=40)
 STOPS = st.tuples(ORDERS, st.integers(1, 60), st.integers(0, 6), st.integers(0, 20))
 
 
-def config(sync: str) -> RunConfig:
+def config(sync: str, on_learner_loss: str = "wait") -> RunConfig:
     return RunConfig(
         scenario="v2_minimal", population_size=3, num_agents_per_game=2, num_games=3, hidden_size=4,
         batch_size=8, num_epochs=2, update_interval=4, num_episodes=10**9,
         num_transitions=TRANSITIONS, sync=sync, max_lag=3, seed=SEED, run_name="some",
-        checkpoint_interval=2, max_nights=8,
+        checkpoint_interval=2, max_nights=8, on_learner_loss=on_learner_loss,
     )  # fmt: skip
 
 
@@ -81,8 +81,11 @@ class Sockets:
                     state = AgentState(granted.version, granted.steps, **rows)
                 self.publish(granted.agent, state)
         elif isinstance(header, messages.Stop):
-            goodbye = messages.encode(messages.Goodbye(run=self.run))
-            self.control.put_nowait((Sender(b"learner"), [bytes(frame) for frame in goodbye]))
+            self.leave()
+
+    def leave(self) -> None:
+        goodbye = messages.encode(messages.Goodbye(run=self.run))
+        self.control.put_nowait((Sender(b"learner"), [bytes(frame) for frame in goodbye]))
 
     def send_experience(self, slot: int, frames: Any) -> None:
         """Learn at once; when the simulator hears of it is another matter."""
@@ -136,6 +139,9 @@ def play(
     going_on: Checkpoint | None = None,
     stop_at: int | None = None,
     heard_after: int = 0,
+    *,
+    freeze: bool = False,
+    gone_at: int | None = None,
 ) -> Ending:
     """Play a run, from its beginning or from a checkpoint.
 
@@ -147,6 +153,10 @@ def play(
         The moment at which it is stopped, counting steps of play and waits.
     heard_after
         Updates that still arrive after that.
+    freeze
+        Whether agents that lose their learner play on as they are.
+    gone_at
+        The moment from which on, once there was a first step, the learner leaves for good.
     """
     saved: list[tuple[bool, Checkpoint]] = []
 
@@ -158,12 +168,14 @@ def play(
     async def story() -> int:
         nonlocal simulator
         sockets = Sockets()
-        simulator = Simulator(config(sync), SCENARIO, sockets, Events(checkpoint=save))
+        settings = config(sync, "freeze" if freeze else "wait")
+        simulator = Simulator(settings, SCENARIO, sockets, Events(checkpoint=save))
         if going_on is not None:
             simulator.restore(going_on)
         hello = messages.encode(messages.Hello(name="l", agents="auto", device="cpu"))
         sockets.control.put_nowait((Sender(b"learner"), [bytes(frame) for frame in hello]))
         moment, left = 0, heard_after
+        left_us: list[int] = []
 
         def tick(*, waits: bool) -> None:
             nonlocal moment, left
@@ -176,6 +188,9 @@ def play(
                 arrived |= sockets.deliver(next(choices))
             if (arrived or not waits) and not simulator._stopping:
                 moment += 1
+                if gone_at is not None and gone_at <= moment and played and not left_us:
+                    left_us.append(moment)
+                    sockets.leave()
                 if moment == stop_at:
                     simulator.stop("stopped by a test")
 
@@ -188,8 +203,11 @@ def play(
 
         step = simulator.player.step
 
+        played: list[bool] = []
+
         def stepping() -> Any:
             tick(waits=False)
+            played.append(True)
             return step()
 
         simulator.player.step = stepping
@@ -252,23 +270,40 @@ def test_when_updates_arrive_changes_nothing(uninterrupted, sync, order):
     assert_same(ending.final, uninterrupted[sync].final)
 
 
+@pytest.mark.parametrize("freeze", [False, True], ids=["wait", "freeze"])
 @pytest.mark.parametrize("sync", ["lockstep", "overlap"])
 @given(stops=st.lists(STOPS, min_size=1, max_size=3))
-@settings(max_examples=30, deadline=None)
-def test_stopped_at_any_moment_it_ends_as_if_it_had_not_been(uninterrupted, sync, stops):
+@settings(max_examples=12, deadline=None)
+def test_stopped_at_any_moment_it_ends_as_if_it_had_not_been(uninterrupted, sync, freeze, stops):
     going_on = None
     with tempfile.TemporaryDirectory() as folder:
         for order, stop_at, heard_after, which in stops:
             if is_complete(going_on):
                 break
             arrivals = itertools.cycle(order)
-            ending = play(sync, Path(folder), arrivals, going_on, stop_at, heard_after)
+            ending = play(
+                sync, Path(folder), arrivals, going_on, stop_at, heard_after, freeze=freeze
+            )
             # Either it ended in order, or it was killed some time after a checkpoint.
             left = [ending.final, *ending.numbered]
             going_on = left[which % len(left)]
         if not is_complete(going_on):
-            going_on = play(sync, Path(folder), itertools.cycle([2, 1, 0]), going_on).final
+            rest = itertools.cycle([2, 1, 0])
+            going_on = play(sync, Path(folder), rest, going_on, freeze=freeze).final
     assert_same(going_on, uninterrupted[sync].final)
+
+
+@pytest.mark.parametrize("sync", ["lockstep", "overlap", "async"])
+@given(order=ORDERS, gone_at=st.integers(1, 40), which=st.integers(0, 20))
+@settings(max_examples=10, deadline=None)
+def test_agents_that_lose_their_learner_play_on_from_whole_checkpoints(sync, order, gone_at, which):
+    with tempfile.TemporaryDirectory() as folder:
+        ending = play(sync, Path(folder), itertools.cycle(order), gone_at=gone_at, freeze=True)
+        assert is_complete(ending.final)
+        left = [*ending.numbered, ending.final][which % (len(ending.numbered) + 1)]
+        if not is_complete(left):
+            again = play(sync, Path(folder), itertools.cycle([1, 2]), left, freeze=True)
+            assert is_complete(again.final)
 
 
 @given(

@@ -336,6 +336,7 @@ def test_metrics_are_strict_json_with_the_time_and_thin_out(tmp_path, monkeypatc
     for update in range(100):
         agents = {"kl": [0.1, math.nan, 0.3]}
         row = {"update": update, "seconds": 1.0, "learning": {"kl": math.inf}, "agents": agents}
+        row |= {"agent_returns": [1.0, 2.0, 3.0], "lag": [1, 1, 1], "episode_return": 2.0}
         folder.write_metrics(row, step=update)
     folder.close()
 
@@ -349,6 +350,9 @@ def test_metrics_are_strict_json_with_the_time_and_thin_out(tmp_path, monkeypatc
     assert rows[0]["agents"] == {"kl": [0.1, None, 0.3]}
     assert rows[0]["learning"] == {"kl": None}
     detailed = [row["update"] for row in rows if "agents" in row]
+    for row in rows:
+        assert row["episode_return"] == 2.0
+        assert len({name in row for name in ("agents", "agent_returns", "lag")}) == 1
     gaps = [after - before for before, after in itertools.pairwise(detailed)]
     assert gaps == sorted(gaps)
     assert set(gaps) >= {1, 2, 4}
