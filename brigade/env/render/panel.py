@@ -120,12 +120,12 @@ def _key(canvas: Canvas, snapshot: Snapshot, *, signs: bool) -> float:
     y = BOTTOM - 18
     draw_mark(canvas, (LEFT + 26, y), SIGN, 0, numbered=False)
     canvas.text((LEFT + 42, y), "owner of house", 11, p.INK_SOFT, "lm")
-    canvas.line([(LEFT + 134, y), (LEFT + 158, y)], p.PANEL_LINE, 5)
-    canvas.line([(LEFT + 134, y), (LEFT + 148, y)], p.WATER, 4)
-    canvas.text((LEFT + 164, y), "fire put out", 11, p.INK_SOFT, "lm")
+    canvas.line([(LEFT + 128, y), (LEFT + 150, y)], p.PANEL_LINE, 5)
+    canvas.line([(LEFT + 128, y), (LEFT + 141, y)], p.WATER, 4)
+    canvas.text((LEFT + 155, y), "fire put out", 11, p.INK_SOFT, "lm")
     if snapshot.promises is not None:
-        draw_bubble(canvas, (LEFT + 238, y), 0.8 * SIGN, True, None)
-        canvas.text((LEFT + 254, y), "says", 11, p.INK_SOFT, "lm")
+        draw_bubble(canvas, (LEFT + 228, y), 0.8 * SIGN, True, None)
+        canvas.text((LEFT + 242, y), "promise", 11, p.INK_SOFT, "lm")
     if signs:
         y -= 28
         draw_signs(canvas, snapshot, [(LEFT + 14 + dx, y) for dx in (0, 66, 130, 206)])

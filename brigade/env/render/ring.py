@@ -198,9 +198,7 @@ def _offers(
     has little arc, to be aside counts more, so that agents rather stand behind each other.
     """
     first, last = ring.outer - _REACH * size - 1, ring.inner + _REACH * size
-    radii = np.arange(first, max(last, 1.0), -max(1.0, pitch / 4))
-    if not len(radii):
-        radii = np.array([first])
+    radii = np.arange(first, last, -max(1.0, pitch / 4))
     furthest = int(min(_ASIDE * first / (0.5 * pitch), 2 * crowd + 1))
     steps = np.arange(-furthest, furthest + 1)
     if crowd % 2 == 0:
