@@ -18,9 +18,12 @@ __all__ = ["find_ffmpeg", "write_gif", "write_mp4"]
 
 Frame = NDArray[np.uint8]
 
+HOLD = 3.0
+"""Seconds for which the last frame stays longer than the others."""
+
 
 def write_gif(path: Path, frames: Iterable[Frame], fps: float) -> None:
-    """Write frames ``[height, width, 3]`` as an endless .gif; the last one stays a while."""
+    """Write frames ``[height, width, 3]`` as an endless .gif; the last one is held."""
     images = _with_one_palette(frames)
     first = next(images)
     rest = list(images)
@@ -30,7 +33,7 @@ def write_gif(path: Path, frames: Iterable[Frame], fps: float) -> None:
         format="GIF",
         save_all=True,
         append_images=rest,
-        duration=[duration] * len(rest) + [max(duration, 3000)],
+        duration=[duration] * len(rest) + [duration + round(1000 * HOLD)],
         loop=0,
         optimize=False,
     )
@@ -62,7 +65,7 @@ def find_ffmpeg() -> str:
 
 
 def write_mp4(path: Path, frames: Iterable[Frame], fps: float) -> None:
-    """Write frames ``[height, width, 3]``, of even height and width, as .mp4."""
+    """Write frames ``[height, width, 3]``, of even sides, as .mp4; the last one is held."""
     program = find_ffmpeg()
     frames = iter(frames)
     first = next(frames)
@@ -73,11 +76,14 @@ def write_mp4(path: Path, frames: Iterable[Frame], fps: float) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         try:
-            for frame in chain([first], frames):
-                process.stdin.write(frame.tobytes())
+            last = first
+            for last in chain([first], frames):
+                process.stdin.write(last.tobytes())
+            for _ in range(round(HOLD * fps)):
+                process.stdin.write(last.tobytes())
         except BrokenPipeError:
             pass  # its own words follow
         _, words = process.communicate()
     if process.returncode != 0:
-        last = words.decode(errors="replace").strip().splitlines()[-1:]
-        raise ValueError(f"ffmpeg could not write {str(path)!r}: {''.join(last)}")
+        fault = words.decode(errors="replace").strip().splitlines()[-1:]
+        raise ValueError(f"ffmpeg could not write {str(path)!r}: {''.join(fault)}")

@@ -4,12 +4,14 @@ import io
 import shutil
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
 
 import brigade
 from brigade.play import GameRecord, play, replay
+from brigade.play.film import write_gif
 
 
 def console(width=100, terminal=False):
@@ -89,6 +91,22 @@ def test_a_record_becomes_the_same_gif_twice(tmp_path):
     for name in ("a.gif", "b.gif"):
         replay(path, record=tmp_path / name, console=console())
     assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
+
+
+@pytest.mark.parametrize("fps", [0.25, 2.0, 20.0])
+@pytest.mark.parametrize("still", [False, True])
+def test_the_last_frame_of_a_gif_is_held_for_seconds(tmp_path, fps, still):
+    shades = (0, 100, 100 if still else 200)
+    frames = [np.full((8, 8, 3), shade, dtype=np.uint8) for shade in shades]
+    write_gif(tmp_path / "a.gif", frames, fps)
+    durations = []
+    with Image.open(tmp_path / "a.gif") as film:
+        for index in range(film.n_frames):
+            film.seek(index)
+            durations.append(film.info["duration"] / 1000)
+    assert durations[0] == pytest.approx(1 / fps)
+    assert durations[-1] >= 1 / fps + 3
+    assert sum(durations) == pytest.approx(3 / fps + 3)
 
 
 has_ffmpeg = find_spec("imageio_ffmpeg") is not None or shutil.which("ffmpeg") is not None

@@ -143,7 +143,7 @@ class Canvas:
 
     def glow(self, centre: Point, radius: float, colour: Colour, alpha: int) -> None:
         """Let light fall off from ``centre`` to ``radius``."""
-        rings = 24
+        rings = max(6, min(24, round(radius / 2)))
         for ring in range(rings):
             self.circle(centre, radius * (1 - ring / rings), colour, max(1, alpha // rings))
 

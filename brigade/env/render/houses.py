@@ -4,21 +4,49 @@ from __future__ import annotations
 
 from brigade.env.render import palette as p
 from brigade.env.render.canvas import Canvas, Point
-from brigade.env.render.snapshot import BURNING, RUINED
+from brigade.env.render.snapshot import BURNING, RUINED, SAFE
+
+_DETAILED = 12.0
 
 
-def draw_house(canvas: Canvas, centre: Point, size: float, state: int, roof: p.Colour) -> None:
-    """Draw a house about ``size`` wide around ``centre``; ``roof`` is its owner's colour."""
+def draw_house(
+    canvas: Canvas,
+    centre: Point,
+    size: float,
+    state: int,
+    roof: p.Colour,
+    progress: float = 0.0,
+) -> None:
+    """Draw a house about ``size`` wide around ``centre``.
+
+    ``roof`` is its owner's colour; the more ``progress`` against its fire, the lower the flames.
+    """
     x, y = centre
+    if size < _DETAILED:
+        _tiny(canvas, x, y, size, state, roof)
+        return
     canvas.oval((x, y + 0.45 * size), 0.56 * size, 0.13 * size, p.INK_DARK, 90)
     if state == RUINED:
         _ruin(canvas, x, y, size)
     else:
         if state == BURNING:
-            canvas.glow((x, y), 0.95 * size, p.FLAME_OUTER, 110)
+            canvas.glow((x, y), 0.85 * size, p.FLAME_OUTER, 110)
         _whole(canvas, x, y, size, roof, burning=state == BURNING)
         if state == BURNING:
-            _flames(canvas, x, y, size)
+            _flames(canvas, x, y, size, 1 - 0.55 * min(progress, 1.0))
+
+
+def _tiny(canvas: Canvas, x: float, y: float, size: float, state: int, roof: p.Colour) -> None:
+    """Draw a house of which only the outline can be seen."""
+    half, eaves, base = 0.40 * size, y - 0.05 * size, y + 0.45 * size
+    wall = {SAFE: p.WALL, BURNING: p.FLAME_OUTER, RUINED: p.RUIN}[state]
+    canvas.polygon([(x - half, eaves), (x + half, eaves), (x + half, base), (x - half, base)], wall)
+    if state == SAFE:
+        canvas.polygon(
+            [(x, y - 0.5 * size), (x + 0.5 * size, eaves), (x - 0.5 * size, eaves)], roof
+        )
+    elif state == BURNING:
+        _flame(canvas, x, y + 0.4 * size, 0.8 * size, 0.95 * size, p.FLAME_MIDDLE)
 
 
 def _whole(
@@ -74,21 +102,21 @@ def _flame(canvas: Canvas, x: float, y: float, width: float, height: float, fill
     canvas.polygon([(x + a * width, y + b * height) for a, b in shape], fill)
 
 
-def _flames(canvas: Canvas, x: float, y: float, size: float) -> None:
-    """Draw fire on the roof and out of the windows."""
-    for dx, foot, width, height in (
-        (-0.30, 0.02, 0.34, 0.46),
-        (0.31, 0.02, 0.32, 0.42),
-        (0.00, -0.04, 0.50, 0.74),
+def _flames(canvas: Canvas, x: float, y: float, size: float, strength: float) -> None:
+    """Draw fire on the roof and out of the windows; ``strength`` scales its height."""
+    for dx, foot, width, full in (
+        (-0.30, 0.04, 0.34, 0.44),
+        (0.31, 0.04, 0.32, 0.40),
+        (0.00, 0.04, 0.50, 0.68),
     ):
+        height = full * strength
         at = (x + dx * size, y + foot * size)
         _flame(canvas, *at, width * size, height * size, p.FLAME_OUTER)
         _flame(canvas, at[0], at[1], width * 0.66 * size, height * 0.68 * size, p.FLAME_MIDDLE)
         _flame(canvas, at[0], at[1], width * 0.34 * size, height * 0.40 * size, p.FLAME_INNER)
     for side in (-1, 1):
-        _flame(
-            canvas, x + side * 0.22 * size, y + 0.26 * size, 0.16 * size, 0.26 * size, p.FLAME_INNER
-        )
+        at = (x + side * 0.22 * size, y + 0.26 * size)
+        _flame(canvas, *at, 0.16 * size, 0.26 * strength * size, p.FLAME_INNER)
 
 
 def _ruin(canvas: Canvas, x: float, y: float, size: float) -> None:

@@ -42,16 +42,17 @@ LIE: Colour = (232, 52, 92)
 GAIN: Colour = (108, 208, 156)
 LOSS: Colour = (244, 122, 108)
 
-# Told apart by people with any colour vision (after Okabe and Ito); further seats repeat them.
+# After Okabe and Ito, "Color Universal Design" (2008), lighter where theirs are dark: told apart
+# with any colour vision. Further seats repeat them with another shape.
 SEATS: tuple[Colour, ...] = (
     (86, 180, 233),
     (230, 159, 0),
-    (0, 178, 128),
+    (0, 158, 115),
     (240, 228, 66),
-    (204, 121, 167),
-    (213, 104, 30),
-    (60, 130, 210),
-    (190, 190, 200),
+    (214, 135, 180),
+    (213, 94, 0),
+    (56, 122, 208),
+    (228, 228, 234),
 )
 
 

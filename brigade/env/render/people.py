@@ -4,34 +4,52 @@ from __future__ import annotations
 
 from brigade.env.render import palette as p
 from brigade.env.render.canvas import Canvas, Point
+from brigade.env.render.marks import draw_mark
 
 
-def draw_person(
-    canvas: Canvas, centre: Point, size: float, seat: int, working: bool | None
+def draw_agent(
+    canvas: Canvas,
+    centre: Point,
+    size: float,
+    seat: int,
+    working: bool | None,
+    says: tuple[bool, bool | None] | None = None,
 ) -> None:
-    """Draw an agent about ``size`` high; ``working`` is None before anybody did anything."""
-    x, y = centre
-    colour = p.seat_colour(seat)
-    foot, neck, half = y + 0.50 * size, y - 0.06 * size, 0.30 * size
-    canvas.oval((x, foot), 0.36 * size, 0.08 * size, p.INK_DARK, 90)
-    canvas.card(
-        (x - half, neck), (x + half, foot), 0.16 * size, colour, 255, p.INK_DARK, 0.03 * size
-    )
-    canvas.text((x, y + 0.23 * size), str(seat), _number_size(seat, size), p.INK_DARK, bold=True)
-    head = (x, y - 0.22 * size)
-    canvas.circle(head, 0.19 * size, p.SKIN, 255, p.INK_DARK, 0.03 * size)
-    if working is None:
-        _open_eyes(canvas, head, size)
-    elif working:
-        _open_eyes(canvas, head, size)
-        _helmet(canvas, head, size)
-    else:
+    """Draw an agent within a square of ``size``: a head over its seat's mark, and what it says.
+
+    Parameters
+    ----------
+    canvas
+        What to draw on.
+    centre
+        Centre of the square.
+    size
+        Side of the square.
+    seat
+        The agent's seat, which decides the mark.
+    working
+        Whether it works; None before anybody did anything.
+    says
+        Whether the newest signal says "work", and its truth, as for :func:`draw_bubble`.
+    """
+    x, y = centre[0] - 0.16 * size, centre[1]
+    canvas.oval((x, y + 0.48 * size), 0.26 * size, 0.05 * size, p.INK_DARK, 90)
+    draw_mark(canvas, (x, y + 0.19 * size), 0.60 * size, seat)
+    draw_head(canvas, (x, y - 0.19 * size), 0.94 * size, working)
+    if says is not None:
+        draw_bubble(canvas, (centre[0] + 0.26 * size, y - 0.22 * size), 0.40 * size, *says)
+
+
+def draw_head(canvas: Canvas, head: Point, size: float, working: bool | None) -> None:
+    """Draw the head of an agent that is ``size`` high: it works, rests or has done nothing yet."""
+    canvas.circle(head, 0.17 * size, p.SKIN, 255, p.INK_DARK, 0.03 * size)
+    if working is False:
         _closed_eyes(canvas, head, size)
         _nightcap(canvas, head, size)
-
-
-def _number_size(seat: int, size: float) -> float:
-    return (0.36 if seat < 10 else 0.30) * size
+    else:
+        _open_eyes(canvas, head, size)
+    if working:
+        _helmet(canvas, head, size)
 
 
 def _open_eyes(canvas: Canvas, head: Point, size: float) -> None:

@@ -1,20 +1,22 @@
-"""The whole picture of one moment: night sky, ring of houses, agents, panel."""
+"""The whole picture of one moment: night sky, ring of houses, agents, middle, panel."""
 
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brigade.env.render import palette as p
-from brigade.env.render.canvas import Canvas, Point
+from brigade.env.render.canvas import Canvas
+from brigade.env.render.centre import draw_centre
 from brigade.env.render.houses import draw_house
+from brigade.env.render.marks import draw_mark
 from brigade.env.render.panel import draw_panel
-from brigade.env.render.people import draw_bubble, draw_person
-from brigade.env.render.ring import CENTRE, RADIUS, Ring, place_agents
-from brigade.env.render.snapshot import BURNING, RUINED, SAFE, Snapshot
+from brigade.env.render.people import draw_agent
+from brigade.env.render.ring import CENTRE, GROUND, Ring, place_agents
+from brigade.env.render.snapshot import Snapshot
 
 WIDTH, HEIGHT = 960, 640
 
@@ -27,19 +29,19 @@ def picture(snapshot: Snapshot) -> NDArray[np.uint8]:
     NDArray[np.uint8]
         RGB image, ``[640, 960, 3]``.
     """
-    canvas = _background().copy()
-    ring = Ring(snapshot.num_houses)
-    for house in range(snapshot.num_houses):
-        _draw_place(canvas, ring, snapshot, house)
-    _draw_middle(canvas, snapshot)
+    ring = Ring.of(snapshot.num_houses)
+    canvas = _background(ring).copy()
+    _draw_houses(canvas, ring, snapshot)
     _draw_agents(canvas, ring, snapshot)
-    draw_panel(canvas, snapshot)
+    _draw_labels(canvas, ring, snapshot)
+    draw_centre(canvas, snapshot, signs=ring.roomy)
+    draw_panel(canvas, snapshot, signs=not ring.roomy)
     return canvas.pixels()
 
 
-@cache
-def _background() -> Canvas:
-    """Draw what is the same in every picture: sky, stars, moon, meadow, path."""
+@lru_cache(maxsize=2)
+def _background(ring: Ring) -> Canvas:
+    """Draw what is the same in every picture of a ring: sky, stars, moon, meadow, path."""
     canvas = Canvas.blank(WIDTH, HEIGHT)
     canvas.gradient(p.SKY_TOP, p.SKY_BOTTOM)
     state = 20_011
@@ -47,89 +49,61 @@ def _background() -> Canvas:
         state = (state * 48_271) % 2_147_483_647
         x, y, light = state % WIDTH, (state // WIDTH) % HEIGHT, (state // 7) % 5
         canvas.circle((x, y), 0.5 + 0.22 * light, p.STAR, 70 + 35 * light)
-    canvas.glow((62, 66), 74, p.MOON, 90)
-    canvas.circle((62, 66), 27, p.MOON)
-    canvas.circle((74, 59), 23, p.mix(p.SKY_TOP, p.SKY_BOTTOM, 0.12))
-    canvas.circle(CENTRE, RADIUS + 62, p.MEADOW_EDGE, 255)
-    canvas.circle(CENTRE, RADIUS + 57, p.MEADOW, 255)
+    canvas.glow((48, 50), 62, p.MOON, 90)
+    canvas.circle((48, 50), 25, p.MOON)
+    canvas.circle((59, 44), 21, p.mix(p.SKY_TOP, p.SKY_BOTTOM, 0.12))
+    canvas.circle(CENTRE, GROUND, p.MEADOW_EDGE, 255)
+    canvas.circle(CENTRE, GROUND - 4, p.MEADOW, 255)
     for index in range(90):  # tufts of grass
         angle = index * 2.399963
-        radius = (RADIUS + 50) * math.sqrt((index + 0.5) / 90)
+        radius = ring.outer * math.sqrt((index + 0.5) / 90)
         foot = (CENTRE[0] + radius * math.cos(angle), CENTRE[1] + radius * math.sin(angle))
         for lean in (-2.5, 0.0, 2.5):
             canvas.line([foot, (foot[0] + lean, foot[1] - 5)], p.mix(p.MEADOW, p.GAIN, 0.18), 0.9)
-    canvas.circle(CENTRE, RADIUS - 22, None, 255, p.PATH, 30)
-    canvas.circle(CENTRE, RADIUS - 25, None, 255, p.mix(p.PATH, p.PATH_LIGHT, 0.35), 24)
+    width = min(26.0, 0.5 * ring.house_size + 8)
+    canvas.circle(CENTRE, ring.outer + 2, None, 255, p.PATH, width)
+    inside = p.mix(p.PATH, p.PATH_LIGHT, 0.35)
+    canvas.circle(CENTRE, ring.outer - 1, None, 255, inside, width - 6)
     return canvas
 
 
-def _draw_place(canvas: Canvas, ring: Ring, snapshot: Snapshot, house: int) -> None:
-    """Draw a house with its number, its owner's flag and the progress against its fire."""
-    size = ring.house_size
-    owner = snapshot.owner(house)
-    x, y = ring.at(house, RADIUS)
-    draw_house(canvas, (x, y), size, snapshot.houses[house], p.seat_colour(owner))
-    _flag(canvas, (x, y), size, owner, side=1 if x >= CENTRE[0] - 1 else -1)
-    foot = y + 0.60 * size
-    canvas.text((x, foot), str(house), max(8.0, 0.19 * size), p.INK, bold=True)
-    progress = snapshot.fire_progress[house]
-    if progress > 0:
-        low = foot + 0.12 * size
-        canvas.card((x - 0.42 * size, low), (x + 0.42 * size, low + 0.11 * size), 3, p.INK_DARK)
-        reach = 0.84 * size * min(progress, 1.0)
-        canvas.card(
-            (x - 0.42 * size, low), (x - 0.42 * size + reach, low + 0.11 * size), 3, p.WATER
-        )
+def _draw_houses(canvas: Canvas, ring: Ring, snapshot: Snapshot) -> None:
+    """Draw the houses, and the progress against their fires on the side of the agents."""
+    for house, state in enumerate(snapshot.houses):
+        progress = snapshot.fire_progress[house]
+        roof = p.seat_colour(snapshot.owner(house))
+        draw_house(canvas, ring.house(house), ring.house_size, state, roof, progress)
+    for house, progress in enumerate(snapshot.fire_progress):
+        if progress > 0:
+            canvas.line(ring.bar(house, 1.0), p.INK_DARK, ring.bar_width + 2)
+            canvas.line(ring.bar(house, min(progress, 1.0)), p.WATER, ring.bar_width)
 
 
-def _flag(canvas: Canvas, centre: Point, size: float, owner: int, side: int) -> None:
-    """Draw the owner's number on a pennant beside the house, away from the agents."""
-    x, top = centre[0] + side * 0.44 * size, centre[1] - 0.42 * size
-    canvas.line([(x, centre[1] + 0.44 * size), (x, top)], p.INK_SOFT, max(0.8, 0.03 * size))
-    reach = side * size
-    points = [
-        (x, top),
-        (x + 0.36 * reach, top),
-        (x + 0.28 * reach, top + 0.13 * size),
-        (x + 0.36 * reach, top + 0.26 * size),
-        (x, top + 0.26 * size),
-    ]
-    canvas.polygon(points, p.seat_colour(owner))
-    at = (x + 0.15 * reach, top + 0.13 * size)
-    canvas.text(at, str(owner), 0.22 * size, p.INK_DARK, bold=True)
-
-
-def _draw_middle(canvas: Canvas, snapshot: Snapshot) -> None:
-    """Write the night and the count of houses in the middle of the ring."""
-    x, y = CENTRE
-    canvas.text((x, y - 50), "NIGHT", 13, p.INK_SOFT)
-    canvas.text((x, y - 18), str(snapshot.night), 44, p.INK, bold=True)
-    for index, (state, tint) in enumerate(
-        ((SAFE, p.seat_colour(0)), (BURNING, p.WALL_BURNT), (RUINED, p.RUIN))
-    ):
-        at = x + (index - 1) * 50
-        draw_house(canvas, (at - 10, y + 26), 24, state, tint)
-        canvas.text((at + 13, y + 29), str(snapshot.count(state)), 15, p.INK, bold=True)
-    if snapshot.ending == "terminated":
-        words = "all safe" if snapshot.count(SAFE) == snapshot.num_houses else "all ruined"
-    elif snapshot.ending == "truncated":
-        words = "time is up"
-    elif snapshot.promised_now:
-        words = "promises made"
-    else:
-        words = "" if snapshot.acted else "the game begins"
-    canvas.text((x, y + 58), words, 13, p.MOON)
+def _draw_labels(canvas: Canvas, ring: Ring, snapshot: Snapshot) -> None:
+    """Write the houses' numbers outside, and under them the marks of their owners."""
+    for house, at in ring.labels().items():
+        canvas.text(at, str(house), ring.label_size, p.INK)
+    if ring.mark_size:
+        for house in range(snapshot.num_houses):
+            draw_mark(canvas, ring.mark(house), ring.mark_size, snapshot.owner(house))
 
 
 def _draw_agents(canvas: Canvas, ring: Ring, snapshot: Snapshot) -> None:
-    """Draw the agents before their houses, each with its newest signal."""
-    places = place_agents(ring, snapshot)
-    size = places.size
-    for seat, (x, y) in enumerate(places.points):
+    """Draw the agents, each with its newest signal and a line to the house it is at."""
+    houses = [snapshot.place(seat) for seat in range(snapshot.num_agents)]
+    places = place_agents(ring, houses)
+    for seat, (house, point) in enumerate(zip(houses, places.points, strict=True)):
+        door = ring.at(house, ring.outer + 1)
+        canvas.line([door, point], p.seat_colour(seat), 1.5, 190)
+    for seat, point in enumerate(places.points):
         working = snapshot.working[seat] if snapshot.acted else None
-        draw_person(canvas, (x, y), size, seat, working)
-        bubble = (x + 0.42 * size, y - 0.40 * size)
-        if snapshot.promised_now and snapshot.promises is not None:
-            draw_bubble(canvas, bubble, 0.48 * size, snapshot.promises[seat], None)
-        elif snapshot.acted:
-            draw_bubble(canvas, bubble, 0.48 * size, snapshot.signals[seat], snapshot.honest(seat))
+        draw_agent(canvas, point, places.size, seat, working, _newest_signal(snapshot, seat))
+
+
+def _newest_signal(snapshot: Snapshot, seat: int) -> tuple[bool, bool | None] | None:
+    """Give the newest signal of a seat and its truth, if there is any yet."""
+    if snapshot.promised_now and snapshot.promises is not None:
+        return snapshot.promises[seat], None
+    if snapshot.acted:
+        return snapshot.signals[seat], snapshot.honest(seat)
+    return None
