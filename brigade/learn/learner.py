@@ -296,11 +296,11 @@ class Learner:
 
     def _meanwhile(self, lease: _Lease) -> None:
         """Keep in touch during an update, and end it if we are to leave or the lease is lost."""
-        if self._stopping or self._lease is not lease:
-            raise _CutOff
         self._idle_since = time.monotonic()  # who is at work is not waiting for what was lost
         self._stay_in_touch()
         self._receive(0.0)
+        if self._stopping or self._lease is not lease:
+            raise _CutOff
 
     # ---- publishing ----------------------------------------------------------------------
 

@@ -42,6 +42,10 @@ class Upload:
         """Count its rows."""
         return len(self.tensor)
 
+    def __getitem__(self, rows: slice) -> Upload:
+        """Take some of its rows."""
+        return Upload(self.tensor[rows], self.arrived)
+
     def wait(self) -> Tensor:
         """Let what the device is given from now on wait for the array, and return it."""
         if self.arrived is not None:

@@ -17,6 +17,7 @@ from brigade.learn import learner as learner_module
 from brigade.learn.learner import Learner, LearnerRefused, RunOver
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentStack, AgentState, initial_state
+from brigade.ppo.parallel import GroupedUpdater
 from brigade.ppo.update import Updater
 from brigade.ppo.upload import Uploader
 from brigade.sim.rollout import RolloutBuffer
@@ -689,6 +690,26 @@ def test_a_lease_that_runs_out_during_an_update_is_asked_for_again(
     learner.step(0)
     assert sockets.published == [], "the agents are another's"
     assert isinstance(sockets.said[-1], messages.Hello)
+
+
+def test_a_lease_that_runs_out_in_the_last_moment_of_an_update_is_noticed(
+    learner, sockets, monkeypatch
+):
+    join(learner, sockets)
+    sockets.take("published")
+    sockets.experience += [experience(3, 0), experience(5, 0)]
+    update = GroupedUpdater.update
+
+    def update_and_then_look(self, rollouts, *, meanwhile, **more):
+        learned = update(self, rollouts, **more)
+        refusal = messages.Refusal(reason="your lease has run out", final=False)
+        sockets.control.append(message(refusal))
+        meanwhile()
+        return learned
+
+    monkeypatch.setattr(GroupedUpdater, "update", update_and_then_look)
+    learner.step(0)
+    assert sockets.published == [], "the agents are another's"
 
 
 def test_it_follows_the_simulators_last_welcome(learner, sockets):
