@@ -154,7 +154,7 @@ def curve(scenario: str, transitions: int) -> Curve:
     with tempfile.TemporaryDirectory() as folder:
         # Games take at most --max-nights, 50, in training, and four agents' transitions a night.
         interval = max(1, transitions // (POINTS * 50 * 4))
-        run, _ = train(scenario, 1, transitions, Path(folder), interval)
+        run, _ = train(scenario, 1, transitions, Path(folder), interval, [*SETTINGS, "--keep=all"])
         points = [(0.0, 0.0)]
         for path in sorted(run.glob("*checkpoint*.pt")):
             done = checkpoint.load(path).statistics["total_transitions"]
@@ -173,6 +173,8 @@ def write(scenario: str, row: str, begins: str = BEGIN, ends: str = END, head: s
     found = re.findall(r"^(\| `(\w+)` .*)$", table, re.MULTILINE)
     rows = {name: line for line, name in found} | {scenario: row}
     order = [name for name in scenario_names() if name in rows]
+    for name, row in rows.items():  # one that was measured before a column came
+        rows[name] = row + " |" * (head.count(" |") - row.count(" |"))
     lines = [head, "| --- " * head.count(" |") + "|", *(rows[name] for name in order)]
     RESULTS.write_text(f"{before}{begins}\n\n" + "\n".join(lines) + f"\n\n{ends}{after}")
 

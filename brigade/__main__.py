@@ -21,7 +21,10 @@ if not __package__:
     sys.modules["brigade"] = module_from_spec(here)
     here.loader.exec_module(sys.modules["brigade"])
 
-from brigade.cli import main
+try:
+    from brigade.cli import main
+except KeyboardInterrupt:  # before anything has begun
+    raise SystemExit(130) from None
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -56,6 +56,9 @@ COMMANDS = {
 }
 
 
+# What a person can put right where a file cannot be used.
+SOMEBODY_ELSES = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EROFS)
+
 # Commands that work for hours, and end in order whatever becomes of their output.
 LONG = ("train", "sim", "learn")
 
@@ -64,11 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """``brigade COMMAND ...``; returns the exit code."""
     streams.fill_gaps()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words[:1] in (["-V"], ["--version"]):
-        print(f"brigade {__version__}")
-        return 0
-    if not words or words[0] in ("-h", "--help"):
-        print(_overview())
+    if not words or words[0] in ("-V", "--version", "-h", "--help"):
+        asked = words and words[0] in ("-V", "--version")
+        try:
+            print(f"brigade {__version__}" if asked else _overview(), flush=True)
+        except OSError as error:
+            return streams.give_up(error)
         return 0
     command = words[0]
     if command not in COMMANDS:
@@ -99,9 +103,9 @@ def _run(command: str, words: Sequence[str]) -> int:
     else:
         interrupt.watch()
     module_name, config_name, function, _ = COMMANDS[command]
-    module = importlib.import_module(module_name)
-    kind = getattr(module, config_name)
     try:
+        module = importlib.import_module(module_name)
+        kind = getattr(module, config_name)
         try:
             code = int(getattr(module, function)(read(command, kind, words)))
         except SystemExit as end:  # argparse's
@@ -121,7 +125,7 @@ def _run(command: str, words: Sequence[str]) -> int:
         )
         return 1
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
+        if error.filename is not None and error.errno in SOMEBODY_ELSES:
             return _refuse(f"brigade {command}", f"{error.filename}: {error.strerror}")
         if error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):
             return streams.give_up(error)
@@ -148,6 +152,9 @@ def read(command: str, kind: type[Any], words: Sequence[str]) -> Any:
         settings = read_table(Path(file))
     except TableError as error:
         raise ConfigError(f"--config {file}: {error}") from None
+    internal = settings.keys() & set(getattr(kind, "INTERNAL", ()))
+    if internal:
+        raise ConfigError(f"{file}: {internal.pop()!r} is not a setting")
     try:
         return convert(kind, settings | given | _names(kind, settings | given))
     except ConfigError as error:
@@ -163,7 +170,7 @@ def _blame(fault: str, file: str, settings: Iterable[str]) -> str:
     """Say of a fault that lies in a file's settings which file it is, and name them as there."""
     blamed = fault
     for name in settings:
-        blamed = re.sub(rf"{flag(name)}(?![\w-])", name, blamed)
+        blamed = name.join(re.split(rf"{re.escape(flag(name))}(?![\w-])", blamed))
     is_unknown = any(fault.startswith(repr(name)) for name in settings)
     return f"{file}: {blamed}" if is_unknown or blamed != fault else fault
 

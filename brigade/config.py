@@ -138,9 +138,14 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         int, Meta(ge=1, description="episodes between two checkpoints")
     ] = 1000
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether nothing of this comes from elsewhere yet."""
+        return True
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.population_size < self.num_agents_per_game:
+        if self._is_whole and self.population_size < self.num_agents_per_game:
             raise ConfigError(
                 "Population size must be >= num_agents_per_game: "
                 f"--population-size {self.population_size} is below "
@@ -242,7 +247,7 @@ def _explain(message: str, values: Mapping[str, Any]) -> str:
         if "matching regex" in what:
             what = "expected text without control characters"
         return f"{flag(name)} {values.get(name)!r}: {what}"
-    unknown = re.fullmatch(r"Object contains unknown field `(\w+)`", message)
+    unknown = re.fullmatch(r"Object contains unknown field `(.+)`", message, re.DOTALL)
     if unknown:
         return f"{unknown.group(1)!r} is not a setting; see `brigade train --help`"
     return message

@@ -468,3 +468,45 @@ def test_other_errors_are_not_hidden(monkeypatch):
     monkeypatch.setattr("brigade.run.evaluate.run_evaluate", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         cli.main(["evaluate", "random"])
+
+
+def in_a_process(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+@pytest.mark.parametrize("words", [["evaluate", "random"], ["train"], ["learn"]], ids=str)
+def test_ctrl_c_while_modules_load_is_no_traceback(words):
+    done = in_a_process(
+        "import importlib, os, signal, sys\n"
+        "from brigade.cli import main\n"
+        "importlib.import_module = lambda name: os.kill(os.getpid(), signal.SIGINT)\n"
+        f"sys.exit(main({words!r}))"
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_a_file_that_is_somebody_elses_is_one_line(capsys, monkeypatch):
+    def refuse(config: object) -> int:
+        raise PermissionError(13, "Permission denied", "theirs/run")
+
+    monkeypatch.setattr("brigade.run.evaluate.run_evaluate", refuse)
+    assert cli.main(["evaluate", "random"]) == 2
+    assert capsys.readouterr().err == "brigade evaluate: theirs/run: Permission denied\n"
+
+
+@pytest.mark.parametrize("flag", ["--version", "--help"])
+def test_output_that_cannot_be_written_is_no_traceback(flag):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "brigade", flag],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    assert done.returncode != 0
+    assert "cannot write the output" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -19,6 +19,7 @@ def watched() -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
     interrupt.watch()
     yield
+    interrupt.watch()  # and forget what came
     signal.signal(signal.SIGINT, before)
 
 

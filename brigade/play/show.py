@@ -229,8 +229,8 @@ def _check_target(record: str | os.PathLike[str] | None) -> Path | None:
 
 
 def _check_fps(fps: float) -> None:
-    if not 0 < fps <= 1000:
-        raise ValueError(f"fps must be above 0 and at most 1000, not {fps!r}")
+    if not 0.001 <= fps <= 1000:
+        raise ValueError(f"fps must be from 0.001 to 1000, not {fps!r}")
 
 
 def _write(path: Path, snapshots: list[Snapshot], game_record: GameRecord, fps: float) -> None:

@@ -100,4 +100,4 @@ def passport(key: str | None, server_key: str | None) -> Passport | None:
     if key is None or server_key is None:
         raise ConfigError("--key and --server-key go together: who we are, and whom we want")
     pair = keys.read_pair(at_home(key))
-    return Passport(Keys(*pair), keys.read_public(server_key))
+    return Passport(Keys(*pair), keys.read_public(str(at_home(server_key))))

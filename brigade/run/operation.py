@@ -23,6 +23,11 @@ class OperationConfig(RunConfig, frozen=True, kw_only=True, forbid_unknown_field
 
     INTERNAL: ClassVar[tuple[str, ...]] = ("given",)
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether what was not given here is the default, and not another run's."""
+        return self.resume is None and self.from_ is None
+
     given: frozenset[str] = frozenset()
     resume: Annotated[
         str | None,
@@ -96,6 +101,9 @@ def resumed(config: OperationConfig) -> RunConfig:
         folder = find_run(config.resume, Path(config.checkpoint_dir))
     except ConfigError as error:
         raise ConfigError(f"--resume {config.resume}: {error}") from None
+    place = Path(config.checkpoint_dir)
+    if "checkpoint_dir" in config.given and folder.resolve().parent != place.resolve():
+        raise ConfigError(f"--checkpoint-dir {place}: run {folder} does not lie there")
     saved = read_config(folder)
     wanted = {n: getattr(config, n) for n in RunConfig.__struct_fields__ if n in config.given}
     wanted.pop("checkpoint_dir", None)

@@ -39,10 +39,14 @@ def reserved(config: RunConfig, *, named: bool) -> Iterator[RunConfig]:
     place = Path(config.checkpoint_dir)
     made = [folder for folder in (place, *place.parents) if not folder.exists()]
     try:
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:  # a link that leads nowhere, say
+            raise ConfigError(f"cannot make {place}: {error.strerror}") from None
         for number in count(1):
             name = f"{config.run_name}-{number}" if number > 1 else f"{config.run_name}"
             try:
-                (place / name).mkdir(parents=True)
+                (place / name).mkdir()
             except FileExistsError:
                 continue
             except OSError as error:

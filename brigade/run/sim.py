@@ -11,11 +11,11 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from rich.console import Console
 from rich.text import Text
 
-from brigade.config import ConfigError, PositiveInt
+from brigade.config import ConfigError, PositiveInt, flag
 from brigade.printable import printable
 from brigade.run.door import DoorConfig, check_door
 from brigade.run.keys import guard
@@ -38,8 +38,8 @@ from brigade.sim.roster import Lease
 from brigade.sim.simulator import NotWritten, RunFailed, Simulator
 from brigade.sim.view import View
 from brigade.store.checkpoint import Checkpoint, CheckpointError, check_resumable
-from brigade.store.folder import RunFolder, disk_use, free_bytes
-from brigade.store.identity import Identity
+from brigade.store.folder import FINAL, RunFolder, disk_use, free_bytes
+from brigade.store.identity import Identity, Keep
 from brigade.wire.auth import Guard
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import SimulatorSockets
@@ -98,7 +98,7 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
         network = trained.network if trained else network_for(config, identity.scenario)
         row_bytes = 4 * network.num_parameters
         sockets = SimulatorSockets(endpoint, weights_frame_bytes=row_bytes + (1 << 20), guard=door)
-        folder = folder or RunFolder(config, identity, keep=operation.keep)
+        folder = folder or RunFolder(config, identity, keep=_kept(operation))
     except BaseException:
         for each in (folder, sockets):
             if each is not None:
@@ -176,10 +176,14 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
         network=network,
     )
     try:
-        going_on = operation.resume and _restore(simulator, folder, saved)
-        if plan.source is not None:
-            folder.save(simulator.begin_with(plan.source.agents), check=simulator.check)
-    except (ConfigError, OSError):
+        try:
+            going_on = operation.resume and _restore(simulator, folder, saved)
+            if plan.source is not None:
+                begun = _begin_with(simulator, plan.source, f"--from {operation.from_}")
+                folder.save(begun, check=simulator.check)
+        except OSError as error:
+            raise ConfigError(cannot_write("run", error)) from None
+    except (ConfigError, CheckpointError):
         folder.close()
         sockets.close()
         raise
@@ -192,7 +196,7 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
         view.say(f"going on from {going_on or 'the beginning: there is no checkpoint yet'}")
     if plan.source is not None:
         view.say(f"beginning with the agents of {operation.from_}")
-    need, free = disk_use(config, network, operation.keep), free_bytes(folder.path)
+    need, free = disk_use(config, network, folder.keep), free_bytes(folder.path)
     if need > free:
         view.say(
             f"the checkpoints of this run may need {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
@@ -210,24 +214,38 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
             folder.close()
             sockets.close()
     note("ended", episodes=simulator.statistics.total_episodes)
-    where = f"final checkpoint: {written[-1]}" if written else "no checkpoint: nothing was learned"
+    newest = folder.newest_path()
+    what = "final" if newest is not None and newest.name == FINAL and written else "last"
+    where = f"{what} checkpoint: {newest}" if newest else "no checkpoint: nothing was learned"
     view.closing(simulator.statistics, simulator.repository.newest, where)
-    if simulator.stopped and written:
-        view.say(f"{simulator.stopped} at {simulator.share:.1%}; {_how_to_go_on(folder, endpoint)}")
-    elif written:
-        view.say(f"try it: brigade evaluate {shlex.quote(written[-1])}")
+    if simulator.stopped and newest:
+        how = _how_to_go_on(folder, endpoint, operation)
+        view.say(f"{simulator.stopped} at {simulator.share:.1%}; {how}")
+    elif newest:
+        view.say(f"try it: brigade evaluate {shlex.quote(str(newest))}")
     if failure:
         Console(stderr=True).print(Text(f"brigade sim: {printable(failure)}"), soft_wrap=True)
         return 1
     return 0
 
 
-def _how_to_go_on(folder: RunFolder, endpoint: Endpoint) -> str:
-    """Say by which command a stopped run goes on."""
-    where = shlex.quote(str(folder.path))
-    if PARENT_VARIABLE in os.environ:
-        return f"go on with: brigade train --resume {where}"
-    return f"go on with: brigade-sim --resume {where} --bind {shlex.quote(endpoint.control)}"
+def _kept(operation: SimConfig) -> Keep | UnsetType:
+    """Which checkpoints are kept, where that was said; a run that exists knows it otherwise."""
+    return operation.keep if "keep" in operation.given else UNSET
+
+
+def _how_to_go_on(folder: RunFolder, endpoint: Endpoint, operation: SimConfig) -> str:
+    """Say by which command a stopped run goes on, reachable by the same learners."""
+    trains = PARENT_VARIABLE in os.environ
+    words = ["brigade", "train"] if trains else ["brigade-sim"]
+    words += ["--resume", str(folder.path)]
+    if not (trains and endpoint.scheme == "ipc"):
+        words += ["--bind", endpoint.control]
+    for name in ("key", "admitted"):
+        value = getattr(operation, name)
+        words += [] if value is None else [flag(name), str(value)]
+    words += ["--insecure"] if operation.insecure else []
+    return f"go on with: {shlex.join(words)}"
 
 
 def _take(plan: Plan, operation: SimConfig) -> tuple[RunFolder, Checkpoint | None]:
@@ -239,7 +257,7 @@ def _take(plan: Plan, operation: SimConfig) -> tuple[RunFolder, Checkpoint | Non
         Another process has it; or it cannot be gone on with.
     """
     assert operation.resume is not None
-    folder = RunFolder(plan.config, keep=operation.keep)
+    folder = RunFolder(plan.config, keep=_kept(operation))
     try:
         path, saved = next(folder.checkpoints(), (None, None))
         if path is not None and saved is not None:
@@ -252,12 +270,27 @@ def _take(plan: Plan, operation: SimConfig) -> tuple[RunFolder, Checkpoint | Non
             check_resumable(path, saved)
         elif plan.identity is not None and plan.identity.begun_from:
             raise ConfigError(
-                f"run {folder.path} was cut off before its agents were there: begin it again"
+                f"run {folder.path} was cut off before its agents were there: remove it and begin "
+                "it again, or choose another --run-name"
             )
     except BaseException:
         folder.close()
         raise
     return folder, saved
+
+
+def _begin_with(simulator: Simulator, source: Checkpoint, what: str) -> Checkpoint:
+    """Let a simulator begin with trained agents; return where the run begins.
+
+    Raises
+    ------
+    ConfigError
+        They are no networks to compute with.
+    """
+    try:
+        return simulator.begin_with(source.agents)
+    except ValueError as error:
+        raise ConfigError(f"{what}: {error}") from None
 
 
 def _restore(simulator: Simulator, folder: RunFolder, saved: Checkpoint | None) -> str:

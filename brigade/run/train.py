@@ -115,11 +115,13 @@ def run_train(config: TrainConfig) -> int:
         mends = config.max_restarts if settled.on_learner_loss != "fail" else 0
         launcher = _Launcher(scratch, mends, thread_manners(config.device))
         operation = [*operation_arguments(config), *meeting.simulator]
-        again = [f"--resume={folder}", *operation]
-        if config.resume:
-            first = [*again, *changed_arguments(config)]
-        else:
+        again = [f"--resume={folder}", *changed_arguments(config), *operation]
+        if config.resume is None:
             first = [*_arguments(settled, config), *operation]
+        elif Path(config.resume).is_file():  # perhaps not the newest
+            first = [f"--resume={config.resume}", *again[1:]]
+        else:
+            first = again
         launcher.start("sim", first, again, own_terminal=True, known_by=folder / "config.json")
         threads = config.threads or learner_threads(settled.hidden_size, config.num_learners)
         for number, agents in enumerate(deal(settled.population_size, config.num_learners)):

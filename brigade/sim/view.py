@@ -136,7 +136,7 @@ class View:
 
     def _remark(self, remarks: list[str]) -> None:
         """Say what is slow or gone: once where there is no live view, while it stays the same."""
-        kinds = {re.sub(r"\d+", "", remark): remark for remark in remarks}
+        kinds = {re.sub(r"[\d.]+(?= s\b)", "", remark): remark for remark in remarks}
         for kind, remark in kinds.items():
             if kind not in self._remarked and not self._console.is_terminal:
                 self.say(remark)

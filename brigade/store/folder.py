@@ -17,8 +17,9 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import msgspec
 from tensorboardX import SummaryWriter
 
 from brigade.config import DEFAULT_CHECKPOINT_DIR, ConfigError, RunConfig
@@ -26,9 +27,14 @@ from brigade.policy.network import Network
 from brigade.store import checkpoint
 from brigade.store.checkpoint import Checkpoint, CheckpointError
 from brigade.store.identity import (
+    CONFIG,
+    IDENTITY,
     Identity,
+    Keep,
+    read_keep,
     write_config,
     write_identity,
+    write_keep,
     write_whole,
 )
 
@@ -45,8 +51,6 @@ DETAILED_BYTES = 1 << 26
 OF_EACH_AGENT = ("agents", "agent_returns", "lag")
 MOST_SERIES = 64  # of one metric
 
-Keep = int | Literal["all"] | None
-
 
 class RunFolder:
     """Where a run's files lie. Making one makes the folder, which must not exist yet, or be empty.
@@ -57,8 +61,9 @@ class RunFolder:
         What the run is; None to go on in the run's folder, which must exist then. What is there
         stays until :meth:`rewind` says where the run goes on.
     keep
-        Checkpoints to keep besides the final one, the newest; or ``"all"``. By default the newest
-        :data:`NEWEST_KEPT`, and a thinning series of older ones (:data:`SERIES`).
+        Checkpoints to keep besides the final one, the newest; or ``"all"``. With None the newest
+        :data:`NEWEST_KEPT`, and a thinning series of older ones (:data:`SERIES`). Not set: as the
+        run was begun or last gone on with, which is written down in its folder.
 
     Raises
     ------
@@ -67,23 +72,33 @@ class RunFolder:
     """
 
     def __init__(
-        self, config: RunConfig, identity: Identity | None = None, *, keep: Keep = None
+        self,
+        config: RunConfig,
+        identity: Identity | None = None,
+        *,
+        keep: Keep | msgspec.UnsetType = msgspec.UNSET,
     ) -> None:
         assert config.run_name is not None, "the run has a name by now"
         self.path = Path(config.checkpoint_dir) / config.run_name
         self._config = config
-        self._keep = keep
+        made: list[Path] = []
         try:
             if identity is not None:
                 self.path.mkdir(parents=True, exist_ok=True)
                 if any(self.path.iterdir()):
                     raise FileExistsError
+                self.keep = None if keep is msgspec.UNSET else keep
                 write_config(self.path, config, first=True)
-                write_identity(self.path, identity)
+                made = [self.path / name for name in (CONFIG, IDENTITY, METRICS)]
+                write_identity(self.path, identity, self.keep)
+            else:
+                self.keep = read_keep(self.path) if keep is msgspec.UNSET else keep
             self._metrics = (self.path / METRICS).open("a", buffering=1)
         except FileExistsError:
             raise ConfigError(f"run {self.path} exists: choose another --run-name") from None
         except OSError as error:
+            for path in made:  # so that the same command can be given again
+                path.unlink(missing_ok=True)
             raise ConfigError(f"cannot make {self.path}: {error.strerror}") from None
         try:
             fcntl.flock(self._metrics, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,6 +115,7 @@ class RunFolder:
         """Give the run other settings."""
         self._config = config
         write_config(self.path, config)
+        write_keep(self.path, self.keep)
 
     # ---- checkpoints ---------------------------------------------------------------------
 
@@ -149,7 +165,7 @@ class RunFolder:
 
     def _superfluous(self) -> list[str]:
         """Names of numbered checkpoints that need not be kept."""
-        if self._keep == "all":
+        if self.keep == "all":
             return []
         index = self._index()
         shares = {}
@@ -158,8 +174,8 @@ class RunFolder:
             episodes, transitions = entry["total_episodes"], entry.get("total_transitions", 0)
             shares[path.name] = self._config.share(episodes, transitions)
         names = list(shares)
-        kept = set(names[-(self._keep or NEWEST_KEPT) :])
-        for least in SERIES if self._keep is None else ():
+        kept = set(names[-(self.keep or NEWEST_KEPT) :])
+        for least in SERIES if self.keep is None else ():
             kept |= set([name for name in names if shares[name] >= least][:1])
         return [name for name in names if name not in kept]
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from brigade._core import Scenario
 from brigade.config import ConfigError, RunConfig, convert
 
 CONFIG, IDENTITY = "config.json", "run.json"
+Keep = int | Literal["all"] | None  # of a run's checkpoints; see RunFolder
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,34 @@ def read_identity(folder: Path) -> Identity | None:
         raise ConfigError(f"{path} is not whole: {type(error).__name__}: {error}") from None
 
 
-def write_identity(folder: Path, identity: Identity) -> None:
+def read_keep(folder: Path) -> Keep:
+    """Read which of its checkpoints a run keeps: all, where an earlier version began it.
+
+    Raises
+    ------
+    ConfigError
+        The file is spoilt.
+    """
+    path = folder / IDENTITY
+    keep = _read(path).get("keep", "all") if path.exists() else "all"
+    if keep is None or keep == "all":
+        return None if keep is None else "all"
+    if type(keep) is int and keep > 0:
+        return keep
+    raise ConfigError(f"{path} is not whole: keep is {keep!r}")
+
+
+def write_keep(folder: Path, keep: Keep) -> None:
+    """Change which of its checkpoints a run keeps, where ``run.json`` says what it is."""
+    path = folder / IDENTITY
+    if path.exists():
+        write_whole(path, json.dumps(_read(path) | {"keep": keep}, indent=2) + "\n")
+
+
+def write_identity(folder: Path, identity: Identity, keep: Keep) -> None:
     """Write ``run.json``."""
     content = {
+        "keep": keep,
         "run": identity.run,
         "begun_from": identity.begun_from,
         "scenario_name": identity.scenario.name,
@@ -115,7 +141,12 @@ def write_config(folder: Path, config: RunConfig, *, first: bool = False) -> Non
     text = json.dumps(settings, indent=2) + "\n"
     if first:
         with (folder / CONFIG).open("x") as file:
-            file.write(text)
+            try:
+                file.write(text)
+                file.flush()
+            except OSError:
+                (folder / CONFIG).unlink()
+                raise
     else:
         write_whole(folder / CONFIG, text)
 

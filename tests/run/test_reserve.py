@@ -67,7 +67,7 @@ def test_a_name_that_a_person_gave_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(ConfigError, match=r"cannot make .*same: Not a directory"):
+    with pytest.raises(ConfigError, match=r"cannot make .*here: Not a directory"):
         reserved(config(tmp_path), named=False).__enter__()
     with pytest.raises(ConfigError, match="Not a directory"):
         check_free(tmp_path / "runs" / "same")
@@ -131,3 +131,9 @@ def test_a_training_that_cannot_start_leaves_no_folder(tmp_path: Path) -> None:
         assert training.end() == 2
         assert "cannot bind" in training.output
     assert not (tmp_path / "experiments").exists()
+
+
+def test_a_link_that_leads_nowhere_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "runs").symlink_to(tmp_path / "unmounted" / "here")
+    with pytest.raises(ConfigError, match=r"cannot make .*runs/here: "):
+        reserved(config(tmp_path), named=False).__enter__()

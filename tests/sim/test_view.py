@@ -73,6 +73,20 @@ def test_who_is_waited_for_is_said_and_the_end_not_foretold(terminal):
     assert terminal or said(console).count("no learner") == 2
 
 
+def test_of_two_that_are_silent_both_are_named():
+    here, console = view()
+    silent = (
+        "learner-{} (agents {}-{} on cpu) has been silent for {} s; it counts as lost after 15 s"
+    )
+    one, two = ([silent.format(n, 4 * n, 4 * n + 3, s) for s in (5, 6, 7)] for n in (0, 1))
+    for remarks in ([one[0]], [one[1], two[0]], [two[2]]):
+        here.progress(progress(30, waited=5.0, remarks=remarks))
+    assert [line.split()[0] for line in said(console).splitlines() if "silent" in line] == [
+        "learner-0",
+        "learner-1",
+    ]
+
+
 def test_a_short_wait_is_nobodys_business():
     here, console = view()
     remarks = ["the run has waited 2 s for box (agents 0-3 on cpu), whose last update took 1 s"]

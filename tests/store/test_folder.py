@@ -1,5 +1,6 @@
 """A run's folder: its files, and that no run writes over another's."""
 
+import errno
 import itertools
 import json
 import math
@@ -383,3 +384,32 @@ def test_the_metrics_are_gone_back_in_from_their_end(rows, block, updates, cut):
         kept = [n for n in sorted(set(rows)) if n < updates]
         assert path.read_bytes() == b"".join(lines[: len(kept)])
         assert seconds == (kept[-1] + 0.5 if kept else 0.0)
+
+
+def test_what_is_kept_is_the_runs_until_it_is_given_anew(tmp_path):
+    begin(config(tmp_path), keep="all").close()
+    again = RunFolder(config(tmp_path))
+    assert again.keep == "all"
+    again.close()
+    anew = RunFolder(config(tmp_path), keep=2)
+    anew.change(config(tmp_path))
+    anew.close()
+    again = RunFolder(config(tmp_path))
+    assert again.keep == 2
+    again.close()
+    # One of an earlier version, which kept them all.
+    (tmp_path / "a-run" / "run.json").unlink()
+    earlier = RunFolder(config(tmp_path))
+    assert earlier.keep == "all"
+    earlier.close()
+
+
+def test_a_folder_that_could_not_be_made_can_be_made_again(tmp_path, monkeypatch):
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder_module, "write_identity", full)
+        with pytest.raises(ConfigError, match="No space left on device"):
+            begin(config(tmp_path))
+    begin(config(tmp_path)).close()
