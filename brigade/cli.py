@@ -222,7 +222,8 @@ def _parser(command: str, kind: type[Any]) -> argparse.ArgumentParser:
         help_ = (description + default).replace("%", "%%")
         name = field.encode_name
         parser.add_argument(flag(name), dest=name, help=help_, **options)
-    if not positional:
+    fields = msgspec.structs.fields(kind)
+    if not any(field.required and field.name in positional for field in fields):
         parser.add_argument(
             "--config",
             metavar="FILE",
