@@ -170,7 +170,7 @@ def _unknown(word: str, words: Sequence[str], place: str) -> str:
     for first in range(len(words)):
         for last in range(first + 2, min(first + 4, len(words)) + 1):
             joined = ",".join(words[first:last])
-            if _is_source(joined, place):
+            if _is_source(joined, place) and "," in parse_source(joined, place).path:
                 return (
                     f"{joined}: a comma divides seats, so beside others a path has none; "
                     "give another, such as a link's"
