@@ -36,7 +36,7 @@ COMMANDS = {
         "brigade.run.evaluate",
         "EvaluateConfig",
         "run_evaluate",
-        "measure a checkpoint, or a team of scripted agents",
+        "measure agents: those of a run, scripted ones, or both",
     ),
     "status": ("brigade.run.status", "StatusConfig", "run_status", "ask a run how it is doing"),
     "keys": ("brigade.run.keys", "KeysConfig", "run_keys", "make and admit keys for learners"),

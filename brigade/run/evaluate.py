@@ -232,6 +232,8 @@ def _print(
         f" on {evaluation.scenario.name}: {len(games.ended)} games of at most {nights} nights, "
         f"{'greedy' if config.greedy else 'sampled'} play",
     )
+    if len(evaluation.each) > MOST_ROWS:
+        title.append("; the best and the worst agents by discounted return")
     console.print(title, soft_wrap=True)
     for remark in evaluation.remarks:
         console.print(Text(printable(remark)), soft_wrap=True)
