@@ -6,24 +6,38 @@ import re
 from collections.abc import Iterable
 
 
-def parse_agents(text: str) -> tuple[int, ...]:
-    """Read ``"0-3,6"`` as sorted agent numbers.
+def parse_numbers(text: str) -> tuple[int, ...]:
+    """Read ``"6,0-3"`` as agent numbers: in the order they are written in, repeated ones too.
 
     Raises
     ------
     ValueError
         It is not a list of numbers and ranges.
     """
-    agents: set[int] = set()
+    agents: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,6})(?:-(\d{1,6}))?\s*", part)
         if not match:
-            raise ValueError(f"--agents {text!r} is not like 0-7, 0,2,5, any:4 or auto")
+            raise ValueError(f"{text!r} is not like 0-3,7")
         first, last = int(match.group(1)), int(match.group(2) or match.group(1))
         if last < first:
-            raise ValueError(f"--agents {text!r}: {last} comes before {first}")
-        agents.update(range(first, last + 1))
-    return tuple(sorted(agents))
+            raise ValueError(f"{text!r}: {last} comes before {first}")
+        agents.extend(range(first, last + 1))
+    return tuple(agents)
+
+
+def parse_agents(text: str) -> tuple[int, ...]:
+    """Read ``"0-3,6"`` as sorted agent numbers, each of them once.
+
+    Raises
+    ------
+    ValueError
+        It is not a list of numbers and ranges.
+    """
+    try:
+        return tuple(sorted(set(parse_numbers(text))))
+    except ValueError as error:
+        raise ValueError(f"--agents {error}; also known: any:4, auto") from None
 
 
 def parse_wanted(text: str) -> int | tuple[int, ...] | None:

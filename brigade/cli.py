@@ -36,7 +36,7 @@ COMMANDS = {
         "brigade.run.evaluate",
         "EvaluateConfig",
         "run_evaluate",
-        "measure a checkpoint, or a team of scripted agents",
+        "measure agents: those of a run, scripted ones, or both",
     ),
     "status": ("brigade.run.status", "StatusConfig", "run_status", "ask a run how it is doing"),
     "keys": ("brigade.run.keys", "KeysConfig", "run_keys", "make and admit keys for learners"),
@@ -229,7 +229,8 @@ def _parser(command: str, kind: type[Any]) -> argparse.ArgumentParser:
         help_ = (description + default).replace("%", "%%")
         name = field.encode_name
         parser.add_argument(flag(name), dest=name, help=help_, **options)
-    if not positional:
+    fields = msgspec.structs.fields(kind)
+    if not any(field.required and field.name in positional for field in fields):
         parser.add_argument(
             "--config",
             metavar="FILE",

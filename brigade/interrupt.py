@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _came = threading.Event()
+_held = False
 
 
 def watch() -> None:
@@ -22,7 +25,8 @@ def watch() -> None:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         _came.set()
-        raise KeyboardInterrupt
+        if not _held:
+            raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, interrupt)
 
@@ -49,3 +53,21 @@ def sleep(seconds: float) -> None:
     """
     _came.wait(seconds)
     check()
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Raise nothing for a SIGINT: note it, for :func:`take`. A second one still ends us hard."""
+    global _held
+    _held = True
+    try:
+        yield
+    finally:
+        _held = False
+
+
+def take() -> bool:
+    """Tell whether a SIGINT came, and forget it."""
+    came = _came.is_set()
+    _came.clear()
+    return came

@@ -198,6 +198,8 @@ def test_an_address_open_to_other_machines_is_one_line(capsys, command):
         ("x.toml", "seed = 1\n\ngamma 0.9\n", "--config x.toml: line 3: expected '='"),
         ("x.toml", "gamma = 2.0", "x.toml: gamma 2.0: expected float <= 1.0"),
         ("x.toml", "gama = 0.5", "x.toml: 'gama' is not a setting"),
+        ("x.toml", '"learning [rate" = 1', "x.toml: 'learning [rate' is not a setting"),
+        ("x.toml", "given = ['gamma']", "x.toml: 'given' is not a setting"),
         ("x.toml", "[gamma]\nx = 1", "x.toml: gamma {'x': 1}: expected float"),
         ("x.toml", 'population_size = "many"', "x.toml: population_size 'many': expected int"),
         ("x.toml", 'population-size = "many"', "x.toml: population_size 'many': expected int"),

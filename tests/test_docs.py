@@ -50,9 +50,20 @@ def words(line: str) -> list[str]:
 
 
 def test_training_on_one_machine_as_in_the_readme(tmp_path: Path) -> None:
-    train, evaluate = blocks("README.md", "sh")[0].strip().splitlines()
+    train, evaluate, play = blocks("README.md", "sh")[0].strip().splitlines()
     assert "final checkpoint" in run(tmp_path, *words(train))
     assert "share of the optimum" in run(tmp_path, *words(evaluate))
+    assert "first:" in run(tmp_path, *words(play))
+
+
+def test_watching_agents_play_as_in_the_guide(tmp_path: Path) -> None:
+    run(tmp_path, "train", *SMALL, "--run-name", "first")
+    run(tmp_path, "train", *SMALL, "--run-name", "second")
+    [block] = [text for text in blocks(GUIDE, "sh") if text.startswith("brigade play first")]
+    for line in block.splitlines():
+        command = line.partition("#")[0]
+        assert run(tmp_path, *words(command)), line
+    assert (tmp_path / "game.gif").stat().st_size > 0
 
 
 def test_processes_apart_as_in_the_readme(tmp_path: Path) -> None:

@@ -33,6 +33,16 @@ def test_it_is_raised_where_it_comes_and_again_where_that_was_lost():
         interrupt.sleep(3600)
 
 
+def test_where_it_is_held_it_waits_until_it_is_asked_for():
+    with interrupt.held():
+        assert not interrupt.take()
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.take()
+        assert not interrupt.take(), "it is forgotten"
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_a_sleep_ends_with_it():
     timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()

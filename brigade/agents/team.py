@@ -14,7 +14,9 @@ from brigade.agents.agent import Agent
 from brigade.agents.scripted import HeuristicAgent, RandomAgent, SpreadAgent
 from brigade.env.scenarios import load_scenario
 
-__all__ = ["parse_team", "team_actions"]
+__all__ = ["SCRIPTED", "parse_team", "scripted_agent", "team_actions"]
+
+SCRIPTED = (*ARCHETYPES, "spread", "random")
 
 
 def parse_team(
@@ -41,21 +43,20 @@ def parse_team(
             f"a team is one name for each seat, as in 'hero,hero,liar', not {team!r:.80}"
         )
     settings = load_scenario(scenario)
-    return [_make(name, settings, len(names)) for name in names]
+    return [scripted_agent(name, settings, len(names)) for name in names]
 
 
-def _make(name: str, scenario: Scenario, num_agents: int) -> Agent:
-    """Make one agent."""
+def scripted_agent(name: str, scenario: Scenario, num_agents: int) -> Agent:
+    """Make an agent of one of the names in ``SCRIPTED``, for games of so many seats."""
     if name == "random":
         return RandomAgent(scenario, num_agents)
     if name == "spread":
         return SpreadAgent(scenario, num_agents)
     if name in ARCHETYPES:
         return HeuristicAgent(name, scenario, num_agents)
-    known = [*ARCHETYPES, "spread", "random"]
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name, SCRIPTED, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"no agent {name!r:.80}: there are {', '.join(known)}{hint}")
+    raise ValueError(f"no agent {name!r:.80}: there are {', '.join(SCRIPTED)}{hint}")
 
 
 def team_actions(

@@ -41,7 +41,7 @@ from brigade.optimum.reference import (
     reference_values_of,
 )
 from brigade.optimum.solver import Objective, Optimum, solve, solve_game
-from brigade.optimum.table import print_optimum
+from brigade.optimum.table import optimum_content, print_optimum
 from brigade.optimum.team import OptimalTeam
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "PolicyValue",
     "deciding",
     "evaluate",
+    "optimum_content",
     "print_optimum",
     "random_play",
     "reference_values",

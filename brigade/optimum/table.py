@@ -1,8 +1,10 @@
-"""The optimum for people: values and decisions as tables in a terminal."""
+"""The optimum to be read: values and decisions as tables in a terminal, or as plain data."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -64,6 +66,54 @@ def print_optimum(
     for first, last in _periods(optimum):
         console.print(_decision_table(optimum, first, last, max_burning))
     console.print(_legend(optimum), highlight=False)
+
+
+def optimum_content(optimum: Optimum, name: str) -> dict[str, Any]:
+    """Give the same as values that JSON has.
+
+    Returns
+    -------
+    dict[str, Any]
+        ``scenario``, ``num_houses``, ``num_agents``, ``objective``, ``discount`` and ``max_nights``
+        (None: games are not cut); ``optimum`` and ``error_bound``; ``policies``: by name, each
+        policy's ``discounted_return``, ``reward_per_night`` and ``nights_per_game`` (None: games
+        may never end); ``decisions``: for each stretch of nights its ``first_night``, its
+        ``last_night`` (None: all that follow) and ``crews``, where ``crews[ruined][burning]`` are
+        the sizes of the crews at fires, for all states that there can be.
+    """
+    game = optimum.game
+    values = reference_values_of(game, optimum.discount, optimum.max_nights)
+    policies = {
+        policy: {key: x if math.isfinite(x) else None for key, x in asdict(value).items()}
+        for policy, value in values.items()
+    }
+    final = len(optimum.decisions) - 1
+    decisions = [
+        {
+            "first_night": first,
+            "last_night": None if optimum.max_nights is None and last == final else last,
+            "crews": [
+                [
+                    list(optimum.decision(first, burning, ruined).crews)
+                    for burning in range(game.num_houses - ruined + 1)
+                ]
+                for ruined in range(1 if last == 0 else game.num_houses + 1)
+            ],
+        }
+        for first, last in _periods(optimum)
+    ]
+    return {
+        "scenario": name,
+        "num_houses": game.num_houses,
+        "num_agents": game.num_agents,
+        "objective": optimum.objective,
+        "discount": optimum.discount,
+        "max_nights": optimum.max_nights,
+        "optimum": optimum.value,
+        "error_bound": optimum.error_bound,
+        "policies": policies,
+        "decisions": decisions,
+    }
 
 
 def _value_table(optimum: Optimum) -> Table:

@@ -197,7 +197,10 @@ def _watch(
             console.print(Text(text(snapshot)), end="", soft_wrap=True)
     game_record = playing.record()
     if snapshot is not None:
-        console.print(Text(_summary(snapshot, game_record.seed)), soft_wrap=True)
+        summary = _summary(snapshot, game_record.seed)
+        if console.is_terminal and len(summary) > console.width:
+            summary = summary.replace("; ", "\n")
+        console.print(Text(summary), soft_wrap=not console.is_terminal)
     return game_record
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brigade.env.render.snapshot import BURNING, RUINED, SAFE, Snapshot
-from brigade.env.render.text import HOUSE_SIGNS, headline, text
+from brigade.env.render.text import HOUSE_SIGNS, clipped, headline, text
 
 __all__ = ["view"]
 
@@ -28,7 +28,7 @@ def view(snapshot: Snapshot, width: int = _WIDE) -> RenderableType:
     title = headline(snapshot)
     many = snapshot.num_houses > _MAX_RING or snapshot.num_agents > _MAX_TEAM
     if many or width < _WIDE:
-        return Text(text(snapshot))
+        return Text(text(snapshot, width))
     inside = Table.grid(padding=(0, 2))
     inside.add_row(_ring(snapshot), Group(Text(), Text(), _table(snapshot)))
     return Panel(inside, title=title, subtitle=_SIGNS, width=_WIDE)
@@ -100,6 +100,6 @@ def _table(snapshot: Snapshot) -> Table:
             said, truth = ("work" if snapshot.promises[seat] else "rest"), "promise"
         reward = "" if snapshot.rewards is None else f"{snapshot.rewards[seat]:+.2f}"
         total = "" if snapshot.returns is None else f"{snapshot.returns[seat]:+.2f}"
-        who = Text(f"{seat} {name}", style=_seat_style(seat))
+        who = Text(clipped(f"{seat} {name}", 14), style=_seat_style(seat))
         table.add_row(who, did, said, truth, reward, total)
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -17,18 +18,21 @@ from rich.table import Table
 from rich.text import Text
 
 from brigade import seeds
-from brigade._core import ARCHETYPES, Heuristics, Scenario
+from brigade._core import Scenario
 from brigade.config import ConfigError, PositiveInt
 from brigade.env.batched import BatchedEnv
-from brigade.env.scenarios import load_scenario
-from brigade.optimum import DISCOUNTED_OPTIMUM, reference_values
-from brigade.policy.actor import Actor
+from brigade.optimum import CountGame, random_play, solve_game
+from brigade.optimum import evaluate as exact_value
 from brigade.printable import printable
+from brigade.run.agents import Ensemble
 from brigade.run.cores import available_cores
 from brigade.run.measure import DISCOUNT, Games, Measure, measure, play
-from brigade.sim.matchmaking import Matchmaker
-from brigade.store import checkpoint
-from brigade.store.folder import find_checkpoint
+from brigade.run.progress import ProgressLine
+from brigade.run.team import load_team
+
+SCRIPTED_SEATS = 4
+MOST_ROWS, SHOWN_AT_EACH_END = 12, 5  # of the table
+GAP = 2  # between its columns
 
 
 class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,12 +42,16 @@ class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     what: Annotated[
         str,
-        Meta(description="a checkpoint or run, random, spread, or archetype:hero,firefighter,..."),
+        Meta(
+            description="a checkpoint or run, or an agent for each seat by commas: RUN:3, RUN:0-3, "
+            "an archetype, random, spread"
+        ),
     ]
     episodes: Annotated[int, Meta(ge=2, description="games to play")] = 200
     seed: Annotated[int, Meta(ge=0, description="decides the games")] = 1
     scenario: Annotated[
-        str | None, Meta(description="another scenario than the checkpoint's; default for teams")
+        str | None,
+        Meta(description="another scenario than the checkpoint's; default for scripted agents"),
     ] = None
     num_agents_per_game: Annotated[
         PositiveInt | None, Meta(description="seats in a game; the checkpoint's, or 4")
@@ -63,8 +71,14 @@ class Evaluation:
     """Games that were played to measure somebody."""
 
     scenario: Scenario
-    names: list[str]  # of the agents, by their numbers in ``games``
+    names: list[str]  # of the players, by their numbers in ``games``
     games: Games
+    remarks: list[str]
+
+    @property
+    def max_nights(self) -> int:
+        """The longest game's nights: after as many, those that were going on were cut off."""
+        return int(self.games.lengths.max())
 
     @property
     def overall(self) -> Measure:
@@ -86,13 +100,12 @@ class Evaluation:
         Both are exact, for games cut after ``max_nights``.
         """
         try:
-            values = reference_values(
-                self.scenario, self.games.agents.shape[1], DISCOUNT, max_nights
-            )
+            game = CountGame.from_scenario(self.scenario, self.games.agents.shape[1])
+            solved = solve_game(game, DISCOUNT, "discounted", max_nights)
         except ValueError:  # a game that cannot be solved exactly
             return None
-        lowest = values["random"].discounted_return
-        best = values[DISCOUNTED_OPTIMUM].discounted_return
+        lowest = exact_value(game, random_play(game), DISCOUNT, max_nights).discounted_return
+        best = solved.worth.discounted_return
         reached = self.overall
         scale = best - lowest
         if scale <= 0:
@@ -116,112 +129,88 @@ class Share:
 
 
 def run_evaluate(config: EvaluateConfig) -> int:
-    """Play, measure and print.
+    """Play, measure and print; return 130 where Ctrl-C cut that off.
 
     Raises
     ------
     ConfigError, CheckpointError
         There is no such checkpoint, team or scenario, or they do not fit together.
+    KeyboardInterrupt
+        Ctrl-C came before there was anything to print.
     """
     torch.set_num_threads(config.threads or min(2, available_cores()))
-    evaluation = evaluate(config)
-    share = evaluation.share(config.max_nights)
+    with ProgressLine() as line:
+        evaluation = evaluate(config, line.show)
+        share, interrupted = None, evaluation.games.cut_off
+        if not interrupted:
+            line.show(f"computing the optimum of {evaluation.scenario.name}")
+            try:
+                share = evaluation.share(config.max_nights)
+            except KeyboardInterrupt:
+                interrupted = True
     if config.json:
-        content = {
-            "overall": _plain(evaluation.overall),
-            "agents": {name: _plain(figures) for name, figures in evaluation.each.items()},
-            "optimum": None if share is None else asdict(share),
-        }
-        print(json.dumps(content))
+        print(json.dumps(_content(config, evaluation, share, interrupted), allow_nan=False))
     else:
-        _print(config, evaluation, share)
-    return 0
+        _print(config, evaluation, share, interrupted)
+    return 130 if interrupted else 0
 
 
-def evaluate(config: EvaluateConfig) -> Evaluation:
-    """Play the games that the config asks for."""
-    if config.what in ("random", "spread") or config.what.startswith("archetype:"):
-        return _evaluate_team(config)
-    return _evaluate_checkpoint(config)
+def evaluate(
+    config: EvaluateConfig, report: Callable[[str], None] = lambda words: None
+) -> Evaluation:
+    """Play the games that the config asks for, and ``report`` in words how far they are.
 
-
-def _evaluate_team(config: EvaluateConfig) -> Evaluation:
-    scenario = _scenario(config.scenario or "default")
-    num_seats = config.num_agents_per_game or 4
-    env = _environment(config, scenario, num_seats)
-    seed = seeds.number(config.seed, seeds.Purpose.ACTIONS)
-    team = config.what.removeprefix("archetype:").split(",")
-    if config.what in ("random", "spread"):
-        heuristics = Heuristics(scenario, num_seats, seed=seed, kind=config.what)
-    else:
-        unknown = [name for name in team if name not in ARCHETYPES]
-        if unknown:
-            raise ConfigError(f"{unknown[0]!r} is not an archetype; known: {', '.join(ARCHETYPES)}")
-        if num_seats % len(team):
-            raise ConfigError(f"{config.what}: {len(team)} names do not divide {num_seats} seats")
-        parameters = np.array([ARCHETYPES[team[seat % len(team)]] for seat in range(num_seats)])
-        heuristics = Heuristics(scenario, num_seats, parameters, seed)
-    names = list(dict.fromkeys(team))
-    agents = np.tile(
-        [names.index(team[s % len(team)]) for s in range(num_seats)], (env.num_envs, 1)
+    Raises
+    ------
+    ConfigError, CheckpointError, KeyboardInterrupt
+        See :func:`run_evaluate`.
+    """
+    team = load_team(
+        config.what, config.scenario, config.num_agents_per_game, scripted_seats=SCRIPTED_SEATS
     )
-    games = play(
-        env, agents, lambda observations, live: heuristics.act(observations)[live], config.seed
-    )
-    return Evaluation(scenario, names, games)
-
-
-def _evaluate_checkpoint(config: EvaluateConfig) -> Evaluation:
-    saved = checkpoint.load(find_checkpoint(config.what))
-    scenario = _scenario(config.scenario) if config.scenario else saved.scenario
-    num_seats = config.num_agents_per_game or saved.config.num_agents_per_game
-    env = _environment(config, scenario, num_seats)
-    if (env.num_features, env.action_nvec) != (
-        saved.network.num_features,
-        saved.network.action_nvec,
-    ):
-        raise ConfigError(
-            f"{config.what} was trained with {saved.scenario.num_houses} houses and "
-            f"{saved.config.num_agents_per_game} seats; {scenario.name} has "
-            f"{scenario.num_houses} and {num_seats}"
+    try:
+        env = BatchedEnv(
+            config.episodes, team.scenario, team.num_seats, max_cycles=config.max_nights
         )
-    matchmaker = Matchmaker(
-        len(saved.agents),
-        num_seats,
-        saved.config.matchmaking,
-        seeds.generator(config.seed, seeds.Purpose.MATCHMAKING),
-    )
-    agents = np.stack([matchmaker.match() for _ in range(config.episodes)])
-    parameters = torch.from_numpy(np.stack([state.parameters for state in saved.agents]))
-    actor = Actor(saved.network, parameters)
-    generator = seeds.generator(config.seed, seeds.Purpose.ACTIONS)
-    seated = -1
-
-    def act(observations: NDArray[np.float32], live: NDArray[np.int64]) -> NDArray[np.int32]:
-        nonlocal seated
-        if len(live) != seated:
-            seated = len(live)
-            actor.seat(agents[live].ravel())
-        rows = observations[live].reshape(len(live) * num_seats, -1)
-        actions = actor.act_greedily(rows) if config.greedy else actor.act(rows, generator)[0]
-        return actions.reshape(len(live), num_seats, -1)
-
-    names = [str(agent) for agent in range(len(saved.agents))]
-    return Evaluation(scenario, names, play(env, agents, act, config.seed))
-
-
-def _scenario(name: str) -> Scenario:
-    try:
-        return load_scenario(name)
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"--scenario {name}: {error}") from None
-
-
-def _environment(config: EvaluateConfig, scenario: Scenario, num_seats: int) -> BatchedEnv:
-    try:
-        return BatchedEnv(config.episodes, scenario, num_seats, max_cycles=config.max_nights)
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    players = team.seated(config.episodes, config.seed)
+    ensemble = Ensemble(team, greedy=config.greedy)
+    generator = seeds.generator(config.seed, seeds.Purpose.ACTIONS)
+
+    def act(observations: NDArray[np.float32], live: NDArray[np.int64]) -> NDArray[np.int32]:
+        rows = observations[live].reshape(len(live) * team.num_seats, -1)
+        return ensemble.act(rows, players[live].ravel(), generator).reshape(*players[live].shape, 3)
+
+    def tell(night: int, ended: int) -> None:
+        report(
+            f"{ended:,} of {config.episodes:,} games ended, night {night:,} of at most "
+            f"{config.max_nights:,}"
+        )
+
+    games = play(env, players, act, config.seed, tell)
+    return Evaluation(team.scenario, team.names, games, team.remarks)
+
+
+# ---- printing ---------------------------------------------------------------------------------
+
+
+def _content(
+    config: EvaluateConfig, evaluation: Evaluation, share: Share | None, interrupted: bool
+) -> dict[str, Any]:
+    """Give what ``--json`` prints."""
+    games = evaluation.games
+    return {
+        "scenario": evaluation.scenario.name,
+        "num_agents_per_game": games.agents.shape[1],
+        "games": len(games.ended),
+        "games_ended": int(games.ended.sum()),
+        "max_nights": evaluation.max_nights if games.cut_off else config.max_nights,
+        "interrupted": interrupted,
+        "overall": _plain(evaluation.overall),
+        "agents": {name: _plain(figures) for name, figures in evaluation.each.items()},
+        "optimum": None if share is None else asdict(share),
+    }
 
 
 def _plain(measured: Measure) -> dict[str, Any]:
@@ -232,30 +221,25 @@ def _plain(measured: Measure) -> dict[str, Any]:
     }
 
 
-def _print(config: EvaluateConfig, evaluation: Evaluation, share: Share | None) -> None:
+def _print(
+    config: EvaluateConfig, evaluation: Evaluation, share: Share | None, interrupted: bool
+) -> None:
     console = Console()
-    overall = evaluation.overall
+    games = evaluation.games
+    nights = evaluation.max_nights if games.cut_off else config.max_nights
     title = Text.assemble(
         (printable(config.what), "bold"),
-        f" on {evaluation.scenario.name}: {overall.games} games of at most {config.max_nights} ",
-        f"nights, {'greedy' if config.greedy else 'sampled'} play",
+        f" on {evaluation.scenario.name}: {len(games.ended)} games of at most {nights} nights, "
+        f"{'greedy' if config.greedy else 'sampled'} play",
     )
+    if len(evaluation.each) > MOST_ROWS:
+        title.append("; the best and the worst agents by discounted return")
     console.print(title, soft_wrap=True)
-    table = Table(show_edge=False, pad_edge=False, header_style="bold")
-    headings = ("agent", "games", "return", "discounted", "team/night", "nights")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == "agent" else "right", no_wrap=True)
-    for name, m in [*evaluation.each.items(), ("all", overall)]:
-        table.add_row(
-            name,
-            f"{m.games}",
-            f"{m.mean_return:,.1f} ±{m.return_interval:,.1f}",
-            f"{m.discounted_return:,.1f} ±{m.discounted_interval:,.1f}",
-            f"{m.team_reward_per_night:,.1f}",
-            f"{m.mean_length:,.1f}",
-            style="bold" if name == "all" else "",
-        )
-    console.print(table)
+    for remark in evaluation.remarks:
+        console.print(Text(printable(remark)), soft_wrap=True)
+    rows = _rows(evaluation)
+    for table in _tables(rows, console.width):
+        console.print(table)
     if share is not None:
         console.print(
             f"share of the optimum {share.share:.3f} ±{share.interval:.3f}: discounted return from "
@@ -263,3 +247,74 @@ def _print(config: EvaluateConfig, evaluation: Evaluation, share: Share | None) 
             highlight=False,
             soft_wrap=True,
         )
+    if games.cut_off:
+        console.print(
+            f"cut off in night {nights} of at most {config.max_nights}: {games.ended.sum()} of the "
+            f"{len(games.ended)} games had ended, and the figures are partial, those of games that "
+            f"are cut after {nights} nights",
+            style="bold",
+            highlight=False,
+            soft_wrap=True,
+        )
+    elif interrupted:
+        console.print(
+            "cut off before the optimum was known; the games are complete",
+            style="bold",
+            soft_wrap=True,
+        )
+
+
+def _rows(evaluation: Evaluation) -> list[tuple[str, Measure]]:
+    """Give the table's rows: each agent and all; of many the best, the worst and the rest."""
+    each = list(evaluation.each.items())
+    everybody = ("all", evaluation.overall)
+    if len(each) <= MOST_ROWS:
+        return [*each, everybody]
+    each.sort(key=lambda row: row[1].discounted_return, reverse=True)
+    rest = {name for name, _ in each[SHOWN_AT_EACH_END:-SHOWN_AT_EACH_END]}
+    numbers = [number for number, name in enumerate(evaluation.names) if name in rest]
+    others = measure(evaluation.games, np.isin(evaluation.games.agents, numbers))
+    return [
+        *each[:SHOWN_AT_EACH_END],
+        (f"{len(rest)} between", others),
+        *each[-SHOWN_AT_EACH_END:],
+        everybody,
+    ]
+
+
+def _tables(rows: list[tuple[str, Measure]], width: int) -> list[Table]:
+    """Lay the figures out in one table, or in several where they do not fit beside each other."""
+    columns = {
+        "games": [f"{m.games:,}" for _, m in rows],
+        "return": [_figure(m.mean_return, m.return_interval) for _, m in rows],
+        "discounted": [_figure(m.discounted_return, m.discounted_interval) for _, m in rows],
+        "team/night": [_figure(m.team_reward_per_night, m.team_interval) for _, m in rows],
+        "nights": [_figure(m.mean_length, m.length_interval) for _, m in rows],
+    }
+    names = [printable(name) for name, _ in rows]
+    sizes = {name: max(map(len, (name, *cells))) for name, cells in columns.items()}
+    first = max(map(len, ("agent", *names)))
+    groups: list[list[str]] = [[]]
+    for name, size in sizes.items():
+        taken = first + sum(GAP + sizes[other] for other in groups[-1])
+        if groups[-1] and taken + GAP + size > width:
+            groups.append([])
+        groups[-1].append(name)
+    tables = []
+    for group in groups:
+        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+        table.add_column("agent", overflow="fold")
+        for name in group:
+            table.add_column(name, justify="right", no_wrap=True)
+        for index, who in enumerate(names):
+            cells = [columns[name][index] for name in group]
+            table.add_row(Text(who), *cells, style="bold" if who == "all" else "")
+        tables.append(table)
+    return tables
+
+
+def _figure(value: float, interval: float) -> str:
+    """Write a figure with its 95% interval, as far as that is known, to what is meant by it."""
+    digits = 0 if interval >= 10 else 1
+    known = "" if math.isnan(interval) else f" ±{interval:,.{digits}f}"
+    return f"{value:,.{digits}f}{known}"

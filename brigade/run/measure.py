@@ -18,12 +18,18 @@ Act = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.int32]]
 
 @dataclass(frozen=True)
 class Games:
-    """What was played: E games with A seats."""
+    """What was played: E games with A seats, each to its end or as far as it had come."""
 
     agents: NDArray[np.int64]  # [E, A]
     returns: NDArray[np.float64]  # [E, A]: sums of the game's own rewards
     discounted: NDArray[np.float64]  # [E, A]: the same, discounted from night to night
     lengths: NDArray[np.int32]  # [E], nights
+    ended: NDArray[np.bool_]  # [E]; the others were going on when playing was cut off
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether some of the games were going on still."""
+        return not bool(self.ended.all())
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,22 @@ class Measure:
     discounted_return: float
     discounted_interval: float
     team_reward_per_night: float
+    team_interval: float
     mean_length: float
+    length_interval: float
 
 
-def play(env: BatchedEnv, agents: NDArray[np.int64], act: Act, seed: int) -> Games:
-    """Play each of ``env``'s games once, to its end.
+def play(
+    env: BatchedEnv,
+    agents: NDArray[np.int64],
+    act: Act,
+    seed: int,
+    report: Callable[[int, int], None] = lambda night, ended: None,
+) -> Games:
+    """Play each of ``env``'s games once: to its end, or until a Ctrl-C cuts all of them off.
+
+    All games are in the same night. So what a Ctrl-C leaves are games that are cut after that
+    night, which is a sample of all games; those that had ended by then would be the short ones.
 
     Parameters
     ----------
@@ -49,6 +66,13 @@ def play(env: BatchedEnv, agents: NDArray[np.int64], act: Act, seed: int) -> Gam
     act
         Called with the observations ``[E, A, F]`` of all games and the indices of those that are
         still going on; returns their actions, ``[len(indices), A, 3]``.
+    report
+        Called after each night with its number and with how many games have ended.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        A Ctrl-C came before the first night was over.
     """
     num_games = env.num_envs
     discounted = np.zeros(agents.shape)
@@ -56,21 +80,22 @@ def play(env: BatchedEnv, agents: NDArray[np.int64], act: Act, seed: int) -> Gam
     lengths = np.zeros(num_games, np.int32)
     actions = np.zeros((*agents.shape, 3), np.int32)
     going_on = np.arange(num_games)
-    nights = np.zeros(num_games, np.int32)
     env.reset(seed)
-    while len(going_on):
-        interrupt.check()
-        actions[going_on] = act(env.observations, going_on)
-        _, rewards, terminated, truncated = env.step(actions)
-        weight = DISCOUNT ** nights[going_on, None]
-        discounted[going_on] += weight * rewards[going_on]
-        # A signal step has no rewards and does not count as a night.
-        ended = (terminated | truncated)[going_on]
-        finished = going_on[ended]
-        returns[finished], lengths[finished] = env.returns[finished], env.lengths[finished]
-        nights[going_on] = env.lengths[going_on]
-        going_on = going_on[~ended]
-    return Games(agents, returns, discounted, lengths)
+    with interrupt.held():
+        while len(going_on) and not interrupt.take():
+            actions[going_on] = act(env.observations, going_on)
+            _, rewards, terminated, truncated = env.step(actions)
+            weight = DISCOUNT ** lengths[going_on, None]
+            discounted[going_on] += weight * rewards[going_on]
+            # A signal step has no rewards and does not count as a night.
+            lengths[going_on], returns[going_on] = env.lengths[going_on], env.returns[going_on]
+            going_on = going_on[~(terminated | truncated)[going_on]]
+            report(int(lengths.max()), num_games - len(going_on))
+    if not lengths.any():
+        raise KeyboardInterrupt
+    ended = np.ones(num_games, np.bool_)
+    ended[going_on] = False
+    return Games(agents, returns, discounted, lengths, ended)
 
 
 def measure(games: Games, chosen: NDArray[np.bool_]) -> Measure:
@@ -79,7 +104,8 @@ def measure(games: Games, chosen: NDArray[np.bool_]) -> Measure:
     seats = chosen[playing]
     own = np.where(seats, games.returns[playing], 0).sum(1) / seats.sum(1)
     discounted = np.where(seats, games.discounted[playing], 0).sum(1) / seats.sum(1)
-    team = games.returns[playing].sum(1) / games.lengths[playing]
+    lengths = games.lengths[playing].astype(np.float64)
+    team = games.returns[playing].sum(1) / lengths
     return Measure(
         games=int(playing.sum()),
         mean_return=float(own.mean()),
@@ -87,7 +113,9 @@ def measure(games: Games, chosen: NDArray[np.bool_]) -> Measure:
         discounted_return=float(discounted.mean()),
         discounted_interval=_interval(discounted),
         team_reward_per_night=float(team.mean()),
-        mean_length=float(games.lengths[playing].mean()),
+        team_interval=_interval(team),
+        mean_length=float(lengths.mean()),
+        length_interval=_interval(lengths),
     )
 
 

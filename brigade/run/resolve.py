@@ -6,7 +6,6 @@ Imports no torch, unless the run begins with trained agents.
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 import time
 from dataclasses import dataclass, replace
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from brigade._core import Scenario, num_features
-from brigade.agent_numbers import parse_agents
 from brigade.config import ConfigError, RunConfig, convert, flag
 from brigade.env.scenarios import load_scenario
 from brigade.run.operation import OperationConfig, resumed
+from brigade.run.team import check_shape, parse_source
 from brigade.store.identity import Identity, read_identity
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def resolve(config: OperationConfig) -> Plan:
         run = _after(source, run_config(config), config)
         given = "scenario" in config.given
         scenario = _scenario(run) if given else _fitting(run, source.scenario)
-        _check_shape(config.from_, source, run, scenario)
+        check_shape(f"--from {config.from_}", source, scenario, run.num_agents_per_game)
         begun_from = _digest(source)
     run = _filled_in(run, scenario)
     name = run.identity(scenario.to_dict(), begun_from)
@@ -122,19 +121,12 @@ def _filled_in(run: RunConfig, scenario: Scenario) -> RunConfig:
 
 def _source(text: str, place: str) -> Checkpoint:
     """Load what ``--from`` names: a checkpoint or run, with some of its agents or all."""
-    from brigade.store import checkpoint
-    from brigade.store.folder import find_checkpoint
-
-    named = re.fullmatch(r"(.+):([\d,\- ]+)", text)
-    if named is None or Path(text).exists():
-        return checkpoint.load(find_checkpoint(text, place))
-    saved = checkpoint.load(find_checkpoint(named[1], place))
     try:
-        chosen = parse_agents(named[2])
-    except ValueError:
-        raise ConfigError(f"--from {text}: {named[2]!r} is not like 0-3,7") from None
-    if chosen[-1] >= len(saved.agents):
-        raise ConfigError(f"--from {text}: it has agents 0-{len(saved.agents) - 1}")
+        source = parse_source(text, place)
+        saved = source.load(place)
+        chosen = sorted(set(source.numbers(saved)))
+    except ConfigError as error:
+        raise ConfigError(f"--from {error}") from None
     return replace(saved, agents=[saved.agents[agent] for agent in chosen])
 
 
@@ -153,18 +145,6 @@ def _after(source: Checkpoint, run: RunConfig, config: OperationConfig) -> RunCo
             )
     settings = {name: getattr(run, name) for name in run.__struct_fields__}
     return convert(RunConfig, settings | {n: v for n, v in theirs.items() if n not in config.given})
-
-
-def _check_shape(text: str, source: Checkpoint, run: RunConfig, scenario: Scenario) -> None:
-    """Refuse agents whose networks see or do something else than this game has."""
-    features = num_features(scenario, run.num_agents_per_game)
-    theirs = source.network
-    if (features, scenario.num_houses) != (theirs.num_features, theirs.action_nvec[0]):
-        raise ConfigError(
-            f"--from {text}: its agents were trained with {source.scenario.num_houses} houses and "
-            f"{source.config.num_agents_per_game} seats; {scenario.name} has "
-            f"{scenario.num_houses} and {run.num_agents_per_game}"
-        )
 
 
 def _digest(source: Checkpoint) -> str:

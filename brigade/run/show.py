@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
+from brigade._core import Scenario
+from brigade.agents import Agent, scripted_agent
 from brigade.config import ConfigError, PositiveInt
+from brigade.env.seeding import check_seed, fresh_seed
+from brigade.printable import printable
+from brigade.run.team import Team, Trained, load_team
+
+DEFAULT_TEAM = "hero,hero,liar,random"
 
 
 class PlayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which game to show."""
 
-    scenario: Annotated[str, Meta(description="scenario name, or path to a TOML or JSON file")] = (
-        "default"
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("who",)
+
+    who: Annotated[
+        str | None,
+        Meta(
+            description="a run or checkpoint, or an agent for each seat by commas: RUN:3, RUN:0-3, "
+            "an archetype, random, spread"
+        ),
+    ] = None
+    team: Annotated[str | None, Meta(description=f"the same as a flag [{DEFAULT_TEAM}]")] = None
+    scenario: Annotated[
+        str | None,
+        Meta(description="name, or path to a TOML or JSON file; the trained agents', or default"),
+    ] = None
+    greedy: Annotated[bool, Meta(description="trained agents take the most probable actions")] = (
+        False
     )
-    team: Annotated[
-        str, Meta(description="who sits where: archetypes, random, spread, by commas")
-    ] = "hero,hero,liar,random"
     seed: Annotated[int | None, Meta(description="decides the game; drawn if not given")] = None
     record: Annotated[
         str | None, Meta(description="write a .gif, .mp4 or .json instead of showing")
@@ -54,6 +74,7 @@ class OptimumConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_nights: Annotated[
         PositiveInt | None, Meta(description="games are cut after so many nights; never")
     ] = None
+    json: Annotated[bool, Meta(description="one line of JSON")] = False
 
 
 def run_play(config: PlayConfig) -> int:
@@ -69,18 +90,33 @@ def run_play(config: PlayConfig) -> int:
     try:
         if config.replay is not None:
             replay(config.replay, config.record, config.fps)
-        else:
-            play(
-                config.scenario,
-                config.team,
-                config.seed,
-                config.record,
-                config.max_cycles,
-                config.fps,
-            )
+            return 0
+        seed = fresh_seed() if config.seed is None else check_seed(config.seed)
+        scenario, agents, remarks = _players(config, seed)
+        for remark in remarks:
+            print(printable(remark), file=sys.stderr)
+        play(scenario, agents, seed, config.record, config.max_cycles, config.fps)
     except (ValueError, OSError) as error:
         raise ConfigError(str(error)) from None
     return 0
+
+
+def _players(config: PlayConfig, seed: int) -> tuple[Scenario, list[Agent], list[str]]:
+    """Load who plays: the game, an agent for each seat, and remarks on them."""
+    if config.who is not None and config.team is not None:
+        raise ConfigError(f"--team {config.team}: {config.who} is given as the team already")
+    team = load_team(config.who or config.team or DEFAULT_TEAM, config.scenario)
+    seated = [team.players[player] for player in team.seated(1, seed)[0]]
+    return team.scenario, [_agent(p, team, config.greedy) for p in seated], team.remarks
+
+
+def _agent(player: str | Trained, team: Team, greedy: bool) -> Agent:
+    if isinstance(player, str):
+        return scripted_agent(player, team.scenario, team.num_seats)
+    from brigade.run.agents import PolicyAgent  # and with it torch
+
+    state = player.saved.agents[player.number]
+    return PolicyAgent(player.name, player.saved.network, state.parameters, greedy=greedy)
 
 
 def run_scenarios(config: ScenariosConfig) -> int:
@@ -116,7 +152,7 @@ def run_optimum(config: OptimumConfig) -> int:
         The game cannot be solved exactly; the sentence says why.
     """
     from brigade.env.scenarios import load_scenario
-    from brigade.optimum import print_optimum, solve
+    from brigade.optimum import optimum_content, print_optimum, solve
 
     try:
         scenario = load_scenario(config.scenario)
@@ -125,5 +161,8 @@ def run_optimum(config: OptimumConfig) -> int:
         )
     except (ValueError, OSError) as error:
         raise ConfigError(f"{config.scenario}: {error}") from None
-    print_optimum(solved, scenario.name)
+    if config.json:
+        print(json.dumps(optimum_content(solved, scenario.name), allow_nan=False))
+    else:
+        print_optimum(solved, scenario.name)
     return 0

@@ -1,14 +1,15 @@
 """What people get to see."""
 
 import io
+import json
 import math
 import sys
 
 import pytest
 from rich.console import Console
 
-from brigade import load_scenario, scenario_names
-from brigade.optimum import print_optimum, solve
+from brigade import cli, load_scenario, scenario_names
+from brigade.optimum import optimum_content, print_optimum, reference_values, solve
 from brigade.optimum.__main__ import main
 from brigade.optimum.decisions import all_spreads, even_spread
 
@@ -74,3 +75,36 @@ def test_spreads_are_all_partitions_with_true_chances(num_agents, num_houses):
     if num_houses >= num_agents:
         partitions = [1, 1, 2, 3, 5, 7, 11, 15, 22, 30, 42]
         assert len(spreads.crews) == sum(partitions[: num_agents + 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("easy", {"max_nights": 15}), ("rest_trap", {}), ("v2_minimal", {"objective": "per-night"})],
+)
+def test_plain_data_has_all_that_was_found(name, options):
+    scenario = load_scenario(name)
+    optimum = solve(scenario, **options)
+    content = json.loads(json.dumps(optimum_content(optimum, name), allow_nan=False))
+    assert (content["scenario"], content["num_houses"]) == (name, scenario.num_houses)
+    assert (content["optimum"], content["error_bound"]) == (optimum.value, optimum.error_bound)
+    values = reference_values(scenario, max_nights=options.get("max_nights"))
+    assert list(content["policies"]) == list(values)
+    for policy, value in values.items():
+        assert content["policies"][policy]["discounted_return"] == value.discounted_return
+    stretches = content["decisions"]
+    assert stretches[0]["first_night"] == 0
+    lasts = [stretch["last_night"] for stretch in stretches]
+    assert lasts[-1] == (options["max_nights"] - 1 if "max_nights" in options else None)
+    for stretch, last in zip(stretches[1:], lasts, strict=False):
+        assert stretch["first_night"] == last + 1
+    for stretch in stretches:
+        for ruined, row in enumerate(stretch["crews"]):
+            for burning, crews in enumerate(row):
+                decision = optimum.decision(stretch["first_night"], burning, ruined)
+                assert tuple(crews) == decision.crews
+
+
+def test_the_command_prints_one_line_of_json(capsys):
+    assert cli.main(["optimum", "v2_minimal", "--json"]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert json.loads(line, parse_constant=pytest.fail)["scenario"] == "v2_minimal"

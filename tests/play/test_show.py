@@ -10,8 +10,11 @@ from PIL import Image
 from rich.console import Console
 
 import brigade
+from brigade.env.game import Game
+from brigade.env.render import Snapshot, text
 from brigade.play import GameRecord, play, replay
 from brigade.play.film import write_gif
+from brigade.play.view import view
 
 
 def console(width=100, terminal=False):
@@ -39,6 +42,30 @@ def test_in_a_terminal_every_night_is_shown(width, commitment):
     play(scenario, "hero,liar,random", seed=3, max_cycles=3, fps=1000, console=out)
     for night in range(4):
         assert f"night {night}" in shown(out)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 81, 100, 129, 130, 200])
+@pytest.mark.parametrize("commitment", ["simultaneous", "two_phase"])
+@pytest.mark.parametrize("houses", [3, 10, 40])
+def test_nothing_but_sentences_wraps_in_a_terminal_of_any_width(width, commitment, houses):
+    """Every line of the last frame is one of the text's, and no shorter for the terminal."""
+    scenario = brigade.load_scenario("hard", commitment_mode=commitment, num_houses=houses)
+    game = Game(scenario, 4, 3)
+    game.reset(1)
+    names = ["a-run-of-a-long-name:12", "hero", "spread", "x" * 40]
+    for _ in range(2 if commitment == "two_phase" else 1):
+        game.step(np.tile([2, 1, 0], (1, 4, 1)).astype(np.int32))
+    snapshot = Snapshot.of_game(game, names)
+    lines = text(snapshot, width).splitlines()[1:]  # the first is a sentence
+    assert max(map(len, lines)) <= width
+    numbers = [line.split()[1] for line in lines[-4:]]
+    assert numbers[0].startswith("a-run")
+    assert numbers[0].endswith(":12"), "the agent's number is what tells it from its peers"
+    out = console(width)
+    out.print(view(snapshot, width))
+    assert max(map(len, shown(out).splitlines())) <= width
+    if width < 130:
+        assert shown(out).rstrip("\n").splitlines()[-len(lines) :] == lines
 
 
 def test_a_team_may_be_given_as_agents():

@@ -74,7 +74,10 @@ def test_what_cannot_be_resumed_is_one_line(
     tmp_path: Path, whole: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     complete = str(whole["lockstep"] / RUNS / "whole")
+    older = next((whole["lockstep"] / RUNS / "whole").glob("checkpoint_*.pt"))
     for flags, says in (
+        (["--resume", str(older)], "the run goes on from its newest checkpoint"),
+        (["--resume", complete, "--checkpoint-dir", str(tmp_path)], "does not lie there"),
         (["--resume", "nothing"], "there is no run"),
         (["--resume", complete, "--gamma", "0.5"], "goes on with its own, 0.99"),
         (["--resume", complete, "--anneal"], "--anneal True: run"),
@@ -85,6 +88,9 @@ def test_what_cannot_be_resumed_is_one_line(
         said = capsys.readouterr().err
         assert says in said
         assert len(said.splitlines()) == 1
+    with brigade(tmp_path, "train", "--resume", str(older)) as process:
+        assert process.end() == 2
+        assert "the run goes on from its newest checkpoint" in process.output
 
 
 def test_a_complete_run_goes_on_where_more_is_asked_for(
