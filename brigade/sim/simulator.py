@@ -24,6 +24,7 @@ from brigade._core import Scenario
 from brigade.config import RunConfig
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState, initial_state
+from brigade.sim.cohorts import Cohorts, cohort_size
 from brigade.sim.desk import Desk
 from brigade.sim.diagnosis import diagnose
 from brigade.sim.events import Events, Progress
@@ -103,6 +104,7 @@ class Simulator:
         self.repository = Repository(self.network, config.population_size)
         self.player = Player(config, scenario, self.repository, config.seed)
         self.statistics = Statistics(config.population_size)
+        self._cohorts = Cohorts(cohort_size(config))
         self.desk = Desk(
             self.run_id,
             config,
@@ -118,6 +120,7 @@ class Simulator:
         self._schedule = Schedule(config.sync, config.max_lag)
         self._ledger = Ledger()
         self._watch = Watch()
+        self._updates = 0  # of all agents, that have come back; since this process began
         self._events = events
         self._rollout = 0
         self._start_with = min(start_with or config.population_size, config.population_size)
@@ -354,6 +357,7 @@ class Simulator:
             for counted in (self.statistics, here):
                 counted.count_step(config.games, config.num_agents_per_game)
                 counted.count_episodes(episodes)
+            self._cohorts.add(episodes)
             if self.done:
                 break
             if self._ending:
@@ -401,15 +405,24 @@ class Simulator:
         self._watch.add(Figures(actions, here.recent))
         self._behind = None
         self._rollout += 1
+        self._updates += not learning  # there is nothing to wait for
         self._ledger.times.transport += time.perf_counter() - started
 
     def _report(self) -> None:
         self._reported = time.perf_counter()
         seconds = self._reported - self._began
         remarks = self._remarks(self.desk.learners())
-        outliers = self._watch.outliers
         self._events.progress(
-            Progress(self.statistics, self.share, seconds, self._waited, remarks, outliers)
+            Progress(
+                self.statistics,
+                self.share,
+                seconds,
+                self._updates,
+                self._waited,
+                remarks,
+                self._cohorts,
+                self._watch.outliers,
+            )
         )
 
     async def _keep_reporting(self) -> None:
@@ -488,6 +501,7 @@ class Simulator:
             self._behind.discard(agent)
         self._points.arrived(agent, state)
         for row in self._ledger.complete(self.desk.frozen):
+            self._updates += 1
             self._write(self._events.metrics, row)
         self._write_noted()
         if not self._behind:
