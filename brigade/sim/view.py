@@ -252,6 +252,8 @@ class View:
         """Print each agent's record, what was learned, and where it lies."""
         self._live.stop()
         s = self._snapshot
+        if self._config.population_size > LONGEST_TABLE:
+            self._console.print(self._summary(), highlight=False)
         self._console.print(self._table(statistics, versions))
         for sentence in self._remarkable():
             self._console.print(Text(sentence, style="yellow"), soft_wrap=True)
@@ -282,15 +284,24 @@ class View:
             return ""
         return f" ({cohort.cut.mean():.0%} cut at {self._config.max_nights} nights)"
 
+    def _summary(self) -> str:
+        """Say which agents the table has, and what those are like that it has not."""
+        known = [] if self._snapshot.cohort is None else self._means(self._snapshot.cohort)
+        median = f", whose median return is {np.median(known):,.1f}" if known else ""
+        return (
+            f"the {SHOWN} best and the {SHOWN} worst of {self._config.population_size} agents"
+            f"{median}"
+        )
+
     def _table(self, statistics: Statistics, versions: dict[int, int]) -> Table:
         """A row for each agent; of many, ranked, the best and the worst."""
         size, cohort = self._config.population_size, self._snapshot.cohort
         means, games = np.full(size, np.nan), np.zeros(size, np.int64)
         if cohort is not None:
             means, games = cohort.by_agent(size)
-        table = Table(title=None, header_style="bold", show_edge=False, pad_edge=False)
-        for name in ("agent", "games", "updates", "mean return", "in games"):
-            table.add_column(name, justify="right")
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+        for name in ("agent", "games", "updates", "mean\nreturn", "in\ngames"):
+            table.add_column(name, justify="right", overflow="fold")
 
         def add(agent: int) -> None:
             table.add_row(
@@ -311,10 +322,6 @@ class View:
         table.add_row("...", "", "", "...", "")
         for agent in ranked[-SHOWN:]:
             add(agent)
-        known = means[games > 0]
-        median = f", median {np.median(known):,.1f}" if len(known) else ""
-        table.title = f"the {SHOWN} best and the {SHOWN} worst of {size} agents{median}"
-        table.title_justify = "left"
         return table
 
 
