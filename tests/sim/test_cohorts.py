@@ -42,7 +42,7 @@ def test_a_cohort_is_all_games_that_began_in_a_row(num_games, extra, lengths):
             if nights == 1:
                 just.append(number)
                 left[lane], begun = (begun, next(supply, 1)), begun + 1
-        cohorts.add(ended([number for number in just]))
+        cohorts.add(ended(just))
         over |= set(just)
         whole = [k for k in range(begun) if {*range(k * size, (k + 1) * size)} <= over]
         assert (cohorts.first is not None) == (0 in whole)
