@@ -10,7 +10,6 @@ import argparse
 import difflib
 import errno
 import importlib
-import io
 import re
 import sys
 import types
@@ -65,7 +64,7 @@ LONG = ("train", "sim", "learn")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """``brigade COMMAND ...``; returns the exit code."""
-    streams.fill_gaps()
+    streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-V", "--version", "-h", "--help"):
         asked = words and words[0] in ("-V", "--version")
@@ -84,20 +83,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def main_sim() -> int:
     """``brigade-sim``."""
-    streams.fill_gaps()
+    streams.prepare()
     return _run("sim", sys.argv[1:])
 
 
 def main_learn() -> int:
     """``brigade-learn``."""
-    streams.fill_gaps()
+    streams.prepare()
     return _run("learn", sys.argv[1:])
 
 
 def _run(command: str, words: Sequence[str]) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # where a terminal lacks a character: \xe9
-            stream.reconfigure(errors="backslashreplace")
     if command in LONG:
         streams.outlast()
     else:

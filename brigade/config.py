@@ -132,7 +132,12 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         DEFAULT_CHECKPOINT_DIR
     )
     log_interval: Annotated[
-        int, Meta(ge=1, description="episodes between two lines where there is no terminal")
+        int,
+        Meta(
+            ge=1,
+            description="episodes between two lines where there is no live view; unless given, "
+            "10 s are between them, too",
+        ),
     ] = 100
     checkpoint_interval: Annotated[
         int, Meta(ge=1, description="episodes between two checkpoints")

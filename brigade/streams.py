@@ -1,11 +1,41 @@
-"""Standard streams that may go away while a command goes on."""
+"""Standard streams that may lack letters, or go away while a command goes on."""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import os
 import sys
 from typing import Any, TextIO, cast
+
+# How a stream without these letters writes them; ``tests/run/test_letters.py`` sees that all that
+# are printed are here.
+IN_ASCII = {"±": "+-", "λ": "lambda", "…": "..."}
+
+
+def prepare() -> None:
+    """See that the standard streams are open, and that no letter is one too many for them."""
+    fill_gaps()
+    codecs.register_error("brigade-ascii", _spell)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="brigade-ascii")
+
+
+def _spell(error: UnicodeError) -> tuple[str, int]:
+    r"""Write what an encoding lacks in ASCII (``+-``, ``\xe9``), as a codec's error handler.
+
+    Raises
+    ------
+    UnicodeError
+        The error is none of encoding.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    spelled = (IN_ASCII.get(c) or c.encode("ascii", "backslashreplace").decode() for c in lacking)
+    return "".join(spelled), error.end
 
 
 def fill_gaps() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import ctypes
@@ -9,6 +10,7 @@ import math
 import os
 import shutil
 import signal
+import stat
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +28,7 @@ PATIENCE_SECONDS = 30.0
 # Of glibc's mallopt(3), and the most that it takes for the second.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES, KEPT_BLOCK_BYTES = 1 << 30, 1 << 25
+PIPE_BYTES = 1 << 16  # that a pipe holds
 SCRATCH_VARIABLE = "BRIGADE_SCRATCH"  # the launcher's temporary folder
 
 
@@ -145,6 +148,21 @@ def launchers_folder() -> Path | None:
     folder = os.environ.get(SCRATCH_VARIABLE)
     started = os.environ.get(PARENT_VARIABLE) == str(os.getppid())
     return Path(folder) if started and folder else None
+
+
+def on_launchers_messages(loop: asyncio.AbstractEventLoop, say: Callable[[str], object]) -> None:
+    """Call ``say`` with each line that the launcher, if one started us, writes to our input."""
+    if launchers_folder() is None or not stat.S_ISFIFO(os.fstat(0).st_mode):
+        return
+
+    def read() -> None:
+        lines = os.read(0, PIPE_BYTES).decode(errors="replace").splitlines()
+        if not lines:  # it is gone
+            loop.remove_reader(0)
+        for line in lines:
+            say(line)
+
+    loop.add_reader(0, read)
 
 
 def follow_parent() -> None:

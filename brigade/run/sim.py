@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 from rich.console import Console
 from rich.text import Text
 
-from brigade.config import ConfigError, PositiveInt, flag
+from brigade.config import ConfigError, PositiveInt, RunConfig, flag
 from brigade.printable import printable
 from brigade.run.door import DoorConfig, check_door
 from brigade.run.keys import guard
@@ -26,6 +26,7 @@ from brigade.run.process import (
     follow_parent,
     keep_memory,
     launchers_folder,
+    on_launchers_messages,
     on_signals,
     simulator_threads,
     use_threads,
@@ -105,7 +106,13 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
                 each.close()
         raise
     console = Console()
-    view = View(config, console)
+    asked = "log_interval" in operation.given or config.log_interval != RunConfig().log_interval
+    view = View(
+        config,
+        console,
+        log_interval=config.log_interval if asked else None,
+        resumed=operation.resume is not None,
+    )
     written: list[str] = []
 
     def save(content: Checkpoint, final: bool) -> None:
@@ -153,7 +160,7 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
 
     def diverged(agent: int, version: int, why: str) -> None:
         note("diverged", agent=agent, version=version, why=why)
-        view.say(f"update {version} of agent {agent} was undone: {why}")
+        view.diverged(agent, version, why)
 
     events = Events(
         waiting=waiting,
@@ -190,6 +197,7 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
     loop = asyncio.get_running_loop()
     on_signals(lambda name: loop.call_soon_threadsafe(simulator.stop, f"stopped by {name}"))
     follow_parent()
+    on_launchers_messages(loop, view.say)
     note("started", run=identity.run, run_name=config.run_name, seed=config.seed)
     view.say(f"run {config.run_name}, seed {config.seed}: {folder.path}")
     if operation.resume:

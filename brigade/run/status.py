@@ -54,7 +54,8 @@ def run_status(config: StatusConfig) -> int:
     sockets = LearnerSockets(Endpoint.parse(config.address), papers)
     console = Console()
     try:
-        if config.watch and console.is_terminal and not config.json:
+        animated = console.is_terminal and not console.is_dumb_terminal
+        if config.watch and animated and not config.json:
             _watch(sockets, console)
         while True:
             report = ask(sockets)

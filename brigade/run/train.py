@@ -42,6 +42,7 @@ POLL_SECONDS = 0.05
 WIDE = 256  # hidden size from which two threads learn faster than one, as measured on 2 cores
 # A learner that is found dead may have followed its simulator, which then shows soon.
 RESTART_SECONDS = 1.0
+LONGEST_LINE = 1000  # characters, which a pipe takes at once whatever they are
 
 
 class TrainConfig(DoorConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -231,7 +232,7 @@ class _Launcher:
         ours = {PARENT_VARIABLE: str(os.getpid()), SCRATCH_VARIABLE: str(self._scratch.path)}
         child.process = subprocess.Popen(
             child_command(*arguments),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if child.log is None else subprocess.DEVNULL,
             stdout=child.log,
             stderr=child.log,
             start_new_session=True,
@@ -239,6 +240,8 @@ class _Launcher:
             env=os.environ | self._environment | child_environment() | ours,
         )
         child.found_dead = None
+        if child.process.stdin is not None:
+            os.set_blocking(child.process.stdin.fileno(), False)
 
     def mind(self) -> int:
         """Wait for the run's end; start children that are lost again, and pass signals on."""
@@ -267,8 +270,9 @@ class _Launcher:
                 if child.process.poll() is None:
                     child.process.kill()
                     child.process.wait()
-                if child.log is not None:
-                    child.log.close()
+                for file in (child.log, child.process.stdin):
+                    if file is not None:
+                        file.close()
 
     def _mend(self, child: _Child) -> bool:
         """Start a lost child again, soon; False where that would be in vain.
@@ -295,10 +299,25 @@ class _Launcher:
             ]
         )
         note("restarted", text=line)
-        print(f"brigade train: {printable(line)}", file=sys.stderr, flush=True)
+        self._say(f"brigade train: {printable(line)}")
         known = child is not simulator or self._known_by.exists()
         self._spawn(child, child.again if known else child.arguments)
         return True
+
+    def _say(self, line: str) -> None:
+        """Print a line, through the simulator if it runs: its view has our terminal."""
+        simulator = self._children[0].process
+        assert simulator.stdin is not None
+        if simulator.poll() is None:
+            try:
+                # Written whole or not at all, and without waiting for one that is suspended.
+                os.write(simulator.stdin.fileno(), f"{line[:LONGEST_LINE]}\n".encode())
+                return
+            except (BlockingIOError, BrokenPipeError):
+                pass
+        elif sys.stdout.isatty():  # its view stands there still, and the cursor is hidden
+            print("\n\x1b[?25h", end="", flush=True)
+        print(line, file=sys.stderr, flush=True)
 
     def _await_ends(self, children: Sequence[_Child]) -> None:
         """Give children a moment to end by themselves, which the simulator told them to."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from brigade.sim.cohorts import Cohorts
 from brigade.sim.outliers import Outlier
 from brigade.sim.roster import Lease
 from brigade.sim.statistics import Statistics
@@ -19,8 +20,10 @@ class Progress:
     statistics: Statistics
     share: float  # of the run, in [0, 1]
     seconds: float  # since the first game began
+    updates: int  # of all agents, that have come back from the learners
     waited: float  # seconds for which the run has been waiting for learners; 0 while it plays
     remarks: list[str]  # what is slow or gone
+    cohorts: Cohorts
     outliers: list[Outlier] = field(default_factory=list)  # agents unlike their peers
 
 

@@ -38,6 +38,9 @@ class Episodes:
     agents: NDArray[np.int64]  # [m, A]: who sat where
     returns: NDArray[np.float64]  # [m, A]: each seat's undiscounted sum of the game's own rewards
     lengths: NDArray[np.int32]  # [m], nights
+    cut: NDArray[np.bool_]  # [m]: whether the limit on nights ended it
+    # [m]: how many of these had begun before it; -1 where it went on from a saved state
+    numbers: NDArray[np.int64]
 
 
 def network_for(config: RunConfig, scenario: Scenario) -> Network:
@@ -134,6 +137,8 @@ class Player:
         self._actions = seeds.generator(seed, seeds.Purpose.ACTIONS)
         self._starts = seeds.generator(seed, seeds.Purpose.STARTS)
         self._placed = np.zeros(config.games, np.bool_)
+        self._numbers = np.arange(config.games)  # of the games under way
+        self._begun = config.games
         self.matchmaker = Matchmaker(
             config.population_size,
             config.num_agents_per_game,
@@ -197,7 +202,11 @@ class Player:
         ended = np.flatnonzero(env.terminated | env.truncated)
         whole = ended[~self._placed[ended]]
         episodes = Episodes(
-            self.seats[whole].copy(), env.returns[whole].copy(), env.lengths[whole].copy()
+            self.seats[whole].copy(),
+            env.returns[whole].copy(),
+            env.lengths[whole].copy(),
+            env.truncated[whole].copy(),
+            self._numbers[whole],
         )
         if len(ended):
             num_seats = self.seats.shape[1]
@@ -211,6 +220,9 @@ class Player:
             for game in ended:
                 self.seats[game] = self.matchmaker.match()
                 self._start_anywhere(int(game))
+                if not self._placed[game]:
+                    self._numbers[game] = self._begun
+                    self._begun += 1
             self._actor.seat(self.seats.ravel())
         return episodes
 
@@ -266,6 +278,7 @@ class Player:
         self.matchmaker.games[:] = played
         self.matchmaker.generator, self._actions, self._starts = matchmaking, actions, starts
         self._placed[:] = placed
+        self._numbers[:], self._begun = -1, 0
         self._actor.seat(self.seats.ravel())
         self.buffer.clear()
 

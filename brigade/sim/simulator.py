@@ -25,6 +25,7 @@ from brigade.config import RunConfig
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.ppo.divergence import refuse_too_large
+from brigade.sim.cohorts import Cohorts, cohort_size
 from brigade.sim.desk import Desk
 from brigade.sim.diagnosis import diagnose
 from brigade.sim.events import Events, Progress
@@ -104,6 +105,7 @@ class Simulator:
         self.repository = Repository(self.network, config.population_size)
         self.player = Player(config, scenario, self.repository, config.seed)
         self.statistics = Statistics(config.population_size)
+        self._cohorts = Cohorts(cohort_size(config))
         self.desk = Desk(
             self.run_id,
             config,
@@ -119,6 +121,7 @@ class Simulator:
         self._schedule = Schedule(config.sync, config.max_lag)
         self._ledger = Ledger(config.population_size)
         self._watch = Watch()
+        self._updates = 0  # of all agents, that have come back; since this process began
         self._events = events
         self._rollout = 0
         self._start_with = min(start_with or config.population_size, config.population_size)
@@ -366,6 +369,7 @@ class Simulator:
             for counted in (self.statistics, here):
                 counted.count_step(config.games, config.num_agents_per_game)
                 counted.count_episodes(episodes)
+            self._cohorts.add(episodes)
             if self.done:
                 break
             if self._ending:
@@ -416,15 +420,24 @@ class Simulator:
         self._watch.add(Figures(actions, here.recent))
         self._behind = None
         self._rollout += 1
+        self._updates += not learning  # there is nothing to wait for
         self._ledger.times.transport += time.perf_counter() - started
 
     def _report(self) -> None:
         self._reported = time.perf_counter()
         seconds = self._reported - self._began
         remarks = self._remarks(self.desk.learners())
-        outliers = self._watch.outliers
         self._events.progress(
-            Progress(self.statistics, self.share, seconds, self._waited, remarks, outliers)
+            Progress(
+                self.statistics,
+                self.share,
+                seconds,
+                self._updates,
+                self._waited,
+                remarks,
+                self._cohorts,
+                self._watch.outliers,
+            )
         )
 
     async def _keep_reporting(self) -> None:
@@ -510,6 +523,7 @@ class Simulator:
     def _write_learned(self) -> None:
         """Write the metrics of rollouts from which nobody has yet to learn."""
         for row in self._ledger.complete(self.desk.frozen):
+            self._updates += 1
             self._write(self._events.metrics, row)
 
     def _note_divergence(self, agent: int, state: AgentState, why: str) -> None:

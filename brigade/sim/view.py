@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 import re
 import sys
+import time
+from collections import Counter
 from dataclasses import dataclass, field
 
+import numpy as np
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -16,12 +20,17 @@ from rich.text import Text
 from brigade.agent_numbers import format_agents
 from brigade.config import RunConfig
 from brigade.printable import printable
+from brigade.sim.cohorts import Cohort, cohort_size
 from brigade.sim.events import Progress
 from brigade.sim.outliers import Outlier, sentences
+from brigade.sim.pace import Mark, Pace
 from brigade.sim.roster import Lease
 from brigade.sim.statistics import Statistics
 
 LONG_WAIT_SECONDS = 3.0  # that a person wants to know the reason of
+LINE_SECONDS = 10.0  # between two lines, where nobody asked for more of them
+LONGEST_TABLE = 20  # rows; of a longer one, the SHOWN best and worst
+SHOWN = 5
 
 
 @dataclass
@@ -31,44 +40,50 @@ class Snapshot:
     episodes: int = 0
     transitions: int = 0
     share: float = 0.0
-    returns: list[float] = field(default_factory=list)  # each agent's, over its last games
     lag: float = math.nan
     seconds: float = math.nan  # since the first game began
-    waits: bool = False  # for a learner
+    waits: bool = False  # for a learner, and longer than usually
+    cohort: Cohort | None = None  # the latest games of which all have ended
     outliers: list[Outlier] = field(default_factory=list)  # agents unlike their peers
-
-    @property
-    def rates(self) -> tuple[float, float]:
-        """Episodes and agent-transitions a second."""
-        if not self.seconds > 0:
-            return 0.0, 0.0
-        return self.episodes / self.seconds, self.transitions / self.seconds
-
-    @property
-    def seconds_left(self) -> float:
-        """Time until the end at this pace; NaN where nobody can tell."""
-        if self.waits or not self.share:
-            return math.nan
-        return self.seconds * (1 - self.share) / self.share
-
-    @property
-    def known_returns(self) -> list[float]:
-        """Returns of the agents that have finished a game."""
-        return [value for value in self.returns if not math.isnan(value)]
 
 
 class View:
-    """Shows a run's progress, and at its end what came of it."""
+    """Shows a run's progress, and at its end what came of it.
 
-    def __init__(self, config: RunConfig, console: Console) -> None:
+    Parameters
+    ----------
+    config, console
+        The run, and where it is shown.
+    log_interval
+        Episodes between two lines where there is no live view, if the person asked for that:
+        otherwise lines are also some seconds apart.
+    resumed
+        Whether the run went on from what an earlier process played.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        console: Console,
+        *,
+        log_interval: int | None = None,
+        resumed: bool = False,
+    ) -> None:
         self._config = config
         self._console = console
+        self._resumed = resumed
+        self._animated = console.is_terminal and not console.is_dumb_terminal
         self._snapshot = Snapshot()
-        self._first: list[float] = []
+        self._pace = Pace()
+        self._first: Cohort | None = None
         self._status = "waiting for learners"
         self._remarked: set[str] = set()  # what was slow or gone at the last look
         self._odd: set[tuple[int, str]] = set()  # outliers that were told of
-        self._next_line = config.log_interval
+        self._undone: Counter[int] = Counter()  # updates of each agent
+        self._interval = log_interval or config.log_interval
+        self._line_seconds = 0.0 if log_interval else LINE_SECONDS
+        self._next_line = self._interval
+        self._last_line = time.monotonic()
         self._live = Live(
             get_renderable=self._render,
             console=console,
@@ -78,7 +93,7 @@ class View:
         )
 
     def __enter__(self) -> View:
-        if self._console.is_terminal:
+        if self._animated:
             self._live.start()
         return self
 
@@ -109,36 +124,46 @@ class View:
         """Note the policy lag of the last update."""
         self._snapshot.lag = max(lags, default=math.nan)
 
+    def diverged(self, agent: int, version: int, why: str) -> None:
+        """Tell of an update that was undone."""
+        self._undone[agent] += 1
+        self.say(f"update {version} of agent {agent} was undone: {why}")
+
     def progress(self, progress: Progress) -> None:
-        """Take a look at the run after a rollout."""
-        statistics = progress.statistics
+        """Take a look at the run, after a rollout and now and then."""
+        statistics, cohorts = progress.statistics, progress.cohorts
         long = progress.waited > LONG_WAIT_SECONDS and progress.remarks
         if not math.isnan(progress.seconds):
             self._status = progress.remarks[0] if long else "playing"
         self._remark(progress.remarks if long else [])
         self._warn(progress.outliers)
+        episodes, transitions = statistics.total_episodes, statistics.total_transitions
+        self._pace.note(
+            Mark(progress.seconds, episodes, transitions, progress.share, progress.updates)
+        )
+        usual = self._pace.seconds_per_update
         self._snapshot = Snapshot(
-            episodes=statistics.total_episodes,
-            transitions=statistics.total_transitions,
+            episodes=episodes,
+            transitions=transitions,
             share=progress.share,
-            returns=statistics.mean_returns(),
             lag=self._snapshot.lag,
             seconds=progress.seconds,
-            waits=progress.waited > LONG_WAIT_SECONDS,
+            waits=progress.waited > max(LONG_WAIT_SECONDS, 0 if math.isnan(usual) else 2 * usual),
+            cohort=cohorts.latest,
             outliers=progress.outliers,
         )
-        if not self._first and self._snapshot.known_returns:
-            self._first = self._snapshot.known_returns
-        if not self._console.is_terminal and statistics.total_episodes >= self._next_line:
-            interval = self._config.log_interval
-            self._next_line = (statistics.total_episodes // interval + 1) * interval
+        self._first = cohorts.first
+        since = time.monotonic() - self._last_line
+        if not self._animated and episodes >= self._next_line and since >= self._line_seconds:
+            self._next_line = (episodes // self._interval + 1) * self._interval
+            self._last_line += since
             self.say(self._line())
 
     def _remark(self, remarks: list[str]) -> None:
         """Say what is slow or gone: once where there is no live view, while it stays the same."""
         kinds = {re.sub(r"[\d.]+(?= s\b)", "", remark): remark for remark in remarks}
         for kind, remark in kinds.items():
-            if kind not in self._remarked and not self._console.is_terminal:
+            if kind not in self._remarked and not self._animated:
                 self.say(remark)
         self._remarked = set(kinds)
 
@@ -146,27 +171,45 @@ class View:
         """Name agents that are unlike their peers: each once where there is no live view."""
         new = [each for each in outliers if (each.agent, each.kind) not in self._odd]
         self._odd |= {(each.agent, each.kind) for each in new}
-        if not self._console.is_terminal:
+        if not self._animated:
             for sentence in sentences(new):
                 self.say(sentence)
 
     def _line(self) -> str:
         s = self._snapshot
-        lag = "" if math.isnan(s.lag) else f"  lag {s.lag:.0f}"
-        left = "" if math.isnan(s.seconds_left) else f"  {duration(s.seconds_left)} left"
-        episodes, transitions = s.rates
-        known = s.known_returns
-        spread = f"({min(known):,.0f}..{max(known):,.0f})" if known else ""
-        returns = f"  return {_mean(known):,.1f} {spread}" if known else ""
-        return (
-            f"{s.share:4.0%}  {s.episodes:,} episodes  {episodes:,.1f} episodes/s  "
-            f"{transitions:,.0f} transitions/s{returns}{lag}{left}"
-        )
+        episodes, transitions = self._pace.rates
+        parts = [f"{s.share:4.0%}", self._goal()]
+        if not math.isnan(episodes):
+            parts += [f"{episodes:,.1f} episodes/s", f"{transitions:,.0f} transitions/s"]
+        if s.cohort is not None:
+            means = self._means(s.cohort)
+            spread = f"({min(means):,.0f}..{max(means):,.0f})"
+            parts.append(f"return {s.cohort.mean:,.1f} {spread}")
+        if not math.isnan(s.lag):
+            parts.append(f"lag {s.lag:.0f}")
+        return "  ".join([*parts, *self._left()])
+
+    def _goal(self) -> str:
+        """How much has been done of what will decide the run's end."""
+        s, config = self._snapshot, self._config
+        limit = config.num_transitions
+        if limit is not None and s.transitions / limit >= s.episodes / config.num_episodes:
+            return f"{s.transitions:,} of {limit:,} transitions"
+        return f"{s.episodes:,} of {config.num_episodes:,} episodes"
+
+    def _left(self) -> list[str]:
+        """Time until the end, where it can be told."""
+        left = math.nan if self._snapshot.waits else self._pace.seconds_left
+        return [] if math.isnan(left) else [f"{duration(left)} left"]
+
+    def _means(self, cohort: Cohort) -> list[float]:
+        """Mean returns of the agents that played in a cohort."""
+        means, games = cohort.by_agent(self._config.population_size)
+        return [float(mean) for mean in means[games > 0]]
 
     def _render(self) -> RenderableType:
         s, config = self._snapshot, self._config
-        episodes, transitions = s.rates
-        returns = s.known_returns
+        episodes, transitions = self._pace.rates
         title = Text.assemble(
             ("brigade  ", "bold"),
             (f"{config.run_name}", "cyan"),
@@ -174,61 +217,116 @@ class View:
             (self._status, "dim"),
         )
         bar = Table.grid(padding=(0, 2))
-        bar.add_row(
-            ProgressBar(total=1.0, completed=s.share, width=36),
-            f"{s.share:.0%}",
-            f"{s.episodes:,} of {config.num_episodes:,} episodes",
-            "" if math.isnan(s.seconds_left) else f"{duration(s.seconds_left)} left",
+        width = min(36, self._console.width - 6)
+        bar.add_row(ProgressBar(total=1.0, completed=s.share, width=width), f"{s.share:.0%}")
+        means = [] if s.cohort is None else self._means(s.cohort)
+        figures = {
+            "mean return": "-" if s.cohort is None else f"{s.cohort.mean:,.1f}",
+            "agents from..to": f"{min(means):,.1f}..{max(means):,.1f}" if means else "-",
+            "episodes/s": "-" if math.isnan(episodes) else f"{episodes:,.1f}",
+            "transitions/s": "-" if math.isnan(transitions) else f"{transitions:,.0f}",
+            "policy lag": "-" if math.isnan(s.lag) else f"{s.lag:.0f}",
+        }
+        cells = (Text.assemble((f"{name}\n", "dim"), value) for name, value in figures.items())
+        odd = (Text(sentence, style="yellow") for sentence in self._remarkable(4))
+        return Group(
+            title,
+            bar,
+            Text("  ".join([self._goal(), *self._left()])),
+            Columns(cells, padding=(0, 3)),
+            *odd,
         )
-        figures = Table.grid(padding=(0, 3))
-        for _ in range(5):
-            figures.add_column(justify="left")
-        names = ("mean return", "agents from..to", "episodes/s", "transitions/s", "policy lag")
-        figures.add_row(*(Text(name, style="dim") for name in names))
-        figures.add_row(
-            Text(f"{_mean(returns):,.1f}" if returns else "-", style="bold"),
-            f"{min(returns):,.1f}..{max(returns):,.1f}" if returns else "-",
-            f"{episodes:,.1f}",
-            f"{transitions:,.0f}",
-            "-" if math.isnan(s.lag) else f"{s.lag:.0f}",
-        )
-        odd = (Text(sentence, style="yellow") for sentence in sentences(s.outliers, 4))
-        return Group(title, bar, figures, *odd)
+
+    def _remarkable(self, most: int = 8) -> list[str]:
+        """Sentences about agents that are unlike their peers, or diverged."""
+        undone = [
+            f"{count} update{'s' * (count > 1)} of agent {agent} diverged and "
+            f"{'were' if count > 1 else 'was'} undone"
+            for agent, count in self._undone.most_common(most)
+        ]
+        if len(self._undone) > most:
+            undone[-1] = f"updates of {len(self._undone) - most + 1} more agents were undone"
+        return sentences(self._snapshot.outliers, most) + undone
 
     def closing(self, statistics: Statistics, versions: dict[int, int], where: str) -> None:
         """Print each agent's record, what was learned, and where it lies."""
         self._live.stop()
-        table = Table(title=None, header_style="bold", show_edge=False, pad_edge=False)
-        for name in ("agent", "games", "updates", "mean return", "last games"):
-            table.add_column(name, justify="right")
-        for agent, recent in enumerate(statistics.recent):
-            values = list(recent)[-100:]
+        s = self._snapshot
+        if self._config.population_size > LONGEST_TABLE:
+            self._console.print(self._summary(), highlight=False)
+        self._console.print(self._table(statistics, versions))
+        for sentence in self._remarkable():
+            self._console.print(Text(sentence, style="yellow"), soft_wrap=True)
+        pace = f" ({s.transitions / s.seconds:,.0f} a second)" if s.seconds > 0 else ""
+        self.say(
+            f"{s.episodes:,} games, {s.transitions:,} agent-transitions in "
+            f"{duration(s.seconds)}{pace}"
+        )
+        self.say(self._comparison())
+        self.say(where)
+
+    def _comparison(self) -> str:
+        """What games returned at first and at last: of those that began together."""
+        first, last = self._first, self._snapshot.cohort
+        since = " since it went on" if self._resumed else ""
+        if first is None or last is None:
+            size = cohort_size(self._config)
+            return f"mean return unknown: the first {size:,} games{since} have not all ended"
+        said = f"mean return {_mean(first)} in the first {len(first.cut):,} games{since}"
+        said += self._cut(first)
+        if last is not first:
+            said += f"; {_mean(last)} in the latest {len(last.cut):,} that have all ended"
+            said += self._cut(last)
+        return said
+
+    def _cut(self, cohort: Cohort) -> str:
+        if not cohort.cut.any():
+            return ""
+        return f" ({cohort.cut.mean():.0%} cut at {self._config.max_nights} nights)"
+
+    def _summary(self) -> str:
+        """Say which agents the table has, and what those are like that it has not."""
+        known = [] if self._snapshot.cohort is None else self._means(self._snapshot.cohort)
+        median = f", whose median return is {np.median(known):,.1f}" if known else ""
+        return (
+            f"the {SHOWN} best and the {SHOWN} worst of {self._config.population_size} agents"
+            f"{median}"
+        )
+
+    def _table(self, statistics: Statistics, versions: dict[int, int]) -> Table:
+        """A row for each agent; of many, ranked, the best and the worst."""
+        size, cohort = self._config.population_size, self._snapshot.cohort
+        means, games = np.full(size, np.nan), np.zeros(size, np.int64)
+        if cohort is not None:
+            means, games = cohort.by_agent(size)
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+        for name in ("agent", "games", "updates", "mean\nreturn", "in\ngames"):
+            table.add_column(name, justify="right", overflow="fold")
+
+        def add(agent: int) -> None:
             table.add_row(
                 str(agent),
                 f"{statistics.match_counts[agent]:,}",
                 str(versions.get(agent, 0)),
-                f"{_mean(values):,.1f}" if values else "-",
-                str(len(values)),
+                "-" if math.isnan(means[agent]) else f"{means[agent]:,.1f}",
+                str(games[agent]),
             )
-        self._console.print(table)
-        s = self._snapshot
-        for sentence in sentences(s.outliers):
-            self._console.print(Text(sentence, style="yellow"), soft_wrap=True)
-        _, transitions = s.rates
-        self.say(
-            f"{s.episodes:,} games, {s.transitions:,} agent-transitions in "
-            f"{duration(s.seconds)} ({transitions:,.0f} a second)"
-        )
-        if self._first and s.known_returns:
-            self.say(
-                f"mean return {_mean(self._first):,.1f} at first, {_mean(s.known_returns):,.1f} "
-                f"at last (games cut at {self._config.max_nights} nights)"
-            )
-        self.say(where)
+
+        if size <= LONGEST_TABLE:
+            for agent in range(size):
+                add(agent)
+            return table
+        ranked = np.argsort(-means, kind="stable").tolist()  # those that did not play come last
+        for agent in ranked[:SHOWN]:
+            add(agent)
+        table.add_row("...", "", "", "...", "")
+        for agent in ranked[-SHOWN:]:
+            add(agent)
+        return table
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else math.nan
+def _mean(cohort: Cohort) -> str:
+    return f"{cohort.mean:,.1f} ±{cohort.interval:,.1f}"
 
 
 def duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ import logging
 import os
 import pty
 import select
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -18,7 +19,7 @@ from brigade.run.logs import note, start_logs
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import LearnerSockets
 
-from .processes import DEADLINE_SECONDS, SMALL, free_base_port
+from .processes import DEADLINE_SECONDS, ENDLESS, SMALL, descendants, free_base_port
 
 
 @pytest.fixture(autouse=True)
@@ -47,32 +48,65 @@ def test_an_event_is_a_line_of_json_with_names_for_all_that_is_in_it(tmp_path, c
 
 def test_warnings_stand_above_the_live_view_of_a_terminal(tmp_path: Path) -> None:
     port = free_base_port()
-    screen, terminal = pty.openpty()
     command = child_command("sim", *SMALL, "--bind", f"tcp://127.0.0.1:{port}")
-    simulator = subprocess.Popen(
-        command, cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal,
-        env=os.environ | child_environment() | {"TERM": "xterm", "COLUMNS": "100"},
-    )  # fmt: skip
-    os.close(terminal)
-    seen = b""
-
-    def read_until(text: bytes) -> None:
-        nonlocal seen
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while text not in seen:
-            assert select.select([screen], [], [], max(0, deadline - time.monotonic()))[0], seen
-            seen += os.read(screen, 1 << 16)
-
-    try:
-        read_until(b"policy lag")
+    with Screen(tmp_path, command) as screen:
+        screen.shows(b"policy lag")
         stranger = LearnerSockets(Endpoint.parse(f"tcp://127.0.0.1:{port}"))
         stranger.send_control([b"nonsense"])
-        read_until(b"dropped bad message 1")
+        screen.shows(b"dropped bad message 1")
         stranger.close()
-    finally:
-        simulator.kill()
-        simulator.wait()
-        os.close(screen)
-    before = seen[: seen.index(b"dropped bad message 1")]
+    assert "brigade.sim.desk" in above_the_view(screen.seen, b"dropped bad message 1")
+
+
+def test_a_lost_learner_is_told_of_above_the_live_view(tmp_path: Path) -> None:
+    with Screen(tmp_path, child_command("train", *ENDLESS, "--device", "cpu")) as screen:
+        screen.shows(b"transitions/s")
+        screen.shows(b"playing")
+        [learner] = [
+            pid
+            for pid in descendants(screen.process.pid)
+            if b"\0learn\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        os.kill(learner, signal.SIGKILL)
+        screen.shows(b"started again (1 of 3)")
+        screen.process.send_signal(signal.SIGTERM)
+        screen.shows(b"go on with: ")
+        assert screen.process.wait(DEADLINE_SECONDS) == 128 + signal.SIGTERM
+    line = above_the_view(screen.seen, b"started again (1 of 3)")
+    assert line.startswith("brigade train: brigade learn was killed by SIGKILL; ")
+
+
+class Screen:
+    """A command on a terminal of its own, and all that it wrote there."""
+
+    def __init__(self, folder: Path, command: list[str]) -> None:
+        self.seen = b""
+        self._screen, terminal = pty.openpty()
+        self.process = subprocess.Popen(
+            command, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal,
+            env=os.environ | child_environment() | {"TERM": "xterm", "COLUMNS": "100"},
+        )  # fmt: skip
+        os.close(terminal)
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()  # its children follow
+        self.process.wait()
+        os.close(self._screen)
+
+    def shows(self, text: bytes) -> None:
+        """Read until it has written ``text``."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while text not in self.seen:
+            left = max(0, deadline - time.monotonic())
+            assert select.select([self._screen], [], [], left)[0], self.seen
+            self.seen += os.read(self._screen, 1 << 16)
+
+
+def above_the_view(seen: bytes, text: bytes) -> str:
+    """What stands before ``text`` on its line, which begins where the view was wiped."""
+    before = seen[: seen.index(text)]
     assert before.rindex(b"\x1b[2K") > before.rindex(b"policy lag"), "the view is wiped first"
-    assert "brigade.sim.desk" in before.rpartition(b"\x1b[2K")[2].decode()
+    return before.rpartition(b"\x1b[2K")[2].decode()

@@ -198,6 +198,36 @@ def test_what_is_recorded_is_what_single_engines_played(scenario):
     assert sum(len(e.lengths) for e in episodes) == sum(kinds.values())
 
 
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_games_are_numbered_as_they_begin(scenario):
+    player = make(run_config(), scenario)
+    steps_of_a_night = 2 if scenario is TWO_PHASE else 1
+    began, cut = {}, {}
+    for t, ended in enumerate(play(player, 80)[1]):
+        for number, length, was_cut in zip(ended.numbers, ended.lengths, ended.cut, strict=True):
+            assert number not in began
+            began[number] = t + 1 - steps_of_a_night * length
+            cut[number] = was_cut, length
+    whole = sorted(began)
+    assert whole[:7] == list(range(7))
+    assert [began[number] for number in whole[:7]] == [0] * 7, "they begin together"
+    assert sorted(began.values()) == [began[number] for number in whole]
+    assert len(whole) > 50
+    assert whole[-1] < len(whole) + 7, "only games under way are missing"
+    assert all(length == 6 for was_cut, length in cut.values() if was_cut)
+    assert {was_cut for was_cut, _ in cut.values()} == {True, False}
+
+
+def test_games_that_went_on_from_a_saved_state_have_no_number():
+    earlier = make(run_config(), ONE_PHASE)
+    play(earlier, 9)
+    player = make(run_config(), ONE_PHASE)
+    player.restore(earlier.state())
+    numbers = np.concatenate([ended.numbers for ended in play(player, 60)[1]])
+    assert (numbers < 0).sum() == 7
+    assert sorted(numbers[numbers >= 0])[:20] == list(range(20))
+
+
 def test_each_row_is_acted_and_valued_by_the_agent_in_its_seat():
     config = run_config()
     player = make(config, ONE_PHASE)

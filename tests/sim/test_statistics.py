@@ -18,6 +18,8 @@ def episodes(games, population, seats=2, seed=0) -> Episodes:
         agents.reshape(games, seats).astype(np.int64),
         rng.standard_normal((games, seats)),
         rng.integers(1, 50, games).astype(np.int32),
+        np.zeros(games, np.bool_),
+        np.arange(games),
     )
 
 
@@ -57,7 +59,13 @@ def test_memory_is_bounded_and_the_newest_returns_are_kept():
     count = RECENT_GAMES + 17
     for i in range(count):
         statistics.count_episodes(
-            Episodes(np.zeros((1, 1), np.int64), np.full((1, 1), float(i)), np.ones(1, np.int32))
+            Episodes(
+                np.zeros((1, 1), np.int64),
+                np.full((1, 1), float(i)),
+                np.ones(1, np.int32),
+                np.zeros(1, np.bool_),
+                np.full(1, i),
+            )
         )
     assert list(statistics.recent[0]) == list(range(17, count))
     assert statistics.match_counts.tolist() == [count]
