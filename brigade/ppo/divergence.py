@@ -29,7 +29,7 @@ def divergence(state: AgentState, metrics: Mapping[str, float]) -> str:
     """
     for name, array in state.arrays().items():
         if not np.isfinite(array).all():
-            return f"its {name.replace('_', ' ')} has numbers that are not finite"
+            return f"numbers that are not finite in its {name.replace('_', ' ')}"
     wrong = [name.replace("_", " ") for name, value in metrics.items() if not math.isfinite(value)]
     return f"its {wrong[0]} is not a finite number" if wrong else too_large(state)
 

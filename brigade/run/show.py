@@ -96,7 +96,11 @@ def run_play(config: PlayConfig) -> int:
         for remark in remarks:
             print(printable(remark), file=sys.stderr)
         play(scenario, agents, seed, config.record, config.max_cycles, config.fps)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    except OSError as error:
+        if error.filename is None:  # the output cannot be written
+            raise
         raise ConfigError(str(error)) from None
     return 0
 

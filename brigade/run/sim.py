@@ -226,10 +226,10 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
     what = "final" if newest is not None and newest.name == FINAL and written else "last"
     where = f"{what} checkpoint: {newest}" if newest else "no checkpoint: nothing was learned"
     view.closing(simulator.statistics, simulator.repository.newest, where)
-    if simulator.stopped and newest:
+    if simulator.stopped:
         how = _how_to_go_on(folder, endpoint, operation)
         view.say(f"{simulator.stopped} at {simulator.share:.1%}; {how}")
-    elif newest:
+    elif newest and not failure:
         view.say(f"try it: brigade evaluate {shlex.quote(str(newest))}")
     if failure:
         Console(stderr=True).print(Text(f"brigade sim: {printable(failure)}"), soft_wrap=True)

@@ -341,6 +341,10 @@ class _Launcher:
             how = _how_it_died(failed.process.returncode)
             print(f"brigade train: {failed.name} {how}, so the run was ended", file=sys.stderr)
             return failed.process.returncode if failed.process.returncode == 2 else 1
+        if self._signal is not None and code != 0 and not self._known_by.exists():
+            name = signal.Signals(self._signal).name
+            print(f"brigade train: stopped by {name} before the run began", file=sys.stderr)
+            return 128 + self._signal
         if code < 0:
             lost = "" if self._signal is None else ", so the run was not ended in order"
             print(f"brigade train: {simulator.name} {_how_it_died(code)}{lost}", file=sys.stderr)

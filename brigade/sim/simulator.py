@@ -532,8 +532,8 @@ class Simulator:
         if state.rollbacks > self._max_rollbacks:
             self.fail(
                 f"agent {agent} has diverged in {state.rollbacks} updates, the last being "
-                f"{state.version}: {why}; try a lower --learning-rate, or allow more with "
-                "--max-rollbacks"
+                f"{state.version}: {why}; --from begins another run, with a lower "
+                "--learning-rate, and --max-rollbacks allows more"
             )
 
     def state(self) -> dict[str, Any]:

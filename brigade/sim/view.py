@@ -257,10 +257,11 @@ class View:
         self._console.print(self._table(statistics, versions))
         for sentence in self._remarkable():
             self._console.print(Text(sentence, style="yellow"), soft_wrap=True)
-        pace = f" ({s.transitions / s.seconds:,.0f} a second)" if s.seconds > 0 else ""
+        # What is kept, and not what was played beyond it.
+        games, transitions = statistics.total_episodes, statistics.total_transitions
+        pace = f" ({transitions / s.seconds:,.0f} a second)" if s.seconds > 0 else ""
         self.say(
-            f"{s.episodes:,} games, {s.transitions:,} agent-transitions in "
-            f"{duration(s.seconds)}{pace}"
+            f"{games:,} games, {transitions:,} agent-transitions in {duration(s.seconds)}{pace}"
         )
         self.say(self._comparison())
         self.say(where)

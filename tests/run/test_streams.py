@@ -63,7 +63,7 @@ def test_a_log_that_cannot_be_written_is_given_up(tmp_path: Path) -> None:
     assert load(tmp_path / RUN / "final_checkpoint.pt")
 
 
-@pytest.mark.parametrize("command", ["scenarios", "optimum v2_minimal", "evaluate random"])
+@pytest.mark.parametrize("command", ["scenarios", "optimum v2_minimal", "evaluate random", "play"])
 def test_a_short_command_says_that_its_output_cannot_be_written(
     tmp_path: Path, command: str
 ) -> None:

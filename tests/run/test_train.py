@@ -170,6 +170,19 @@ def test_a_signal_ends_the_run_in_order(tmp_path: Path, which: signal.Signals) -
     assert sum(load(tmp_path, "cut")["versions"].values()) > 0  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_run_has_begun_is_told_as_such(
+    tmp_path: Path, which: signal.Signals
+) -> None:
+    with brigade(tmp_path, "train", *ENDLESS, "--run-name", "early") as process:
+        wait_for(lambda: "sim" in children_by_command(process), lambda: process.output)
+        process.popen.send_signal(which)
+        assert process.end() == 128 + which, process.output
+    assert "killed" not in process.output
+    begun = (tmp_path / RUNS / "early").exists()
+    assert ("go on with" if begun else "before the run began") in process.output
+
+
 def test_a_signal_to_all_processes_at_once_ends_the_run_in_order(tmp_path: Path) -> None:
     # As service managers and batch systems do.
     with brigade(tmp_path, "train", *ENDLESS, "--log-interval", "20", "--run-name", "all") as run_:
@@ -306,8 +319,8 @@ def test_a_run_whose_agents_diverge_ends_in_order_and_says_so(tmp_path: Path) ->
         assert process.end() == 1, process.output
     last = process.output.splitlines()[-1]
     assert re.fullmatch(
-        r"brigade sim: agent \d has diverged in 3 updates, the last being 3: .*; try a lower "
-        r"--learning-rate, or allow more with --max-rollbacks",
+        r"brigade sim: agent \d has diverged in 3 updates, the last being 3: .*; --from begins "
+        r"another run, with a lower --learning-rate, and --max-rollbacks allows more",
         last,
     ), process.output
     assert "Traceback" not in process.output

@@ -183,6 +183,7 @@ def test_no_figure_is_cut_on_a_narrow_screen(width):
     live = shown(here, console)
     statistics = Statistics(4)
     statistics.match_counts[:] = 1_234_567
+    statistics.total_episodes = 1_234_567
     here.closing(statistics, dict.fromkeys(range(4), 12345), "it lies there")
     assert all(len(line) <= width for line in live.splitlines())
     for figure in ("1,234,567 of 9,999,999", "-13,845.8", "-15,345.9..-12,345.6", "111,111,111"):
