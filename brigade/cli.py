@@ -13,7 +13,9 @@ import importlib
 import re
 import sys
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
@@ -103,7 +105,9 @@ def _run(command: str, words: Sequence[str]) -> int:
         module = importlib.import_module(module_name)
         kind = getattr(module, config_name)
         try:
-            code = int(getattr(module, function)(read(command, kind, words)))
+            settings = _Settings.read(command, kind, words)
+            with settings.blamed():
+                code = int(getattr(module, function)(settings.config(kind)))
         except SystemExit as end:  # argparse's
             code = int(end.code or 0)
         print(end="", flush=True)  # or a full disk would be noticed too late
@@ -140,35 +144,55 @@ def read(command: str, kind: type[Any], words: Sequence[str]) -> Any:
     SystemExit
         With 0 after ``--help``, with 2 after a flag that does not exist.
     """
-    given = vars(_parser(command, kind).parse_args(words))
-    file = given.pop("config", None)
-    if file is None:
-        return convert(kind, given | _names(kind, given))
-    try:
-        settings = read_table(Path(file))
-    except TableError as error:
-        raise ConfigError(f"--config {file}: {error}") from None
-    internal = settings.keys() & set(getattr(kind, "INTERNAL", ()))
-    if internal:
-        raise ConfigError(f"{file}: {internal.pop()!r} is not a setting")
-    try:
-        return convert(kind, settings | given | _names(kind, settings | given))
-    except ConfigError as error:
-        raise ConfigError(_blame(str(error), file, settings.keys() - given.keys())) from None
+    settings = _Settings.read(command, kind, words)
+    with settings.blamed():
+        return settings.config(kind)
 
 
-def _names(kind: type[Any], given: Iterable[str]) -> dict[str, Any]:
-    """What a config wants to know of the settings that were given."""
-    return {"given": sorted(given)} if "given" in getattr(kind, "INTERNAL", ()) else {}
+@dataclass(frozen=True)
+class _Settings:
+    """What a command was given: on its command line, and in the file that this may name."""
 
+    given: dict[str, Any]
+    file: str | None
+    written: dict[str, Any]  # in the file
 
-def _blame(fault: str, file: str, settings: Iterable[str]) -> str:
-    """Say of a fault that lies in a file's settings which file it is, and name them as there."""
-    blamed = fault
-    for name in settings:
-        blamed = name.join(re.split(rf"{re.escape(flag(name))}(?![\w-])", blamed))
-    is_unknown = any(fault.startswith(repr(name)) for name in settings)
-    return f"{file}: {blamed}" if is_unknown or blamed != fault else fault
+    @classmethod
+    def read(cls, command: str, kind: type[Any], words: Sequence[str]) -> _Settings:
+        """Read them; see :func:`read`."""
+        given = vars(_parser(command, kind).parse_args(words))
+        file = given.pop("config", None)
+        if file is None:
+            return cls(given, None, {})
+        try:
+            written = read_table(Path(file))
+        except TableError as error:
+            raise ConfigError(f"--config {file}: {error}") from None
+        internal = written.keys() & set(getattr(kind, "INTERNAL", ()))
+        if internal:
+            raise ConfigError(f"{file}: {internal.pop()!r} is not a setting")
+        return cls(given, file, written)
+
+    def config(self, kind: type[Any]) -> Any:
+        """Make a config of them, where the command line counts for more than the file."""
+        settings = self.written | self.given
+        names = {"given": sorted(settings)} if "given" in getattr(kind, "INTERNAL", ()) else {}
+        return convert(kind, settings | names)
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Say of a fault that lies in the file which file it is, and name settings as there."""
+        try:
+            yield
+        except _user_errors() as error:
+            fault = blamed = str(error)
+            settings = self.written.keys() - self.given.keys()
+            for name in settings:
+                blamed = name.join(re.split(rf"{re.escape(flag(name))}(?![\w-])", blamed))
+            is_unknown = any(fault.startswith(repr(name)) for name in settings)
+            if is_unknown or blamed != fault:
+                raise ConfigError(f"{self.file}: {blamed}") from None
+            raise
 
 
 def _overview() -> str:

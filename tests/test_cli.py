@@ -199,6 +199,7 @@ def test_an_address_open_to_other_machines_is_one_line(capsys, command):
         ("x.toml", "gamma = 2.0", "x.toml: gamma 2.0: expected float <= 1.0"),
         ("x.toml", "gama = 0.5", "x.toml: 'gama' is not a setting"),
         ("x.toml", '"learning [rate" = 1', "x.toml: 'learning [rate' is not a setting"),
+        ("x.toml", "scenario = 'defualt'", "x.toml: scenario defualt: unknown scenario"),
         ("x.toml", "given = ['gamma']", "x.toml: 'given' is not a setting"),
         ("x.toml", "[gamma]\nx = 1", "x.toml: gamma {'x': 1}: expected float"),
         ("x.toml", 'population_size = "many"', "x.toml: population_size 'many': expected int"),

@@ -16,9 +16,8 @@ import msgspec
 
 from brigade._core import Scenario, num_features
 from brigade.config import ConfigError, RunConfig, convert, flag
-from brigade.env.scenarios import load_scenario
 from brigade.run.operation import OperationConfig, resumed
-from brigade.run.team import check_shape, parse_source
+from brigade.run.team import check_shape, load_for, parse_source
 from brigade.store.identity import Identity, read_identity
 
 if TYPE_CHECKING:
@@ -91,10 +90,7 @@ def run_config(config: RunConfig) -> RunConfig:
 
 
 def _scenario(run: RunConfig) -> Scenario:
-    try:
-        return _fitting(run, load_scenario(run.scenario))
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"--scenario {run.scenario}: {error}") from None
+    return load_for(run.scenario, run.num_agents_per_game)
 
 
 def _fitting(run: RunConfig, scenario: Scenario) -> Scenario:

@@ -304,13 +304,13 @@ def _scripted(text: str, parts: Sequence[str | Source], scenario: str, seats: in
         raise ConfigError(f"{text}: {len(names)} names do not divide {seats} seats")
     players = list(dict.fromkeys(names))
     order = [players.index(names[seat % len(names)]) for seat in range(seats)]
-    return Team(_fitting(scenario, seats), seats, [*players], order, [])
+    return Team(load_for(scenario, seats), seats, [*players], order, [])
 
 
 def _game(loaded: dict[str, Checkpoint], scenario: str | None, seats: int) -> Scenario:
     """Give the scenario that is asked for, or that all were trained on."""
     if scenario is not None:
-        return _fitting(scenario, seats)
+        return load_for(scenario, seats)
     (path, first), *others = loaded.items()
     for other, saved in others:
         if saved.scenario != first.scenario:
@@ -321,8 +321,14 @@ def _game(loaded: dict[str, Checkpoint], scenario: str | None, seats: int) -> Sc
     return first.scenario
 
 
-def _fitting(name: str, seats: int) -> Scenario:
-    """Load a scenario, having seen that it fits so many seats."""
+def load_for(name: str, seats: int) -> Scenario:
+    """Load a scenario for games of so many seats.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name, it is wrong, or it does not fit them.
+    """
     try:
         scenario = load_scenario(name)
         num_features(scenario, seats)

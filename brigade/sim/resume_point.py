@@ -65,8 +65,8 @@ class ResumePoint:
             state = state | {"frozen": sorted(self.settled.union(state["frozen"]))}
         older = [
             agent
-            for agent, state in sorted(self.acting.items())
-            if state.version < self.states[agent].version
+            for agent, acting in sorted(self.acting.items())
+            if acting.version < self.states[agent].version
         ]
         if not older:
             return state

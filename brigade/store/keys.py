@@ -37,7 +37,7 @@ def write_pair(folder: Path, name: str, public: str, secret: str) -> tuple[Path,
     except FileExistsError as error:
         raise ConfigError(f"{error.filename} exists: choose another name") from None
     except OSError as error:
-        raise ConfigError(f"cannot write {error.filename}: {error.strerror}") from None
+        raise ConfigError(f"cannot write a key to {folder}: {error.strerror}") from None
     return private, open_
 
 
@@ -87,7 +87,7 @@ def admit(path: Path, folder: Path) -> str:
         part.write_text(json.dumps({k: content[k] for k in ("name", "public")}) + "\n")
         part.replace(target)
     except OSError as error:
-        raise ConfigError(f"cannot write {error.filename}: {error.strerror}") from None
+        raise ConfigError(f"cannot write {target}: {error.strerror}") from None
     return content["name"]
 
 
