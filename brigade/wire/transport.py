@@ -39,6 +39,11 @@ UNREAD_MESSAGES = 64
 # killed or a cable cut. After so many without a message in between it is the key.
 MOST_BROKEN_HANDSHAKES = 3
 LOOK_UP_SECONDS = 2.0  # that a learner waits for a name server
+RECONNECT_MS = 100
+LONGEST_RECONNECT_MS = 2000
+# As good as never. With -1, libzmq 4.3.5 takes the connection apart as it breaks, also between two
+# frames of a message that is being read, and then aborts the process ("!_more", fq.cpp).
+NO_RECONNECT_MS = 2**31 - 1
 CANNOT_BIND = {
     errno.ENODEV: "this machine has no such address",
     errno.EADDRNOTAVAIL: "this machine has no such address",
@@ -297,8 +302,8 @@ class LearnerSockets:
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
         socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
         socket.setsockopt(zmq.MAXMSGSIZE, LEARNER_FRAME_BYTES)
-        socket.setsockopt(zmq.RECONNECT_IVL, 100 if reconnect else -1)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS if reconnect else NO_RECONNECT_MS)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, LONGEST_RECONNECT_MS if reconnect else 0)
         if self._passport is not None:
             auth.show(socket, self._passport)
         if kind == zmq.DEALER:

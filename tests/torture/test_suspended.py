@@ -11,8 +11,6 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
-
 from ..run.processes import ENDLESS, Process, brigade, free_base_port, memory, wait_for
 
 SECONDS = float(os.environ.get("BRIGADE_SUSPEND", "3.5"))
@@ -21,7 +19,6 @@ LEARNERS_PATIENCE = 15.0
 MOST_GROWTH = 16 << 20  # bytes
 
 
-@pytest.mark.timeout(120 + 4 * SECONDS)
 def test_the_run_goes_on_when_a_suspended_process_does(tmp_path: Path) -> None:
     address = f"tcp://127.0.0.1:{free_base_port()}"
     metrics = tmp_path / "experiments/marl/checkpoints/nap/metrics.jsonl"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import multiprocessing
 import shutil
 import socket
 import tempfile
@@ -52,7 +53,7 @@ def short_folder() -> Path:
 @pytest.fixture(params=["tcp", "ipc"])
 def endpoint(request) -> Iterator[Endpoint]:
     if request.param == "tcp":
-        yield Endpoint.parse(f"tcp://127.0.0.1:{free_port()}")
+        yield Endpoint.parse(f"tcp://127.0.0.1:{free_port(12)}")
     else:
         folder = short_folder()
         yield Endpoint.parse(f"ipc://{folder}/control")
@@ -323,6 +324,40 @@ def test_closing_one_slot_leaves_the_others_alone(endpoint):
             assert [list(kind) for kind in learners[0].receive(0.1)] == [[], []]
 
     asyncio.run(main())
+
+
+def drain_as_the_slot_closes(endpoint: Endpoint) -> None:
+    """Read messages of several frames, the connection ending in the middle of it."""
+
+    async def main():
+        async with Meeting(endpoint) as meeting:
+            for slot, frames in enumerate(range(2, 10)):
+                meeting.simulator.open_slot(slot)
+                learner = meeting.learner(slot)
+                monitor = learner._experience.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+                for _ in range(200):
+                    meeting.simulator.send_experience(slot, [b"frame"] * frames)
+                deadline = time.monotonic() + PATIENCE
+                experience = iter(())
+                while not (first := next(experience, None)) and time.monotonic() < deadline:
+                    experience = (await asyncio.to_thread(learner.receive, 0.05))[1]
+                assert first is not None
+                meeting.simulator.close_slot(slot)
+                assert monitor.poll(1000 * PATIENCE)
+                assert all(len(message) == frames for message in experience)
+                learner._experience.disable_monitor()
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_ends_while_it_is_read_does_not_end_the_learner(endpoint):
+    # libzmq would end the whole process.
+    child = multiprocessing.get_context("spawn").Process(
+        target=drain_as_the_slot_closes, args=(endpoint,)
+    )
+    child.start()
+    child.join(4 * PATIENCE)
+    assert child.exitcode == 0
 
 
 def test_what_a_detached_learner_has_not_fetched_it_does_not_get(endpoint):
