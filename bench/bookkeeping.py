@@ -21,7 +21,7 @@ from brigade.config import RunConfig
 from brigade.env.scenarios import load_scenario
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim.events import Events
-from brigade.sim.player import Episodes
+from brigade.sim.rollout_worker import Episodes
 from brigade.sim.simulator import Simulator
 from brigade.wire import messages
 from brigade.wire.endpoints import Endpoint
@@ -64,7 +64,7 @@ class Loop:
             agent=agent,
             version=version,
             steps=version,
-            ticket=self.welcome.ticket,
+            fencing_token=self.welcome.fencing_token,
             metrics={"kl": 0.1, "entropy": 1.0},
         )
         frames = messages.encode(header, self.rows[agent].arrays())
@@ -106,10 +106,10 @@ async def measure(size: int) -> float:
     hello = messages.Hello(name="nobody", agents="auto", device="cpu")
     loop.control.put_nowait((Sender(b"nobody"), messages.encode(hello)))
     tasks = [
-        asyncio.create_task(simulator.desk.serve_control()),
-        asyncio.create_task(simulator.desk.serve_weights()),
+        asyncio.create_task(simulator.server.serve_control()),
+        asyncio.create_task(simulator.server.serve_weights()),
     ]
-    play, played = simulator.player.step, 0.0
+    play, played = simulator.worker.step, 0.0
 
     def step() -> Episodes:
         nonlocal played
@@ -118,7 +118,7 @@ async def measure(size: int) -> float:
         played += time.process_time() - started
         return episodes
 
-    simulator.player.step = step  # type: ignore[method-assign]
+    simulator.worker.step = step  # type: ignore[method-assign]
     await simulator.step()  # the learner joins, and all is set up
     played, started = 0.0, time.process_time()
     for _ in range(ROLLOUTS):

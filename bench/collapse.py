@@ -24,7 +24,7 @@ from brigade.store import checkpoint
 
 SETTINGS = [
     *("--hidden-size", "64", "--learning-rate", "3e-3", "--anneal", "--update-interval", "25"),
-    *("--value-coef", "2", "--entropy-coef", "0.06", "--random-starts", "0.4"),
+    *("--value-coef", "2", "--entropy-coef", "0.06", "--exploring-starts", "0.4"),
     *("--num-learners", "2"),
 ]
 BEGIN, END = "<!-- losses: written by bench/collapse.py -->", "<!-- end of losses -->"

@@ -79,7 +79,7 @@ class Games:
         for _ in range(self.steps):
             self.batch.write_observations(self.observations)
 
-    def idle(self) -> None:
+    def default(self) -> None:
         """Try out as many nights for each seat as if it rested, and play none."""
         seats = self.observations.shape[:2]
         arrays = (
@@ -89,7 +89,7 @@ class Games:
             np.zeros_like(self.observations),
         )
         for step in range(self.steps):
-            self.batch.idle(self.actions[step % len(self.actions)], *arrays)
+            self.batch.default_outcomes(self.actions[step % len(self.actions)], *arrays)
 
     def fill(self) -> None:
         """Fill the observations with a constant as often: what this machine's memory allows."""
@@ -154,7 +154,7 @@ def main() -> None:
         row(f"  filling their array, {num_envs} games", games, games.fill, repeats)
     games = Games(scenario, 1024, 4, 1)
     print("\nbeside a step, for training:")
-    row("  each of 4 seats at rest, 1024 games", games, games.idle, repeats)
+    row("  each of 4 seats at rest, 1024 games", games, games.default, repeats)
     if arguments.parts:
         parts()
 

@@ -39,7 +39,7 @@ from brigade.store import checkpoint
 SETTINGS = [
     *("--hidden-size", "128", "--learning-rate", "3e-3", "--anneal", "--update-interval", "25"),
     *("--value-coef", "2", "--entropy-coef", "0.06", "--team-spirit", "1", "--num-learners", "2"),
-    *("--random-starts", "0.4"),
+    *("--exploring-starts", "0.4"),
 ]
 AGENTS = 8  # of a population: what `brigade train` makes if not told otherwise
 EPISODES = 500

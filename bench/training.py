@@ -37,9 +37,9 @@ from brigade.ppo.update import Rollout, Updater
 from brigade.ppo.upload import Uploader
 from brigade.run.cores import available_cores
 from brigade.run.process import use_threads
-from brigade.sim.player import Player, network_for
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
+from brigade.sim.rollout_worker import RolloutWorker, network_for
 
 CHANGED = 20  # one step in so many has an action that changes a house
 Parts = dict[str, list[tuple[Any, str]]]
@@ -58,7 +58,7 @@ GPU_UPDATE_PARTS: Parts = PREPARATION | {
 PLAY_PARTS: Parts = {
     "inference": [(Actor, "outputs")],
     "sampling actions": [(distribution, "sample")],
-    "environment": [(BatchedEnv, "step"), (BatchedEnv, "idle")],
+    "environment": [(BatchedEnv, "step"), (BatchedEnv, "default_outcomes")],
     "keeping": [(RolloutBuffer, "record"), (RolloutBuffer, "end")],
 }
 PLAYED = 50_000  # transitions
@@ -205,7 +205,7 @@ def update_speed(
         Rollout(
             observations=floats(n, network.num_features),
             actions=np.zeros((n, len(network.action_nvec)), np.uint8),
-            counted=np.ones((n, len(network.action_nvec)), np.bool_),
+            component_mask=np.ones((n, len(network.action_nvec)), np.bool_),
             log_probs=-3 - floats(n),
             values=floats(n),
             rewards=floats(n),
@@ -213,10 +213,10 @@ def update_speed(
             lengths=np.full(n // length, length, np.int32),
             terminated=np.zeros(n // length, np.bool_),
             bootstrap_observations=floats(n // length, network.num_features),
-            idle_rewards=floats(n),
-            idle_terminated=np.zeros(n, np.bool_),
+            default_rewards=floats(n),
+            default_terminated=np.zeros(n, np.bool_),
             changed=np.arange(n) % CHANGED == 0,
-            idle_observations=floats(len(range(0, n, CHANGED)), network.num_features),
+            default_observations=floats(len(range(0, n, CHANGED)), network.num_features),
         )
         for _ in range(k)
     ]
@@ -234,23 +234,23 @@ def update_speed(
 
 
 def play_shares(config: RunConfig) -> dict[str, float]:
-    """Where the time of ``Player.step`` goes, on one thread, as beside learners on a CPU."""
+    """Where the time of ``RolloutWorker.step`` goes, on one thread, as beside learners on a CPU."""
     scenario = load_scenario(config.scenario)
     network = network_for(config, scenario)
     repository = Repository(network, config.population_size)
     for agent in range(config.population_size):
         repository.add(agent, initial_state(network, 1, agent))
     repository.act_with(dict.fromkeys(range(config.population_size), 0))
-    player = Player(config, scenario, repository, seed=1)
+    worker = RolloutWorker(config, scenario, repository, seed=1)
     use_threads(1)
     watch = Stopwatch()
-    steps = max(10, PLAYED // player.seats.size)
+    steps = max(10, PLAYED // worker.seats.size)
     with watch.watching(PLAY_PARTS):
         started = time.perf_counter()
         for _ in range(steps):
-            if player.buffer.filled == player.buffer.steps:
-                player.buffer.clear()
-            player.step()
+            if worker.buffer.filled == worker.buffer.steps:
+                worker.buffer.clear()
+            worker.step()
         took = time.perf_counter() - started
     use_threads(available_cores())
     return watch.shares(took)

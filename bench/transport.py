@@ -27,7 +27,7 @@ from brigade.env.scenarios import load_scenario
 from brigade.learn.experience import read_experience
 from brigade.policy.network import Network
 from brigade.run.process import keep_memory
-from brigade.sim.player import network_for
+from brigade.sim.rollout_worker import network_for
 from brigade.wire import messages
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import LearnerSockets, SimulatorSockets
@@ -90,10 +90,10 @@ def experience(
     arrays: dict[str, np.ndarray] = {
         "observations": generator.random((transitions, network.num_features), dtype=np.float32),
         "actions": np.zeros((transitions, len(network.action_nvec)), np.uint8),
-        "counted": np.ones((transitions, len(network.action_nvec)), np.bool_),
-        **dict.fromkeys(("log_probs", "values", "rewards", "discounts", "idle_rewards"), column),
-        **dict.fromkeys(("idle_terminated", "changed"), np.zeros(transitions, np.bool_)),
-        "idle_observations": np.zeros((0, network.num_features), np.float32),
+        "component_mask": np.ones((transitions, len(network.action_nvec)), np.bool_),
+        **dict.fromkeys(("log_probs", "values", "rewards", "discounts", "default_rewards"), column),
+        **dict.fromkeys(("default_terminated", "changed"), np.zeros(transitions, np.bool_)),
+        "default_observations": np.zeros((0, network.num_features), np.float32),
         "lengths": np.full(fragments, 50, np.int32),
         "terminated": np.zeros(fragments, np.bool_),
         "truncated": np.ones(fragments, np.bool_),

@@ -451,7 +451,7 @@ class Batch:
             If an action is out of range (it names game, seat and value), an array does not fit,
             or two arrays share memory. Nothing has been played then.
         """
-    def idle(
+    def default_outcomes(
         self,
         actions: _Int32,
         rewards: _Float32,
@@ -470,7 +470,7 @@ class Batch:
         actions
             Read; int32 [B, A, 3]: house, mode, signal. In range, as for ``step``.
         rewards
-            Written; float32 [B, A, A]: what every seat would get, for each that is idle.
+            Written; float32 [B, A, A]: what every seat would get, for each that rests.
         terminated
             Written; bool [B, A]: whether the game would end by its rules.
         changed

@@ -44,24 +44,24 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     update_interval: Annotated[
         int, Meta(ge=1, description="gradient batches an agent takes between two versions")
     ] = 100
-    gamma: Annotated[float, Meta(ge=0, le=1, description="discount from night to night")] = 0.99
+    gamma: Annotated[float, Meta(ge=0, le=1, description="discount from step to step")] = 0.99
     gae_lambda: Annotated[
         float, Meta(ge=0, le=1, description="GAE's λ; small: an action's effect shows at once")
     ] = 0.5
     advantages: Annotated[
-        Literal["counterfactual", "gae"],
+        Literal["difference_rewards", "gae"],
         Meta(
-            description="judge an action by the same night without it too, or by GAE alone; the "
-            "former gives no credit for what others later make of what they saw, so signals are "
-            "always judged by GAE"
+            description="judge an action against a default action instead, or by GAE alone; "
+            "the former gives no credit for what others later make of what they saw, so signals "
+            "are always judged by GAE"
         ),
-    ] = "counterfactual"
+    ] = "difference_rewards"
     clip: Annotated[float, Meta(gt=0, description="PPO's bound on the probability ratio")] = 0.2
     value_coef: Annotated[float, Meta(ge=0, description="weight of the value loss")] = 0.5
     entropy_coef: Annotated[float, Meta(ge=0, description="weight of the entropy bonus")] = 0.01
     max_grad_norm: Annotated[float, Meta(gt=0, description="each agent's gradient bound")] = 0.5
-    normaliser_rate: Annotated[
-        float, Meta(gt=0, le=1, description="share of a new rollout in the value statistics")
+    popart_rate: Annotated[
+        float, Meta(gt=0, le=1, description="weight of a new rollout in PopArt's moments")
     ] = 0.1
     anneal: Annotated[
         bool,
@@ -115,8 +115,8 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
     team_spirit: Annotated[
         float, Meta(ge=0, le=1, description="share of the match's mean in an agent's reward")
     ] = 0.0
-    random_starts: Annotated[
-        float, Meta(ge=0, lt=1, description="share of training games that start in any state")
+    exploring_starts: Annotated[
+        float, Meta(ge=0, lt=1, description="fraction of training games that start in any state")
     ] = 0.0
     on_learner_loss: Annotated[
         Literal["wait", "freeze", "fail"],

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from brigade.sim.player import network_for
 
 from brigade import __version__, cli
 from brigade.config import RunConfig
@@ -20,7 +21,6 @@ from brigade.env.scenarios import load_scenario
 from brigade.ppo.agents import initial_state
 from brigade.run.learn import LearnConfig
 from brigade.run.train import TrainConfig
-from brigade.sim.player import network_for
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint, save
 

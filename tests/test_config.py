@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from brigade.config import ConfigError, PPOConfig, RunConfig, convert, flag
 from brigade.env.scenarios import load_scenario
-from brigade.run.operation import OperationConfig
+from brigade.run.options import RuntimeOptions
 from brigade.run.resolve import resolve
 
 GUIDE = {
@@ -58,7 +58,7 @@ def test_a_default_update_uses_6400_fresh_transitions():
     assert PPOConfig().rollout_transitions == 6400
     assert [RunConfig(population_size=n).games for n in (4, 8, 9, 64)] == [64, 64, 72, 512]
     assert RunConfig(population_size=64, num_games=3).games == 3
-    assert resolve(OperationConfig(population_size=64)).config.num_games == 512, (
+    assert resolve(RuntimeOptions(population_size=64)).config.num_games == 512, (
         "config.json tells it"
     )
     assert RunConfig().steps_per_rollout == 200  # of 64 games with 4 seats, for 8 agents
@@ -115,8 +115,8 @@ def test_a_rollout_gives_each_agent_its_transitions_on_average(
         ("entropy_coef", -0.5),
         ("entropy_coef", math.inf),
         ("max_grad_norm", 0.0),
-        ("normaliser_rate", 0.0),
-        ("normaliser_rate", 1.5),
+        ("popart_rate", 0.0),
+        ("popart_rate", 1.5),
         ("max_lag", 0),
         ("max_nights", 0),
         ("team_spirit", 1.5),

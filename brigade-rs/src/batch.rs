@@ -10,7 +10,7 @@ use crate::observe::Observer;
 use crate::pool::{run, Pool};
 use crate::rules::{Rules, ACTION};
 use crate::scenario::Scenario;
-use crate::shard::{Idle, Look, Play, Shard, Sizes, Start, Step};
+use crate::shard::{DefaultOutcomes, Look, Play, Shard, Sizes, Start, Step};
 use crate::state::{Game, RUINED};
 
 /// The most threads that a batch may use.
@@ -213,16 +213,16 @@ impl Batch {
         Ok(())
     }
 
-    /// Tries out the coming step for each seat as if that seat idled; plays nothing.
-    pub fn idle(&mut self, idle: Idle<'_>) -> Result<()> {
-        idle.check(self.num_envs, self.sizes())?;
-        self.check_actions(idle.actions)?;
+    /// Tries out the coming step for each seat as if that seat rested; plays nothing.
+    pub fn default_outcomes(&mut self, outcomes: DefaultOutcomes<'_>) -> Result<()> {
+        outcomes.check(self.num_envs, self.sizes())?;
+        self.check_actions(outcomes.actions)?;
         let (play, sizes, signalling) = (&self.play, self.sizes(), self.signalling);
-        run(&mut self.pool, &mut self.shards, idle, sizes, &|shard, idle| {
+        run(&mut self.pool, &mut self.shards, outcomes, sizes, &|shard, outcomes| {
             if signalling {
-                shard.idle_signal(idle);
+                shard.default_outcomes_of_signals(outcomes);
             } else {
-                shard.idle(play, idle);
+                shard.default_outcomes(play, outcomes);
             }
         });
         Ok(())

@@ -141,12 +141,12 @@ impl Split for Look<'_> {
     }
 }
 
-/// What each seat would meet, did it idle in the coming step: arrays to write.
+/// What each seat would meet, did it take the default action in the coming step: arrays to write.
 #[derive(Debug)]
-pub struct Idle<'a> {
+pub struct DefaultOutcomes<'a> {
     /// What all seats are about to do. (games, seats, 3)
     pub actions: &'a [i32],
-    /// What all seats would get. (games, the seat that idles, seats)
+    /// What all seats would get. (games, the seat that rests, seats)
     pub rewards: &'a mut [f32],
     /// Whether the game would end by the rules. (games, seats)
     pub terminated: &'a mut [bool],
@@ -157,7 +157,7 @@ pub struct Idle<'a> {
     pub observations: &'a mut [f32],
 }
 
-impl Idle<'_> {
+impl DefaultOutcomes<'_> {
     /// Refuses arrays that are not for so many games.
     pub fn check(&self, games: usize, sizes: Sizes) -> Result<()> {
         let seats = sizes.num_agents;
@@ -177,7 +177,7 @@ impl Idle<'_> {
     }
 }
 
-impl Split for Idle<'_> {
+impl Split for DefaultOutcomes<'_> {
     fn split(self, games: usize, sizes: Sizes) -> (Self, Self) {
         let seats = games * sizes.num_agents;
         let entries = games * sizes.observations;
@@ -303,14 +303,14 @@ impl Shard {
     /// that draws nothing, by one of another stream, derived from the game's generator state. What
     /// others will see of the seat is what it does: only the houses, the rewards and the game's end
     /// show the difference. The games and their generators stay where they are.
-    pub fn idle(&mut self, play: &Play, idle: Idle<'_>) {
+    pub fn default_outcomes(&mut self, play: &Play, outcomes: DefaultOutcomes<'_>) {
         let Play { rules, observer, .. } = play;
         let seats = self.num_agents;
         let features = observer.size() / seats;
-        let mut rewards = idle.rewards.chunks_exact_mut(seats);
-        let mut rows = idle.observations.chunks_exact_mut(features);
-        let mut marks = idle.terminated.iter_mut().zip(idle.changed.iter_mut());
-        for (game, actions) in idle.actions.chunks_exact(seats * ACTION).enumerate() {
+        let mut rewards = outcomes.rewards.chunks_exact_mut(seats);
+        let mut rows = outcomes.observations.chunks_exact_mut(features);
+        let mut marks = outcomes.terminated.iter_mut().zip(outcomes.changed.iter_mut());
+        for (game, actions) in outcomes.actions.chunks_exact(seats * ACTION).enumerate() {
             let [planned, trial] = &mut self.trials;
             let (rewards, rows) = (rewards.by_ref(), rows.by_ref());
             let seats = rewards.zip(rows).zip(marks.by_ref()).take(seats).enumerate();
@@ -344,10 +344,10 @@ impl Shard {
     }
 
     /// Tries out a signal step, in which no seat makes a difference to the houses.
-    pub fn idle_signal(&mut self, idle: Idle<'_>) {
-        idle.rewards.fill(0.0);
-        idle.terminated.fill(false);
-        idle.changed.fill(false);
+    pub fn default_outcomes_of_signals(&mut self, outcomes: DefaultOutcomes<'_>) {
+        outcomes.rewards.fill(0.0);
+        outcomes.terminated.fill(false);
+        outcomes.changed.fill(false);
     }
 
     /// Takes the round-1 signals of all games.

@@ -13,15 +13,15 @@ from brigade._core import Batch, Scenario
 from brigade.env.scenarios import load_scenario
 from brigade.env.seeding import game_seeds
 
-__all__ = ["BatchedEnv", "Idle"]
+__all__ = ["BatchedEnv", "DefaultOutcomes"]
 
 _INT32 = np.iinfo(np.int32)
 
 
-class Idle(NamedTuple):
-    """The coming step of B games as it would be, for each of A seats, if that seat were idle."""
+class DefaultOutcomes(NamedTuple):
+    """The coming step of B games, for each of A seats as if that seat took the default action."""
 
-    rewards: NDArray[np.float32]  # [B, A, A]: what all seats would get, for each that is idle
+    rewards: NDArray[np.float32]  # [B, A, A]: what all seats would get, for each that rests
     terminated: NDArray[np.bool_]  # [B, A]: whether the game would end by its rules
     changed: NDArray[np.bool_]  # [B, A]: whether the seat's action changes houses or the game's end
     observations: NDArray[np.float32]  # [B, A, F]: what it would see, where changed; else 0
@@ -183,7 +183,7 @@ class BatchedEnv:
         )
         return self.observations, self.rewards, self.terminated, self.truncated
 
-    def idle(self, actions: NDArray[np.integer[Any]]) -> Idle:
+    def default_outcomes(self, actions: NDArray[np.integer[Any]]) -> DefaultOutcomes:
         """Try out what :meth:`step` would do, for each seat as if that seat rested at its home.
 
         The others act as in ``actions``; no game is stepped and no generator advanced. Whether a
@@ -204,7 +204,7 @@ class BatchedEnv:
 
         Returns
         -------
-        Idle
+        DefaultOutcomes
             New arrays.
 
         Raises
@@ -213,16 +213,16 @@ class BatchedEnv:
             As for :meth:`step`.
         """
         if not self._started:
-            raise ValueError("call reset() before idle()")
+            raise ValueError("call reset() before default_outcomes()")
         seats = self.rewards.shape
-        idle = Idle(
+        outcomes = DefaultOutcomes(
             np.zeros((*seats, self.num_agents), np.float32),
             np.zeros(seats, np.bool_),
             np.zeros(seats, np.bool_),
             np.zeros_like(self.observations),
         )
-        self._batch.idle(self._as_int32(actions), *idle)
-        return idle
+        self._batch.default_outcomes(self._as_int32(actions), *outcomes)
+        return outcomes
 
     def place(self, game: int, houses: ArrayLike, night: int = 0) -> None:
         """Let a game go on from a state of its houses, everything else as after a reset.

@@ -39,15 +39,15 @@ def read_experience(
         {
             "observations": ("f4", (transitions, network.num_features)),
             "actions": ("u1|i4", (transitions, len(network.action_nvec))),
-            "counted": ("b1", (transitions, len(network.action_nvec))),
+            "component_mask": ("b1", (transitions, len(network.action_nvec))),
             "log_probs": ("f4", column),
             "values": ("f4", column),
             "rewards": ("f4", column),
             "discounts": ("f4", column),
-            "idle_rewards": ("f4", column),
-            "idle_terminated": ("b1", column),
+            "default_rewards": ("f4", column),
+            "default_terminated": ("b1", column),
             "changed": ("b1", column),
-            "idle_observations": ("f4", (None, network.num_features)),
+            "default_observations": ("f4", (None, network.num_features)),
             "lengths": ("i4", ending),
             "terminated": ("b1", ending),
             "truncated": ("b1", ending),
@@ -60,9 +60,9 @@ def read_experience(
         raise BadMessage(f"fragments of {int(lengths.sum())} steps for {transitions} transitions")
     if len(arrays["bootstrap_observations"]) != fragments - int(terminated.sum()):
         raise BadMessage("bootstrap observations for another number of fragments")
-    differing = int((arrays["changed"] & ~arrays["idle_terminated"]).sum())
-    if len(arrays["idle_observations"]) != differing:
-        raise BadMessage("idle observations for another number of steps")
+    differing = int((arrays["changed"] & ~arrays["default_terminated"]).sum())
+    if len(arrays["default_observations"]) != differing:
+        raise BadMessage("default observations for another number of steps")
     if bool((terminated & arrays["truncated"]).any()):
         raise BadMessage("a fragment both terminated and truncated")
     actions = arrays["actions"]

@@ -32,7 +32,7 @@ HEARTBEAT_SECONDS = 1.0
 # During an update on a GPU, so that what comes in is copied there beside it.
 RECEIVE_SECONDS = 0.01
 # Silence after which the simulator counts as gone, until it is heard again.
-PATIENCE_SECONDS = 15.0
+SIMULATOR_TIMEOUT_SECONDS = 15.0
 # Idleness, while the simulator waits for us, after which a connection counts as broken; at first,
 # and twice as long after each time.
 REPAIR_SECONDS = 10.0
@@ -277,7 +277,7 @@ class Learner:
             learned = updater.update(
                 [part.rollout for part in received],
                 progress=min(part.progress for part in received),
-                refresh=[lag > 0 for lag in lags],
+                recompute=[lag > 0 for lag in lags],
                 meanwhile=lambda: self._meanwhile(lease),
                 beat=BEAT_SECONDS if self._uploader is None else RECEIVE_SECONDS,
             )
@@ -314,7 +314,7 @@ class Learner:
                 version=state.version,
                 steps=state.steps,
                 rollbacks=state.rollbacks,
-                ticket=lease.welcome.ticket,
+                fencing_token=lease.welcome.fencing_token,
                 metrics={n: x if math.isfinite(x) else None for n, x in metrics.items()},
                 diverged=each.diverged,
             )
@@ -365,7 +365,7 @@ class Learner:
         for frames in experience:
             self._heard = self._idle_since = time.monotonic()
             self._guard(self._take_experience, frames)
-        if self._lease is not None and time.monotonic() - self._heard > PATIENCE_SECONDS:
+        if self._lease is not None and time.monotonic() - self._heard > SIMULATOR_TIMEOUT_SECONDS:
             self._detach()
             line = f"the simulator is silent: waiting for run {self._run} to go on"
             self._tell("silent", line)
@@ -383,7 +383,7 @@ class Learner:
         if isinstance(header, messages.Welcome):
             # A simulator that was slow to answer may have been asked more than once; what its
             # last answer says is what it holds to.
-            if self._lease is None or self._lease.welcome.ticket != header.ticket:
+            if self._lease is None or self._lease.welcome.fencing_token != header.fencing_token:
                 self._join(header, arrays)
         elif isinstance(header, messages.Refusal):
             if header.final:

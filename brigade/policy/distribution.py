@@ -29,7 +29,7 @@ def offsets(nvec: Sequence[int]) -> list[int]:
     return [sum(nvec[:i]) for i in range(len(nvec))]
 
 
-def log_prob(log_probs: Tensor, columns: Tensor, counted: Tensor) -> Tensor:
+def log_prob(log_probs: Tensor, columns: Tensor, component_mask: Tensor) -> Tensor:
     """Log-probability ``[...]`` of the components of an action that count.
 
     Parameters
@@ -38,21 +38,24 @@ def log_prob(log_probs: Tensor, columns: Tensor, counted: Tensor) -> Tensor:
         ``[..., L]`` from :func:`log_softmax`.
     columns
         int64 ``[..., C]``: for each component its offset plus the choice.
-    counted
+    component_mask
         ``[..., C]``: 1 for a component that had an effect, 0 for one that had none.
     """
-    return (log_probs.gather(-1, columns) * counted).sum(-1)
+    return (log_probs.gather(-1, columns) * component_mask).sum(-1)
 
 
-def by_column(counted: Tensor, nvec: Sequence[int]) -> Tensor:
+def by_column(component_mask: Tensor, nvec: Sequence[int]) -> Tensor:
     """Repeat each component's number ``[..., C]`` for each of its columns: ``[..., L]``."""
-    parts = [counted[..., i : i + 1].expand(*counted.shape[:-1], n) for i, n in enumerate(nvec)]
+    parts = [
+        component_mask[..., i : i + 1].expand(*component_mask.shape[:-1], n)
+        for i, n in enumerate(nvec)
+    ]
     return torch.cat(parts, dim=-1)
 
 
-def entropy(log_probs: Tensor, counted: Tensor) -> Tensor:
+def entropy(log_probs: Tensor, component_mask: Tensor) -> Tensor:
     """Sum of entropies ``[...]`` in nats, from log-probabilities and their weights ``[..., L]``."""
-    return -(log_probs.exp() * log_probs * counted).sum(-1)
+    return -(log_probs.exp() * log_probs * component_mask).sum(-1)
 
 
 def sample(logits: Tensor, nvec: Sequence[int], uniforms: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ nothing burns, that work does not pay teaches the agent to stay away from houses
 and not from work.
 
 Seats *share out* what is pointed at. Let p be the softmax of these logits, the agent's attention,
-f(c) the attention on the choices before c less that on those behind it, and r the seat's station,
+f(c) the attention on the choices before c less that on those behind it, and r the seat's rank,
 from -1 to 1. Then the logit of c rises by ``k p(c)^2 f(c) (2 r - f(c))``, with k the query's last
 entry: most where f(c) is nearest to r. One fire draws everyone (its f is 0); of two that look
 alike, low seats take the first and high ones the second; of four, each of four seats its own. It is
@@ -216,7 +216,7 @@ class Activations:
     heads: Tensor  # [K, R, q + L + 1]: the query, then the outputs
     choices: Tensor  # [K, R, C, S]: what is seen of the first component's choices
     private: Tensor  # [K, R, C, S']: what they are to the seat
-    stations: Tensor  # [K, R, 1]: where the agent's seat stands, from -1 to 1
+    seat_ranks: Tensor  # [K, R, 1]: where the agent's seat stands, from -1 to 1
     attention: Tensor  # [K, R, C]: how much of it each choice draws
     balance: Tensor  # [K, R, C]: attention before a choice, less that behind it
     constants: Constants
@@ -232,7 +232,7 @@ class Activations:
         return self.heads[..., self.network.query_size : -1]
 
     @property
-    def firmness(self) -> Tensor:
+    def tie_break_gain(self) -> Tensor:
         """The query's last entry, k: how firmly seats share out, ``[K, R, 1]``."""
         return self.heads[..., self.network.query_size - 1 : self.network.query_size]
 
@@ -267,7 +267,7 @@ class Activations:
             heads=room(network.query_size + network.num_logits + 1),
             choices=room(num_choices, network.num_seen),
             private=room(num_choices, network.num_private),
-            stations=room(1),
+            seat_ranks=room(1),
             attention=room(num_choices),
             balance=room(num_choices),
             constants=Constants.of(network, device, dtype),
@@ -281,7 +281,7 @@ class Constants:
     choices: Tensor  # int64 [C * S]: where an observation describes the choices
     private: Tensor  # int64 [C * S']: where it tells what they are to the seat
     seats: Tensor  # int64 [A]: where it tells the seat
-    stations: Tensor  # [A]: the middle of each seat's stratum of [-1, 1]
+    seat_ranks: Tensor  # [A]: the middle of each seat's stratum of [-1, 1]
 
     @classmethod
     def of(cls, network: Network, device: torch.device, dtype: torch.dtype) -> Constants:
@@ -291,12 +291,12 @@ class Constants:
             for described in (network.choices, network.private)
         )
         seats = len(network.seats)
-        stations = [(2 * seat + 1) / seats - 1 for seat in range(seats)]
+        seat_ranks = [(2 * seat + 1) / seats - 1 for seat in range(seats)]
         return cls(
             columns.to(device),
             private.to(device),
             torch.tensor(network.seats, dtype=torch.int64, device=device),
-            torch.tensor(stations, dtype=dtype, device=device),
+            torch.tensor(seat_ranks, dtype=dtype, device=device),
         )
 
 
@@ -348,10 +348,10 @@ def _draw(a: Activations) -> None:
 def _share(a: Activations) -> None:
     """Let seats share the choices out; see the head of this file."""
     logits = a.logits[..., : len(a.network.choices)]
-    seats = a.observations[..., a.constants.seats] * a.constants.stations
-    torch.sum(seats, -1, keepdim=True, out=a.stations)
+    seats = a.observations[..., a.constants.seats] * a.constants.seat_ranks
+    torch.sum(seats, -1, keepdim=True, out=a.seat_ranks)
     a.balance.copy_(_before_less_behind(a.attention))
-    logits.addcmul_(a.firmness, _lean(a))
+    logits.addcmul_(a.tie_break_gain, _tie_break(a))
 
 
 def _claim(a: Activations) -> None:
@@ -362,9 +362,9 @@ def _claim(a: Activations) -> None:
         logits.addcmul_(a.private[..., i], a.heads[..., seen + i : seen + i + 1])
 
 
-def _lean(a: Activations) -> Tensor:
+def _tie_break(a: Activations) -> Tensor:
     """By how much an agent leans towards each choice, were its query's last entry 1."""
-    return a.attention.square() * a.balance * (2 * a.stations - a.balance)
+    return a.attention.square() * a.balance * (2 * a.seat_ranks - a.balance)
 
 
 @dataclass(frozen=True)
@@ -435,7 +435,7 @@ def _through_query(a: Activations, outputs: Tensor, heads: Tensor) -> Tensor:
     for i in range(a.network.num_private):
         torch.sum(pointed * a.private[..., i], -1, out=heads[..., seen + i])
     if a.network.seats:
-        torch.sum(pointed * _lean(a), -1, out=heads[..., size - 1])
+        torch.sum(pointed * _tie_break(a), -1, out=heads[..., size - 1])
         pointed = pointed + _through_attention(a, pointed)
     for column in a.network.drawn:
         pointed = torch.addcmul(pointed, outputs[..., column : column + 1], a.attention)
@@ -448,8 +448,8 @@ def _through_query(a: Activations, outputs: Tensor, heads: Tensor) -> Tensor:
 
 def _through_attention(a: Activations, outputs: Tensor) -> Tensor:
     """Gradient for the logits that attention is the softmax of, given that for what seats add."""
-    p, f, r = a.attention, a.balance, a.stations
-    scaled = outputs * a.firmness * p
+    p, f, r = a.attention, a.balance, a.seat_ranks
+    scaled = outputs * a.tie_break_gain * p
     by_balance = -_before_less_behind(scaled * p * (r - f))
     by_attention = 2 * (scaled * f * (2 * r - f) + by_balance)
     return p * (by_attention - (p * by_attention).sum(-1, keepdim=True))

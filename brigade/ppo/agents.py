@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from brigade import seeds
 from brigade.policy.network import Network, aligned
-from brigade.ppo import normaliser
+from brigade.ppo import popart
 from brigade.ppo.upload import to_host
 
 
@@ -20,7 +20,7 @@ class AgentState:
     """One agent between two updates, as NumPy arrays on the host.
 
     ``parameters``, ``first_moment`` and ``second_moment`` (Adam's) are float32 ``[D]`` in the
-    order of ``Network.shapes``; ``statistics`` is the normaliser's float64 ``[3]``; ``version``
+    order of ``Network.shapes``; ``statistics`` are PopArt's moments, float64 ``[3]``; ``version``
     counts the agent's published updates, ``steps`` its gradient steps, and ``rollbacks`` the
     updates that were undone since they diverged.
     """
@@ -56,7 +56,7 @@ def initial_state(network: Network, seed: int, agent: int) -> AgentState:
     finally:
         torch.set_num_threads(threads)
     zeros = np.zeros_like(row)
-    return AgentState(0, 0, row, zeros, zeros.copy(), normaliser.initial().numpy())
+    return AgentState(0, 0, row, zeros, zeros.copy(), popart.initial().numpy())
 
 
 class AgentStack:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from brigade.ppo.agents import AgentState
-from brigade.ppo.normaliser import SQUARES
+from brigade.ppo.popart import SQUARES
 
 # With larger weights a network's outputs, sums of products of three of them, could overflow: while
 # features * hidden size * hidden size is below 1e9, they stay, also in the largest unit of values,

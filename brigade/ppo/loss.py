@@ -32,8 +32,8 @@ class Batch:
     """One minibatch for each of K agents."""
 
     columns: Tensor  # int64 [K, B, C]: action components as columns of the logits
-    counted: Tensor  # [K, B, C]: 1 where a component had an effect, 0 where it had none
-    log_probs: Tensor  # [K, B]: of what counted, under the policy to stay close to
+    component_mask: Tensor  # [K, B, C]: 1 where a component had an effect, 0 where it had none
+    log_probs: Tensor  # [K, B]: of the components in the mask, under the policy to stay close to
     advantages: Tensor  # [K, B, C]: of each component
     targets: Tensor  # [K, B]: value targets in normalised units
 
@@ -78,8 +78,8 @@ def loss_gradient(
     size = outputs.shape[1]
     log_probs = log_softmax(outputs[..., :-1], nvec)
     probs = log_probs.exp()
-    weights = by_column(batch.counted, nvec)
-    log_ratio = log_prob(log_probs, batch.columns, batch.counted) - batch.log_probs
+    weights = by_column(batch.component_mask, nvec)
+    log_ratio = log_prob(log_probs, batch.columns, batch.component_mask) - batch.log_probs
     ratio = log_ratio.exp()
     around = ratio.unsqueeze(-1)
     surrogate = -batch.advantages * around

@@ -95,7 +95,7 @@ class GroupedUpdater:
         rollouts: Sequence[Rollout],
         progress: float = 0.0,
         *,
-        refresh: bool | Sequence[bool] = False,
+        recompute: bool | Sequence[bool] = False,
         meanwhile: Callable[[], None] = lambda: None,
         beat: float = BEAT_SECONDS,
     ) -> list[Learned]:
@@ -110,7 +110,7 @@ class GroupedUpdater:
             if given_up.is_set():
                 raise _Abandoned
 
-        again = [refresh] * len(rollouts) if isinstance(refresh, bool) else list(refresh)
+        again = [recompute] * len(rollouts) if isinstance(recompute, bool) else list(recompute)
         parts, start = [], 0
         for group in self._groups:
             share = slice(start, start + len(group.states))
@@ -161,7 +161,7 @@ class _Group:
         self,
         rollouts: Sequence[Rollout],
         progress: float,
-        refresh: Sequence[bool],
+        recompute: Sequence[bool],
         between_batches: Callable[[], None],
     ) -> list[Learned]:
         """Learn, and go back to the state before where an agent diverged."""
@@ -171,7 +171,7 @@ class _Group:
             metrics = self._updater.update(
                 [*rollouts, *nothing],
                 progress,
-                refresh=[*refresh, *[False] * self._missing],
+                recompute=[*recompute, *[False] * self._missing],
                 between_batches=between_batches,
             )
         stack, learned = self._updater.stack, []

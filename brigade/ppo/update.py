@@ -1,7 +1,7 @@
 """One update of K agents: advantages, then ``update_interval`` gradient batches each.
 
 All agents of a learner go through the same batched operations, and yet nothing passes between
-them: each row's gradient, clipping, optimiser and normaliser see that agent's data alone.
+them: each row's gradient, clipping, optimiser and PopArt moments see that agent's data alone.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from brigade import seeds
 from brigade.config import PPOConfig
 from brigade.policy.distribution import log_prob, log_softmax, offsets
 from brigade.policy.network import Activations, Gradients, backward, forward
-from brigade.ppo import normaliser
+from brigade.ppo import popart
 from brigade.ppo.adam import Adam
 from brigade.ppo.agents import AgentStack, AgentState
-from brigade.ppo.counterfactual import IdleSteps, effects
+from brigade.ppo.cuda_graph import CudaGraph
+from brigade.ppo.difference_rewards import DefaultOutcome, difference_advantages
 from brigade.ppo.gae import Floats, gae
 from brigade.ppo.loss import STATISTICS, Batch, Coefficients, loss_gradient
-from brigade.ppo.recording import Recording
 from brigade.ppo.upload import Upload, Uploader, to_device
 
 
@@ -34,7 +34,7 @@ class Rollout:
 
     observations: NDArray[np.float32] | Upload  # [n, F]
     actions: NDArray[np.integer]  # [n, C]
-    counted: NDArray[np.bool_]  # [n, C]: which components of the action had an effect
+    component_mask: NDArray[np.bool_]  # [n, C]: which components of the action had an effect
     log_probs: NDArray[np.float32]  # [n], of those components, under the policy that acted
     values: NDArray[np.float32]  # [n], the behaviour policy's, in the game's units
     rewards: NDArray[np.float32]  # [n]
@@ -43,10 +43,10 @@ class Rollout:
     terminated: NDArray[np.bool_]  # [M]: the game ended with the fragment
     bootstrap_observations: NDArray[np.float32]  # [fragments that did not terminate, F]
     # The same steps, had the agent rested at its home.
-    idle_rewards: NDArray[np.float32]  # [n]
-    idle_terminated: NDArray[np.bool_]  # [n]: the game would have ended
+    default_rewards: NDArray[np.float32]  # [n]
+    default_terminated: NDArray[np.bool_]  # [n]: the game would have ended
     changed: NDArray[np.bool_]  # [n]: the houses, or the game's end, would be others
-    idle_observations: NDArray[np.float32]  # [steps changed without having ended so, F]
+    default_observations: NDArray[np.float32]  # [steps changed without having ended so, F]
 
     def __len__(self) -> int:
         """Count the transitions, n."""
@@ -94,7 +94,7 @@ class Updater:
         self._rate, self._entropy_coef = torch.zeros(2, device=device).unbind()
         self._coefficients = Coefficients(config.clip, config.value_coef, self._entropy_coef)
         self._adam = Adam(stack, self._gradients.rows)
-        self._recording = Recording(device)  # of a step of all agents
+        self._graph = CudaGraph(device)  # of a step of all agents
         self._offsets = torch.tensor(offsets(network.action_nvec), device=device)
 
     def update(
@@ -102,7 +102,7 @@ class Updater:
         rollouts: Sequence[Rollout],
         progress: float = 0.0,
         *,
-        refresh: bool | Sequence[bool] = False,
+        recompute: bool | Sequence[bool] = False,
         between_batches: Callable[[], None] = lambda: None,
     ) -> list[dict[str, float]]:
         """Learn from one rollout of each agent and raise its version by one.
@@ -113,7 +113,7 @@ class Updater:
             One for each row of the stack; an empty one leaves that agent's network as it is.
         progress
             Share of the run done, in [0, 1], for schedules.
-        refresh
+        recompute
             For which agents, or whether for all, to measure the policy's change, and the
             advantages, from the agent as it is now rather than from the older version that acted.
             With a lag of one, that learns as fast as with none, where clipping around the policy
@@ -130,7 +130,7 @@ class Updater:
         """
         stack, config = self.stack, self.config
         left = 1.0 - progress if config.anneal else 1.0
-        again = [refresh] * len(rollouts) if isinstance(refresh, bool) else list(refresh)
+        again = [recompute] * len(rollouts) if isinstance(recompute, bool) else list(recompute)
         data, explained = self._prepare(rollouts, again)
         counts = [num_batches(len(rollout), config) for rollout in rollouts]
         order = to_device(self._order(rollouts, counts), stack.device)
@@ -169,14 +169,14 @@ class Updater:
     ) -> tuple[_Data, list[float]]:
         """Compute advantages and targets, move the normalisers, and stack all on the device."""
         stack, config, device = self.stack, self.config, self.stack.device
-        old = normaliser.moments(stack.statistics)
+        old = popart.moments(stack.statistics)
         observations = _stack_observations([r.observations for r in rollouts], device)
         columns = _stack([r.actions.astype(np.int64) for r in rollouts], device) + self._offsets
-        counted = _stack([r.counted.astype(np.float32) for r in rollouts], device)
+        component_mask = _stack([r.component_mask.astype(np.float32) for r in rollouts], device)
         log_probs = _stack([r.log_probs for r in rollouts], device)
         values = [r.values for r in rollouts]
         if any(again):
-            found, outputs = self._look_again(observations, columns, counted)
+            found, outputs = self._recompute(observations, columns, component_mask)
             log_probs = torch.where(
                 torch.tensor(again, device=device).unsqueeze(1), found, log_probs
             )
@@ -195,17 +195,17 @@ class Updater:
         ]
         returns = [a + v for a, v in zip(advantages, values, strict=True)]
         explained = [_explained_variance(v, r) for v, r in zip(values, returns, strict=True)]
-        stack.statistics = normaliser.update(
-            stack.statistics, [torch.from_numpy(r) for r in returns], config.normaliser_rate
+        stack.statistics = popart.update(
+            stack.statistics, [torch.from_numpy(r) for r in returns], config.popart_rate
         )
-        new = normaliser.moments(stack.statistics)
-        normaliser.rescale_value_head(stack.views, _to(old, device), _to(new, device))
+        new = popart.moments(stack.statistics)
+        popart.rescale_value_head(stack.views, _to(old, device), _to(new, device))
         mean, deviation = (moment.numpy() for moment in new)
         targets = [(r - mean[k]) / deviation[k] for k, r in enumerate(returns)]
         data = _Data(
             observations,
             columns,
-            counted,
+            component_mask,
             log_probs,
             _stack(credit, device),
             _stack(targets, device),
@@ -218,7 +218,7 @@ class Updater:
         values: Floats,
         advantages: Floats,
         bootstraps: Floats,
-        idle: IdleSteps,
+        default: DefaultOutcome,
     ) -> Floats:
         """Advantage of each component of each action, float32 ``[n, C]``.
 
@@ -237,13 +237,13 @@ class Updater:
         else:
             r, gae_lambda = rollout, self.config.gae_lambda
             steps = (r.rewards, values, r.discounts, r.lengths, bootstraps, advantages)
-            done = effects(*steps, idle, gae_lambda)
+            done = difference_advantages(*steps, default, gae_lambda)
             # Where there is next to no luck, as in a single step, their own size is the larger.
             done /= max(deviation, np.sqrt(np.mean(done**2)))
         return np.stack([*[done] * (rollout.actions.shape[1] - 1), seen], axis=1)
 
-    def _look_again(
-        self, observations: Tensor, columns: Tensor, counted: Tensor
+    def _recompute(
+        self, observations: Tensor, columns: Tensor, component_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Log-probabilities and normalised values under the current policies, ``[K, n]`` each."""
         log_probs = torch.empty(observations.shape[:2], device=observations.device)
@@ -251,19 +251,21 @@ class Updater:
         for here, activations in self._forward(observations):
             rows = here.stop - here.start
             logits = log_softmax(activations.logits[:, :rows], self.stack.network.action_nvec)
-            log_probs[:, here] = log_prob(logits, columns[:, here], counted[:, here])
+            log_probs[:, here] = log_prob(logits, columns[:, here], component_mask[:, here])
             values[:, here] = activations.values[:, :rows]
         return log_probs, values
 
     def _values_ahead(
         self, rollouts: Sequence[Rollout], moments: tuple[Tensor, Tensor]
-    ) -> list[tuple[Floats, IdleSteps]]:
-        """Look ahead: for each agent the values of what follows its fragments, and its idle steps.
+    ) -> list[tuple[Floats, DefaultOutcome]]:
+        """Look ahead: for each agent what follows its fragments is worth, and default outcomes.
 
         The former are float32 ``[M]``; both are in the game's units.
         """
         stack = self.stack
-        wanted = [np.concatenate([r.bootstrap_observations, r.idle_observations]) for r in rollouts]
+        wanted = [
+            np.concatenate([r.bootstrap_observations, r.default_observations]) for r in rollouts
+        ]
         observations = _stack(wanted, stack.device)
         values = torch.empty(observations.shape[:2], device=stack.device)
         for here, activations in self._forward(observations):
@@ -275,10 +277,12 @@ class Updater:
             ends = len(rollout.bootstrap_observations)
             bootstraps = np.zeros(len(rollout.lengths), np.float32)
             bootstraps[~rollout.terminated] = row[:ends]
-            idle = np.zeros(len(rollout), np.float32)
-            lasting = rollout.changed & ~rollout.idle_terminated
-            idle[lasting] = row[ends : ends + len(rollout.idle_observations)]
-            ahead.append((bootstraps, IdleSteps(rollout.idle_rewards, rollout.changed, idle)))
+            default = np.zeros(len(rollout), np.float32)
+            lasting = rollout.changed & ~rollout.default_terminated
+            default[lasting] = row[ends : ends + len(rollout.default_observations)]
+            ahead.append(
+                (bootstraps, DefaultOutcome(rollout.default_rewards, rollout.changed, default))
+            )
         return ahead
 
     def _forward(self, observations: Tensor) -> Iterator[tuple[slice, Activations]]:
@@ -310,7 +314,7 @@ class Updater:
         data.gather(index.view(-1), self._activations.observations, self._batch)
         if not all(live):
             return self._step(live)
-        return self._recording.do(lambda: self._step(live))
+        return self._graph.do(lambda: self._step(live))
 
     def _step(self, live: Sequence[bool]) -> Tensor:
         """Take one gradient step for each live agent with what was gathered."""
@@ -334,7 +338,7 @@ class _Data:
 
     observations: Tensor  # [K, n, F]
     columns: Tensor  # int64 [K, n, C]
-    counted: Tensor  # [K, n, C]
+    component_mask: Tensor  # [K, n, C]
     log_probs: Tensor  # [K, n]
     advantages: Tensor  # [K, n, C]
     targets: Tensor  # [K, n]
@@ -342,7 +346,7 @@ class _Data:
     def gather(self, flat: Tensor, observations: Tensor, batch: Batch) -> None:
         """Copy rows ``flat`` (of K * n) into ``observations`` ``[K, B, F]`` and ``batch``."""
         _gather(self.observations, flat, observations)
-        for name in ("columns", "counted", "log_probs", "advantages", "targets"):
+        for name in ("columns", "component_mask", "log_probs", "advantages", "targets"):
             _gather(getattr(self, name), flat, getattr(batch, name))
 
 

@@ -11,9 +11,9 @@ from msgspec import Meta
 
 from brigade.config import ConfigError
 from brigade.printable import printable
-from brigade.run.door import at_home
+from brigade.run.server_options import at_home
 from brigade.store import keys
-from brigade.wire.auth import Guard, Keys, Passport, new_keys
+from brigade.wire.auth import ClientCredentials, Keys, ServerAuth, new_keys
 
 DEFAULT_FOLDER = "~/.brigade/keys"
 
@@ -45,7 +45,7 @@ def run_keys(config: KeysConfig) -> int:
         There is no such key, or it is one already.
     """
     folder = at_home(config.folder)
-    doors = folder / "admitted"
+    admitted = folder / "admitted"
     if not config.what and config.action != "list":
         wanted = "a .pub file" if config.action == "admit" else "a key's name"
         raise ConfigError(f"keys {config.action}: {wanted} is missing")
@@ -57,18 +57,18 @@ def run_keys(config: KeysConfig) -> int:
         print(f"If it is a simulator's, learners name it by the file {public.name}, or by the key:")
         print(f"  --server-key={shlex.quote(pair.public)}")
     elif config.action == "admit":
-        print(f"{keys.admit(Path(config.what), doors)} is admitted: {printable(doors)}")
+        print(f"{keys.admit(Path(config.what), admitted)} is admitted: {printable(admitted)}")
     elif config.action == "revoke":
-        keys.revoke(config.what, doors)
+        keys.revoke(config.what, admitted)
         print(f"{config.what} is admitted no more; if it is connected, it is turned out in seconds")
     else:
-        for known, name in keys.admitted(doors).items():
+        for known, name in keys.admitted(admitted).items():
             print(f"{name}  {known}")
     return 0
 
 
-def guard(key: str, doors: str | None, own: Path | None = None) -> Guard:
-    """Make a simulator's guard from its key file and the folder of admitted keys.
+def server_auth(key: str, admitted: str | None, own: Path | None = None) -> ServerAuth:
+    """Make a simulator's authentication from its key file and the folder of admitted keys.
 
     Parameters
     ----------
@@ -81,14 +81,14 @@ def guard(key: str, doors: str | None, own: Path | None = None) -> Guard:
         The file holds no private key.
     """
     path = at_home(key)
-    folders = [at_home(doors) if doors else path.parent / "admitted"]
+    folders = [at_home(admitted) if admitted else path.parent / "admitted"]
     folders += [own] if own else []
 
-    return Guard(Keys(*keys.read_pair(path)), keys.AdmittedKeys(folders))
+    return ServerAuth(Keys(*keys.read_pair(path)), keys.AdmittedKeys(folders))
 
 
-def passport(key: str | None, server_key: str | None) -> Passport | None:
-    """Make a client's passport from what the command line said; None without keys.
+def client_credentials(key: str | None, server_key: str | None) -> ClientCredentials | None:
+    """Make a client's credentials from what the command line said; None without keys.
 
     Raises
     ------
@@ -100,4 +100,4 @@ def passport(key: str | None, server_key: str | None) -> Passport | None:
     if key is None or server_key is None:
         raise ConfigError("--key and --server-key go together: who we are, and whom we want")
     pair = keys.read_pair(at_home(key))
-    return Passport(Keys(*pair), keys.read_public(str(at_home(server_key))))
+    return ClientCredentials(Keys(*pair), keys.read_public(str(at_home(server_key))))

@@ -15,7 +15,7 @@ from brigade.agent_numbers import parse_wanted
 from brigade.config import ConfigError, PositiveInt
 from brigade.printable import printable
 from brigade.run.cores import available_cores
-from brigade.run.keys import passport
+from brigade.run.keys import client_credentials
 from brigade.run.logs import note, start_logs
 from brigade.run.process import (
     follow_parent,
@@ -82,7 +82,7 @@ def run_learn(config: LearnConfig) -> int:
         parse_wanted(config.agents)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    papers = passport(config.key, config.server_key)
+    credentials = client_credentials(config.key, config.server_key)
     device = pick_device(config.device, config.local_rank)
     use_device(device)
     use_threads(1)  # what a learner computes, it shares out itself
@@ -96,7 +96,7 @@ def run_learn(config: LearnConfig) -> int:
     from brigade.learn.learner import Learner, LearnerRefused, RunOver
     from brigade.wire.transport import LearnerSockets, TransportError
 
-    sockets = LearnerSockets(endpoint, papers)
+    sockets = LearnerSockets(endpoint, credentials)
 
     def announce(event: str, line: str) -> None:
         note(event, text=line, agents=learner.agents)

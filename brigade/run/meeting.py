@@ -10,8 +10,8 @@ from itertools import chain
 from pathlib import Path
 
 from brigade.config import ConfigError
-from brigade.run.door import DoorConfig, at_home
 from brigade.run.scratch import LEARNER_KEY, SIMULATOR_KEY, Scratch
+from brigade.run.server_options import ServerOptions, at_home
 from brigade.store import keys
 from brigade.wire.endpoints import Endpoint
 
@@ -27,7 +27,7 @@ class Meeting:
 
 
 def arrange(
-    config: DoorConfig, endpoint: Endpoint | None, scratch: Scratch, num_learners: int
+    config: ServerOptions, endpoint: Endpoint | None, scratch: Scratch, num_learners: int
 ) -> Meeting:
     """Settle where a training's processes meet.
 

@@ -16,7 +16,7 @@ import msgspec
 
 from brigade._core import Scenario, num_features
 from brigade.config import ConfigError, RunConfig, convert, flag
-from brigade.run.operation import OperationConfig, resumed
+from brigade.run.options import RuntimeOptions, resumed
 from brigade.run.team import check_shape, load_for, parse_source
 from brigade.store.identity import Identity, read_identity
 
@@ -50,7 +50,7 @@ class Plan:
         return Path(self.config.checkpoint_dir) / str(self.config.run_name)
 
 
-def resolve(config: OperationConfig) -> Plan:
+def resolve(config: RuntimeOptions) -> Plan:
     """Find out which run is meant.
 
     Raises
@@ -126,7 +126,7 @@ def _source(text: str, place: str) -> Checkpoint:
     return replace(saved, agents=[saved.agents[agent] for agent in chosen])
 
 
-def _after(source: Checkpoint, run: RunConfig, config: OperationConfig) -> RunConfig:
+def _after(source: Checkpoint, run: RunConfig, config: RuntimeOptions) -> RunConfig:
     """Take from a source what was not given, and refuse what contradicts it."""
     theirs = {
         "hidden_size": source.network.hidden_size,

@@ -17,10 +17,9 @@ from rich.text import Text
 
 from brigade.config import ConfigError, PositiveInt, RunConfig, flag
 from brigade.printable import printable
-from brigade.run.door import DoorConfig, check_door
-from brigade.run.keys import guard
+from brigade.run.keys import server_auth
 from brigade.run.logs import note, start_logs
-from brigade.run.operation import check_operation
+from brigade.run.options import check_options
 from brigade.run.process import (
     PARENT_VARIABLE,
     follow_parent,
@@ -33,15 +32,16 @@ from brigade.run.process import (
 )
 from brigade.run.reserve import reserved
 from brigade.run.resolve import Plan, resolve
+from brigade.run.server_options import ServerOptions, check_server_options
 from brigade.sim.events import Events
-from brigade.sim.player import network_for
-from brigade.sim.roster import Lease
+from brigade.sim.lease_table import Lease
+from brigade.sim.rollout_worker import network_for
 from brigade.sim.simulator import NotWritten, RunFailed, Simulator
 from brigade.sim.view import View
 from brigade.store.checkpoint import Checkpoint, CheckpointError, check_resumable
 from brigade.store.folder import FINAL, RunFolder, disk_use, free_bytes
 from brigade.store.identity import Identity, Keep
-from brigade.wire.auth import Guard
+from brigade.wire.auth import ServerAuth
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import SimulatorSockets
 
@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 DEFAULT_BIND = "tcp://127.0.0.1:5750"
 
 
-class SimConfig(DoorConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SimConfig(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, and where its simulator listens."""
 
     bind: Annotated[
@@ -77,19 +77,19 @@ def run_sim(config: SimConfig) -> int:
     use_threads(1)
     keep_memory()
     endpoint = Endpoint.parse(config.bind)
-    check_door(config, endpoint)
-    door = guard(config.key, config.admitted, launchers_folder()) if config.key else None
+    check_server_options(config, endpoint)
+    door = server_auth(config.key, config.admitted, launchers_folder()) if config.key else None
     plan = resolve(config)
-    check_operation(config, plan.config)
+    check_options(config, plan.config)
     named = config.run_name is not None or config.resume is not None
     with reserved(plan.config, named=named) as run:
         plan = replace(plan, config=run)
         return asyncio.run(_run(plan, config, endpoint, door))
 
 
-async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard | None) -> int:
+async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, door: ServerAuth | None) -> int:
     config = plan.config
-    folder, saved = _take(plan, operation) if operation.resume else (None, None)
+    folder, saved = _take(plan, options) if options.resume else (None, None)
     sockets = None
     try:
         identity = plan.identity or (Identity(saved.run, saved.scenario) if saved else None)
@@ -98,20 +98,22 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
         trained = saved or plan.source  # whose networks may be those of an earlier version
         network = trained.network if trained else network_for(config, identity.scenario)
         row_bytes = 4 * network.num_parameters
-        sockets = SimulatorSockets(endpoint, weights_frame_bytes=row_bytes + (1 << 20), guard=door)
-        folder = folder or RunFolder(config, identity, keep=_kept(operation))
+        sockets = SimulatorSockets(
+            endpoint, weights_frame_bytes=row_bytes + (1 << 20), server_auth=door
+        )
+        folder = folder or RunFolder(config, identity, keep=_kept(options))
     except BaseException:
         for each in (folder, sockets):
             if each is not None:
                 each.close()
         raise
     console = Console()
-    asked = "log_interval" in operation.given or config.log_interval != RunConfig().log_interval
+    asked = "log_interval" in options.given or config.log_interval != RunConfig().log_interval
     view = View(
         config,
         console,
         log_interval=config.log_interval if asked else None,
-        resumed=operation.resume is not None,
+        resumed=options.resume is not None,
     )
     written: list[str] = []
 
@@ -155,8 +157,8 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
         share_cores()
 
     def share_cores() -> None:
-        devices = [lease.device for lease in simulator.desk.roster.leases.values()]
-        use_threads(operation.threads or simulator_threads(devices))
+        devices = [lease.device for lease in simulator.server.lease_table.leases.values()]
+        use_threads(options.threads or simulator_threads(devices))
 
     def diverged(agent: int, version: int, why: str) -> None:
         note("diverged", agent=agent, version=version, why=why)
@@ -176,17 +178,17 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
         identity.scenario,
         sockets,
         events,
-        operation.lease,
-        operation.start_with,
-        operation.max_rollbacks,
+        options.lease,
+        options.start_with,
+        options.max_rollbacks,
         run=identity.run,
         network=network,
     )
     try:
         try:
-            going_on = operation.resume and _restore(simulator, folder, saved)
+            going_on = options.resume and _restore(simulator, folder, saved)
             if plan.source is not None:
-                begun = _begin_with(simulator, plan.source, f"--from {operation.from_}")
+                begun = _begin_with(simulator, plan.source, f"--from {options.from_}")
                 folder.save(begun, check=simulator.check)
         except OSError as error:
             raise ConfigError(cannot_write("run", error)) from None
@@ -200,10 +202,10 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
     on_launchers_messages(loop, view.say)
     note("started", run=identity.run, run_name=config.run_name, seed=config.seed)
     view.say(f"run {config.run_name}, seed {config.seed}: {folder.path}")
-    if operation.resume:
+    if options.resume:
         view.say(f"going on from {going_on or 'the beginning: there is no checkpoint yet'}")
     if plan.source is not None:
-        view.say(f"beginning with the agents of {operation.from_}")
+        view.say(f"beginning with the agents of {options.from_}")
     need, free = disk_use(config, network, folder.keep), free_bytes(folder.path)
     if need > free:
         view.say(
@@ -227,7 +229,7 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
     where = f"{what} checkpoint: {newest}" if newest else "no checkpoint: nothing was learned"
     view.closing(simulator.statistics, simulator.repository.newest, where)
     if simulator.stopped:
-        how = _how_to_go_on(folder, endpoint, operation)
+        how = _how_to_go_on(folder, endpoint, options)
         view.say(f"{simulator.stopped} at {simulator.share:.1%}; {how}")
     elif newest and not failure:
         view.say(f"try it: brigade evaluate {shlex.quote(str(newest))}")
@@ -237,12 +239,12 @@ async def _run(plan: Plan, operation: SimConfig, endpoint: Endpoint, door: Guard
     return 0
 
 
-def _kept(operation: SimConfig) -> Keep | UnsetType:
+def _kept(options: SimConfig) -> Keep | UnsetType:
     """Which checkpoints are kept, where that was said; a run that exists knows it otherwise."""
-    return operation.keep if "keep" in operation.given else UNSET
+    return options.keep if "keep" in options.given else UNSET
 
 
-def _how_to_go_on(folder: RunFolder, endpoint: Endpoint, operation: SimConfig) -> str:
+def _how_to_go_on(folder: RunFolder, endpoint: Endpoint, options: SimConfig) -> str:
     """Say by which command a stopped run goes on, reachable by the same learners."""
     trains = PARENT_VARIABLE in os.environ
     words = ["brigade", "train"] if trains else ["brigade-sim"]
@@ -250,13 +252,13 @@ def _how_to_go_on(folder: RunFolder, endpoint: Endpoint, operation: SimConfig) -
     if not (trains and endpoint.scheme == "ipc"):
         words += ["--bind", endpoint.control]
     for name in ("key", "admitted"):
-        value = getattr(operation, name)
+        value = getattr(options, name)
         words += [] if value is None else [flag(name), str(value)]
-    words += ["--insecure"] if operation.insecure else []
+    words += ["--insecure"] if options.insecure else []
     return f"go on with: {shlex.join(words)}"
 
 
-def _take(plan: Plan, operation: SimConfig) -> tuple[RunFolder, Checkpoint | None]:
+def _take(plan: Plan, options: SimConfig) -> tuple[RunFolder, Checkpoint | None]:
     """Take the folder of a run to go on with, and the newest checkpoint in it.
 
     Raises
@@ -264,12 +266,12 @@ def _take(plan: Plan, operation: SimConfig) -> tuple[RunFolder, Checkpoint | Non
     ConfigError, CheckpointError
         Another process has it; or it cannot be gone on with.
     """
-    assert operation.resume is not None
-    folder = RunFolder(plan.config, keep=_kept(operation))
+    assert options.resume is not None
+    folder = RunFolder(plan.config, keep=_kept(options))
     try:
         path, saved = next(folder.checkpoints(), (None, None))
         if path is not None and saved is not None:
-            named = Path(operation.resume)
+            named = Path(options.resume)
             if named.is_file() and named.resolve() != path.resolve():
                 raise ConfigError(
                     f"--resume {named}: the run goes on from its newest checkpoint, {path}; "

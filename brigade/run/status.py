@@ -17,7 +17,7 @@ from rich.text import Text
 from brigade import interrupt
 from brigade.agent_numbers import ranges
 from brigade.printable import printable
-from brigade.run.keys import passport
+from brigade.run.keys import client_credentials
 from brigade.sim.view import duration
 from brigade.wire import messages
 from brigade.wire.endpoints import Endpoint
@@ -50,8 +50,8 @@ def run_status(config: StatusConfig) -> int:
     ConfigError, AddressError, TransportError
         The address or a key is wrong, or the simulator does not let us in.
     """
-    papers = passport(config.key, config.server_key)
-    sockets = LearnerSockets(Endpoint.parse(config.address), papers)
+    credentials = client_credentials(config.key, config.server_key)
+    sockets = LearnerSockets(Endpoint.parse(config.address), credentials)
     console = Console()
     try:
         animated = console.is_terminal and not console.is_dumb_terminal

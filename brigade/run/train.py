@@ -21,10 +21,9 @@ from brigade.config import ConfigError, PositiveInt, RunConfig, flag
 from brigade.printable import printable
 from brigade.run.child import child_command, child_environment
 from brigade.run.cores import available_cores
-from brigade.run.door import DoorConfig, check_door
 from brigade.run.logs import note, start_logs
 from brigade.run.meeting import arrange
-from brigade.run.operation import changed_arguments, check_operation, operation_arguments
+from brigade.run.options import changed_arguments, check_options, option_arguments
 from brigade.run.process import (
     PARENT_VARIABLE,
     PATIENCE_SECONDS,
@@ -36,6 +35,7 @@ from brigade.run.process import (
 from brigade.run.reserve import check_free, reserved
 from brigade.run.resolve import resolve
 from brigade.run.scratch import Scratch, scratch_folder
+from brigade.run.server_options import ServerOptions, check_server_options
 from brigade.wire.endpoints import Endpoint
 
 POLL_SECONDS = 0.05
@@ -45,7 +45,7 @@ RESTART_SECONDS = 1.0
 LONGEST_LINE = 1000  # characters, which a pipe takes at once whatever they are
 
 
-class TrainConfig(DoorConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TrainConfig(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, and the processes that it is made of."""
 
     num_learners: Annotated[
@@ -97,9 +97,9 @@ def run_train(config: TrainConfig) -> int:
     if config.device not in ("auto", "cpu"):
         pick_device(config.device)  # a wrong one is refused before anything starts
     plan = resolve(config)
-    check_operation(config, plan.config)
+    check_options(config, plan.config)
     endpoint = None if config.bind is None else Endpoint.parse(config.bind)
-    check_door(config, endpoint)
+    check_server_options(config, endpoint)
     if config.num_learners > plan.config.population_size:
         raise ConfigError(
             f"--num-learners {config.num_learners} is more than --population-size "
@@ -109,23 +109,23 @@ def run_train(config: TrainConfig) -> int:
     if named and not config.resume:
         check_free(plan.folder)
     start_logs("train", config.log_file)
-    with scratch_folder() as scratch, reserved(plan.config, named=named) as settled:
-        folder = Path(settled.checkpoint_dir) / str(settled.run_name)
+    with scratch_folder() as scratch, reserved(plan.config, named=named) as resolved:
+        folder = Path(resolved.checkpoint_dir) / str(resolved.run_name)
         meeting = arrange(config, endpoint, scratch, config.num_learners)
         # A run that is told to fail when it loses a learner is not mended behind its back.
-        mends = config.max_restarts if settled.on_learner_loss != "fail" else 0
+        mends = config.max_restarts if resolved.on_learner_loss != "fail" else 0
         launcher = _Launcher(scratch, mends, thread_manners(config.device))
-        operation = [*operation_arguments(config), *meeting.simulator]
-        again = [f"--resume={folder}", *changed_arguments(config), *operation]
+        options = [*option_arguments(config), *meeting.simulator]
+        again = [f"--resume={folder}", *changed_arguments(config), *options]
         if config.resume is None:
-            first = [*_arguments(settled, config), *operation]
+            first = [*_arguments(resolved, config), *options]
         elif Path(config.resume).is_file():  # perhaps not the newest
             first = [f"--resume={config.resume}", *again[1:]]
         else:
             first = again
         launcher.start("sim", first, again, own_terminal=True, known_by=folder / "config.json")
-        threads = config.threads or learner_threads(settled.hidden_size, config.num_learners)
-        for number, agents in enumerate(deal(settled.population_size, config.num_learners)):
+        threads = config.threads or learner_threads(resolved.hidden_size, config.num_learners)
+        for number, agents in enumerate(deal(resolved.population_size, config.num_learners)):
             arguments = [
                 *(*meeting.learners, "--agents", ranges(agents)),
                 *("--device", config.device, "--threads", str(threads)),

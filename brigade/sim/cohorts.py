@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brigade.config import RunConfig
-from brigade.sim.player import Episodes
+from brigade.sim.rollout_worker import Episodes
 
 GAMES_PER_AGENT = 100  # in one cohort, on average
 

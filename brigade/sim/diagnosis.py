@@ -17,7 +17,7 @@ def diagnose(
     awaited: Iterable[int],
     *,
     waited: float,
-    patience: float,
+    lease_timeout: float,
 ) -> list[str]:
     """Name what is gone or slow.
 
@@ -29,7 +29,7 @@ def diagnose(
         Agents whose next rollout cannot be played yet.
     waited
         Seconds for which the run has been waiting for them.
-    patience
+    lease_timeout
         Seconds of silence after which a learner is lost.
     """
     remarks, free, awaited = [], sorted(free), set(awaited)
@@ -45,7 +45,7 @@ def diagnose(
         if learner.silent_seconds > QUIET_SECONDS:
             remarks.append(
                 f"{who} has been silent for {learner.silent_seconds:.0f} s; "
-                f"it counts as lost after {patience:.0f} s"
+                f"it counts as lost after {lease_timeout:.0f} s"
             )
         elif awaited & set(learner.agents) and waited > SLOW_SECONDS:
             last = (

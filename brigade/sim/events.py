@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from brigade.sim.cohorts import Cohorts
+from brigade.sim.lease_table import Lease
 from brigade.sim.outliers import Outlier
-from brigade.sim.roster import Lease
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint
 

@@ -78,17 +78,19 @@ def sentences(outliers: Sequence[Outlier], most: int = 8) -> list[str]:
     return said
 
 
-def tally(actions: NDArray[Any], counted: NDArray[Any], num_houses: int) -> NDArray[np.int64]:
+def tally(
+    actions: NDArray[Any], component_mask: NDArray[Any], num_houses: int
+) -> NDArray[np.int64]:
     """Count what one agent did: int64 ``[N + 1]``, rest first and then work at each house.
 
     Parameters
     ----------
-    actions, counted
+    actions, component_mask
         ``[n, 3]`` (house, mode, signal), as experience has them. A step whose mode does not count,
         in which signals are given, is left out.
     """
     house, mode = actions[:, 0].astype(np.int64), actions[:, 1]
-    done = np.where(mode == 1, house + 1, 0)[counted[:, 1]]
+    done = np.where(mode == 1, house + 1, 0)[component_mask[:, 1]]
     return np.bincount(done, minlength=num_houses + 1).astype(np.int64)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from brigade.policy.network import Network
-from brigade.ppo import normaliser
+from brigade.ppo import popart
 from brigade.ppo.agents import AgentState
 
 
@@ -57,7 +57,7 @@ class Repository:
             state = self._states[agent][version]
             if self.acting.get(agent) != version:
                 self.parameters.numpy()[agent] = state.parameters
-                moments = normaliser.moments(torch.tensor(state.statistics)[None])
+                moments = popart.moments(torch.tensor(state.statistics)[None])
                 self.mean[agent], self.deviation[agent] = moments[0][0], moments[1][0]
                 self.acting[agent] = version
             self._states[agent] = {v: s for v, s in self._states[agent].items() if v >= version}

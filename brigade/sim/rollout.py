@@ -30,16 +30,16 @@ class RolloutBuffer:
         self._columns: dict[str, Array] = {
             "observations": room(num_features),
             "actions": room(len(action_nvec), dtype=narrow),
-            "counted": room(len(action_nvec), dtype=np.bool_),
+            "component_mask": room(len(action_nvec), dtype=np.bool_),
             "log_probs": room(),
             "values": room(),
             "rewards": room(),
             "discounts": room(),
-            "idle_rewards": room(),
-            "idle_terminated": room(dtype=np.bool_),
+            "default_rewards": room(),
+            "default_terminated": room(dtype=np.bool_),
             "changed": room(dtype=np.bool_),
         }
-        # Few steps have an idle observation; here is where each of those lies in the row of them.
+        # Few steps have a default observation; here is where each of those lies in the row of them.
         self._places = room(dtype=np.int32)
         self._num_features = num_features
         self._lanes = np.arange(num_lanes)
@@ -51,22 +51,23 @@ class RolloutBuffer:
         self._start = np.zeros(len(self._lanes), np.int64)
         self._fragments: list[_Fragments] = []
         self._by_agent: _ByAgent | None = None
-        self._idle: list[Array] = [np.zeros((0, self._num_features), np.float32)]
-        self._num_idle = 0
+        self._default: list[Array] = [np.zeros((0, self._num_features), np.float32)]
+        self._num_default = 0
 
     def record(self, **step: Array) -> None:
         """Keep one step of every lane: ``observations`` ``[L, F]``, ``actions`` ``[L, C]``, ...
 
-        The names are the ones of a message: ``counted`` ``[L, C]``, ``log_probs``, ``values``,
-        ``rewards``, ``discounts``, and the step without the seat's hand: ``idle_rewards``,
-        ``idle_terminated``, ``changed``, ``idle_observations`` ``[L, F]``.
+        The names are the ones of a message: ``component_mask`` ``[L, C]``, ``log_probs``,
+        ``values``, ``rewards``, ``discounts``, and the step had the seat taken the default action:
+        ``default_rewards``, ``default_terminated``, ``changed``, ``default_observations``
+        ``[L, F]``.
         """
         for name, column in self._columns.items():
             column[:, self.filled] = step[name]
-        lasting = np.flatnonzero(_needs_idle_observation(step))
-        self._places[lasting, self.filled] = np.arange(len(lasting)) + self._num_idle
-        self._idle.append(step["idle_observations"][lasting])
-        self._num_idle += len(lasting)
+        lasting = np.flatnonzero(_needs_default_observation(step))
+        self._places[lasting, self.filled] = np.arange(len(lasting)) + self._num_default
+        self._default.append(step["default_observations"][lasting])
+        self._num_default += len(lasting)
         self.filled += 1
 
     def end(
@@ -119,11 +120,11 @@ class RolloutBuffer:
             name: np.take(column.reshape(-1, *column.shape[2:]), rows, axis=0)
             for name, column in self._columns.items()
         }
-        if len(self._idle) > 1:
-            self._idle = [np.concatenate(self._idle)]
-        places = np.take(self._places, rows[_needs_idle_observation(taken)])
+        if len(self._default) > 1:
+            self._default = [np.concatenate(self._default)]
+        places = np.take(self._places, rows[_needs_default_observation(taken)])
         return taken | {
-            "idle_observations": self._idle[0][places],
+            "default_observations": self._default[0][places],
             "lengths": lengths.astype(np.int32),
             "terminated": mine.terminated,
             "truncated": mine.truncated,
@@ -132,9 +133,9 @@ class RolloutBuffer:
         }
 
 
-def _needs_idle_observation(steps: Mapping[str, Array]) -> NDArray[np.bool_]:
+def _needs_default_observation(steps: Mapping[str, Array]) -> NDArray[np.bool_]:
     """Which steps would have gone on otherwise without the seat's hand in them."""
-    needed: NDArray[np.bool_] = np.greater(steps["changed"], steps["idle_terminated"])
+    needed: NDArray[np.bool_] = np.greater(steps["changed"], steps["default_terminated"])
     return needed
 
 

@@ -4,9 +4,9 @@ The loop of a run::
 
     await every agent's needed version -> let it act -> play a rollout -> send it -> ...
 
-while the :mod:`desk`'s tasks answer learners and take their weights in. What is decided here is
-decided by pure parts: which versions a rollout needs (:mod:`schedule`), who plays whom and what
-they do (:mod:`player`), who has which agents (:mod:`roster`).
+while the :mod:`learner_server`'s tasks answer learners and take their weights in. What is decided
+here is decided by pure parts: which versions a rollout needs (:mod:`schedule`), who plays whom and
+what they do (:mod:`rollout_worker`), who has which agents (:mod:`lease_table`).
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.ppo.divergence import refuse_too_large
 from brigade.sim.cohorts import Cohorts, cohort_size
-from brigade.sim.desk import Desk
 from brigade.sim.diagnosis import diagnose
 from brigade.sim.events import Events, Progress
-from brigade.sim.ledger import Ledger
+from brigade.sim.learner_server import LearnerServer
+from brigade.sim.metrics_joiner import MetricsJoiner
 from brigade.sim.outliers import Figures, Watch, sentences, tally
-from brigade.sim.player import Player, network_for
 from brigade.sim.repository import Repository
 from brigade.sim.resume_point import ResumePoint, ResumePoints, acting_states, missing_policies
+from brigade.sim.rollout_worker import RolloutWorker, network_for
 from brigade.sim.schedule import Schedule
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint
 from brigade.wire import messages
 from brigade.wire.transport import SimulatorSockets
 
-PATIENCE_SECONDS = 15.0
+LEASE_TIMEOUT_SECONDS = 15.0
 # After a signal the run ends within five seconds, whatever the learners are doing: so long it waits
 # for them, less what it takes to write the checkpoint.
 LAST_WORDS_SECONDS = 3.0
@@ -66,7 +66,7 @@ class Simulator:
     ----------
     config
         With ``seed`` and ``run_name`` filled in.
-    patience
+    lease_timeout
         Seconds of silence after which a learner counts as lost.
     start_with
         Agents that must have a learner before the first game; the others play with their initial
@@ -90,7 +90,7 @@ class Simulator:
         scenario: Scenario,
         sockets: SimulatorSockets,
         events: Events,
-        patience: float = PATIENCE_SECONDS,
+        lease_timeout: float = LEASE_TIMEOUT_SECONDS,
         start_with: int | None = None,
         max_rollbacks: int = 3,
         *,
@@ -103,23 +103,23 @@ class Simulator:
         self.scenario = scenario
         self.network = network or network_for(config, scenario)
         self.repository = Repository(self.network, config.population_size)
-        self.player = Player(config, scenario, self.repository, config.seed)
+        self.worker = RolloutWorker(config, scenario, self.repository, config.seed)
         self.statistics = Statistics(config.population_size)
         self._cohorts = Cohorts(cohort_size(config))
-        self.desk = Desk(
+        self.server = LearnerServer(
             self.run_id,
             config,
             self.repository,
             sockets,
             events,
-            patience,
+            lease_timeout,
             learned=self._note_learned,
             changed=self._note_change,
             failed=self.fail,
             report=self.report,
         )
         self._schedule = Schedule(config.sync, config.max_lag)
-        self._ledger = Ledger(config.population_size)
+        self._joiner = MetricsJoiner(config.population_size)
         self._watch = Watch()
         self._updates = 0  # of all agents, that have come back; since this process began
         self._events = events
@@ -156,9 +156,9 @@ class Simulator:
         """
         tasks = [
             asyncio.create_task(self._play_all()),
-            asyncio.create_task(self.desk.serve_control()),
-            asyncio.create_task(self.desk.serve_weights()),
-            asyncio.create_task(self.desk.keep_time(self._awaited)),
+            asyncio.create_task(self.server.serve_control()),
+            asyncio.create_task(self.server.serve_weights()),
+            asyncio.create_task(self.server.keep_time(self._awaited)),
             asyncio.create_task(self._keep_reporting()),
         ]
         try:
@@ -170,10 +170,10 @@ class Simulator:
             if self._failure:
                 raise RunFailed(self._failure)
         except BaseException as error:
-            await self.desk.dismiss(f"the run failed: {error}", failed=True)
+            await self.server.dismiss(f"the run failed: {error}", failed=True)
             raise
         else:
-            await self.desk.dismiss(self._stopping or "the run is complete", failed=False)
+            await self.server.dismiss(self._stopping or "the run is complete", failed=False)
         finally:
             for task in tasks:
                 task.cancel()
@@ -191,14 +191,14 @@ class Simulator:
             raise ValueError(f"it is of run {checkpoint.run}, not {self.run_id}")
         acting, statistics = self._check(checkpoint)
         refuse_too_large(checkpoint.agents)
-        self.player.restore(checkpoint.simulator)
+        self.worker.restore(checkpoint.simulator)
         self._rollout, self.statistics = int(checkpoint.simulator["rollout"]), statistics
         for agent, newest in enumerate(checkpoint.agents):
             if agent in acting and acting[agent].version < newest.version:
                 self.repository.add(agent, acting[agent])
             self.repository.add(agent, newest)
             # What had been played beyond it is played again.
-            self.desk.rollouts[agent] = newest.version
+            self.server.rollouts[agent] = newest.version
         interval = self.config.checkpoint_interval
         self._next_checkpoint = (self.statistics.total_episodes // interval + 1) * interval
 
@@ -215,8 +215,8 @@ class Simulator:
             zeros = np.zeros_like(state.parameters)
             first = AgentState(0, 0, state.parameters, zeros, zeros, state.statistics)
             self.repository.add(agent, first)
-        point = ResumePoint(dict(self.desk.rollouts), {}, self.statistics.to_dict(), self.state())
-        point.settle_for({agent: self.repository.state(agent) for agent in self.desk.rollouts})
+        point = ResumePoint(dict(self.server.rollouts), {}, self.statistics.to_dict(), self.state())
+        point.settle_for({agent: self.repository.state(agent) for agent in self.server.rollouts})
         return self._checkpoint(point)
 
     def check(self, checkpoint: Checkpoint) -> None:
@@ -260,7 +260,7 @@ class Simulator:
         self._waits_since = started = time.perf_counter()
         await self._until(lambda: not self._awaited())
         self._waits_since = math.inf
-        self._ledger.times.wait += time.perf_counter() - started
+        self._joiner.times.wait += time.perf_counter() - started
         if self._ending:
             return
         played = self._next_to_act()
@@ -308,7 +308,7 @@ class Simulator:
         """Learners have come or gone."""
         self._behind = None
         if not self._ending:  # learners that leave because the run ends leave nothing undone
-            self._points.settle_for({a: self.repository.state(a) for a in self.desk.frozen})
+            self._points.settle_for({a: self.repository.state(a) for a in self.server.frozen})
             self._write_learned()
             self._write_noted()
         self._wake()
@@ -329,7 +329,7 @@ class Simulator:
     def _awaited(self) -> list[int]:
         """Agents whose next rollout cannot be played yet."""
         if self._behind is None:
-            learning, rollouts = self.desk.learning(), self.desk.rollouts
+            learning, rollouts = self.server.learning(), self.server.rollouts
             awaited = self._schedule.awaited(learning, rollouts, self.repository.newest)
             self._behind = set(awaited)
         return sorted(self._behind)
@@ -337,19 +337,19 @@ class Simulator:
     def _manned(self) -> bool:
         """Whether as many agents have a learner as the first game wants."""
         size = self.config.population_size
-        return size - len(self.desk.roster.free) >= self._start_with
+        return size - len(self.server.lease_table.free) >= self._start_with
 
     async def _freeze_the_rest(self) -> None:
         """Let agents without a learner play with what they have until theirs comes."""
         assert self.config.seed is not None
         if self._start_with < self.config.population_size and not self._ending:
-            for agent in self.desk.roster.free:
+            for agent in self.server.lease_table.free:
                 if agent not in self.repository.newest:
                     state = await asyncio.to_thread(
                         initial_state, self.network, self.config.seed, agent
                     )
                     self.repository.add(agent, state)
-            self.desk.leave_unattended()
+            self.server.leave_unattended()
 
     # ---- playing -------------------------------------------------------------------------
 
@@ -365,7 +365,7 @@ class Simulator:
         if math.isnan(self._began):
             self._began = started - self.earlier
         for _ in range(config.steps_per_rollout):
-            episodes = self.player.step()
+            episodes = self.worker.step()
             for counted in (self.statistics, here):
                 counted.count_step(config.games, config.num_agents_per_game)
                 counted.count_episodes(episodes)
@@ -379,9 +379,9 @@ class Simulator:
                 slept = time.perf_counter()
                 if slept - self._reported > REPORT_SECONDS:
                     self._report()
-        self._ledger.times.play += time.perf_counter() - started
-        learning = self.desk.learning()
-        self._ledger.open(self._row(here, played), learning)
+        self._joiner.times.play += time.perf_counter() - started
+        learning = self.server.learning()
+        self._joiner.open(self._row(here, played), learning)
         if not learning:  # nobody will tell
             self._write_learned()
         return here
@@ -390,7 +390,7 @@ class Simulator:
         """Describe the rollout that was just played; what no game ended in is None."""
         returns = [float(np.mean(r)) if r else None for r in here.recent]
         known = [value for value in returns if value is not None]
-        rollouts = self.desk.rollouts
+        rollouts = self.server.rollouts
         return {
             "update": self._rollout,
             "episodes": self.statistics.total_episodes,
@@ -405,28 +405,28 @@ class Simulator:
     async def _send(self, here: Statistics) -> None:
         """Send each learning agent its fragments of the rollout that was just played."""
         started = slept = time.perf_counter()
-        self.player.cut()
-        learning = self.desk.learning()
+        self.worker.cut()
+        learning = self.server.learning()
         num_houses = self.scenario.num_houses
         actions = np.zeros((self.config.population_size, num_houses + 1), np.int64)
         for agent in learning:
-            arrays = self.player.buffer.arrays(agent, self.repository.acting[agent])
-            actions[agent] = tally(arrays["actions"], arrays["counted"], num_houses)
-            self.desk.send(agent, arrays, self.share)
+            arrays = self.worker.buffer.arrays(agent, self.repository.acting[agent])
+            actions[agent] = tally(arrays["actions"], arrays["component_mask"], num_houses)
+            self.server.send(agent, arrays, self.share)
             if time.perf_counter() - slept > YIELD_SECONDS:
                 await asyncio.sleep(0)
                 slept = time.perf_counter()
-        self.player.buffer.clear()
+        self.worker.buffer.clear()
         self._watch.add(Figures(actions, here.recent))
         self._behind = None
         self._rollout += 1
         self._updates += not learning  # there is nothing to wait for
-        self._ledger.times.transport += time.perf_counter() - started
+        self._joiner.times.transport += time.perf_counter() - started
 
     def _report(self) -> None:
         self._reported = time.perf_counter()
         seconds = self._reported - self._began
-        remarks = self._remarks(self.desk.learners())
+        remarks = self._remarks(self.server.learners())
         self._events.progress(
             Progress(
                 self.statistics,
@@ -454,10 +454,10 @@ class Simulator:
             self._note_point(self._next_to_act(), due=False)
         elif not self._failure:
             newest = self._points.newest
-            patience = min(LAST_WORDS_SECONDS, max(0.0, STOP_SECONDS - self._write_seconds))
-            await self._until(lambda: newest is None or newest.complete, patience)
+            longest = min(LAST_WORDS_SECONDS, max(0.0, STOP_SECONDS - self._write_seconds))
+            await self._until(lambda: newest is None or newest.complete, longest)
         if self._stopping and not self._failure:  # the processors are for writing now
-            await self.desk.dismiss(self._stopping, failed=False)
+            await self.server.dismiss(self._stopping, failed=False)
         whole = self._points.complete
         if whole is not None:
             self.statistics = Statistics.from_dict(whole.statistics)
@@ -465,7 +465,7 @@ class Simulator:
 
     def report(self) -> messages.Report:
         """Describe how the run is doing."""
-        learners, free = self.desk.learners(), self.desk.roster.free
+        learners, free = self.server.learners(), self.server.lease_table.free
         newest, acting = self.repository.newest, self.repository.acting
         seconds = 0.0 if math.isnan(self._began) else time.perf_counter() - self._began
         return messages.Report(
@@ -478,7 +478,7 @@ class Simulator:
             transitions_per_second=self._pace(),
             lag=max((newest[agent] - acting[agent] for agent in acting), default=0),
             free=free,
-            bad_messages=self.desk.bad_messages.total(),
+            bad_messages=self.server.bad_messages.total(),
             learners=learners,
             remarks=[*self._remarks(learners), *sentences(self._watch.outliers)],
         )
@@ -487,10 +487,10 @@ class Simulator:
         """Name what is gone or slow."""
         return diagnose(
             learners,
-            self.desk.roster.free,
+            self.server.lease_table.free,
             self._awaited(),
             waited=self._waited,
-            patience=self.desk.roster.patience,
+            lease_timeout=self.server.lease_table.lease_timeout,
         )
 
     @property
@@ -509,10 +509,10 @@ class Simulator:
 
     def _note_learned(self, agent: int, state: AgentState, weights: messages.Weights) -> None:
         if state.version > 0:
-            self._ledger.learned(agent, weights.metrics)
+            self._joiner.learned(agent, weights.metrics)
         if weights.diverged:
             self._note_divergence(agent, state, weights.diverged)
-        if self._behind and state.version >= self._schedule.needed(self.desk.rollouts[agent]):
+        if self._behind and state.version >= self._schedule.needed(self.server.rollouts[agent]):
             self._behind.discard(agent)
         self._points.arrived(agent, state)
         self._write_learned()
@@ -522,7 +522,7 @@ class Simulator:
 
     def _write_learned(self) -> None:
         """Write the metrics of rollouts from which nobody has yet to learn."""
-        for row in self._ledger.complete(self.desk.frozen):
+        for row in self._joiner.complete(self.server.frozen):
             self._updates += 1
             self._write(self._events.metrics, row)
 
@@ -540,15 +540,15 @@ class Simulator:
         """Return the simulator's own state between two rollouts, for a checkpoint."""
         return {
             "rollout": self._rollout,
-            "frozen": sorted(self.desk.frozen),
-            **self.player.state(),
+            "frozen": sorted(self.server.frozen),
+            **self.worker.state(),
         }
 
     def _next_to_act(self) -> dict[int, int]:
         """Versions that the next rollout would be played with."""
         versions = {}
         for agent, newest in self.repository.newest.items():
-            version = self._schedule.played(self.desk.rollouts[agent], newest)
+            version = self._schedule.played(self.server.rollouts[agent], newest)
             # Only one that was frozen when the run was saved may lack it.
             known = self.repository.state(agent, version) is not None
             versions[agent] = version if known else newest
@@ -565,13 +565,13 @@ class Simulator:
         if self.config.sync == "async":  # a resumed run plays with the newest
             playing = {}
         point = ResumePoint(
-            dict(self.desk.rollouts), playing, self.statistics.to_dict(), self.state()
+            dict(self.server.rollouts), playing, self.statistics.to_dict(), self.state()
         )
         for agent in self.repository.newest:
             state = self.repository.state(agent)
             assert state is not None
             point.arrived(agent, state)
-        point.settle_for({agent: self.repository.state(agent) for agent in self.desk.frozen})
+        point.settle_for({agent: self.repository.state(agent) for agent in self.server.frozen})
         self._points.note(point)
         if due and self.statistics.total_episodes >= self._next_checkpoint and self._noted is None:
             interval = self.config.checkpoint_interval
@@ -580,8 +580,8 @@ class Simulator:
             self._write_noted()
 
     def _all_learned(self) -> bool:
-        newest, rollouts = self.repository.newest, self.desk.rollouts
-        return all(newest.get(agent, -1) >= rollouts[agent] for agent in self.desk.learning())
+        newest, rollouts = self.repository.newest, self.server.rollouts
+        return all(newest.get(agent, -1) >= rollouts[agent] for agent in self.server.learning())
 
     def _write_noted(self) -> None:
         """Begin to write the noted checkpoint, once it is complete."""

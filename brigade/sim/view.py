@@ -22,9 +22,9 @@ from brigade.config import RunConfig
 from brigade.printable import printable
 from brigade.sim.cohorts import Cohort, cohort_size
 from brigade.sim.events import Progress
+from brigade.sim.lease_table import Lease
 from brigade.sim.outliers import Outlier, sentences
 from brigade.sim.pace import Mark, Pace
-from brigade.sim.roster import Lease
 from brigade.sim.statistics import Statistics
 
 LONG_WAIT_SECONDS = 3.0  # that a person wants to know the reason of

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from brigade._core import Scenario
 from brigade.config import ConfigError, RunConfig, convert
+from brigade.store.renamed import renamed
 
 CONFIG, IDENTITY = "config.json", "run.json"
 Keep = int | Literal["all"] | None  # of a run's checkpoints; see RunFolder
@@ -64,7 +65,7 @@ def read_config(folder: Path) -> RunConfig:
     """
     folder = folder.absolute()
     try:
-        config = convert(RunConfig, _read(folder / CONFIG))
+        config = convert(RunConfig, renamed(_read(folder / CONFIG)))
     except ConfigError as error:
         raise ConfigError(f"{folder / CONFIG}: {error}") from None
     place = {"run_name": folder.name, "checkpoint_dir": str(folder.parent)}

@@ -1,4 +1,4 @@
-"""Who may connect: CURVE keys, and the doorkeeper that ZeroMQ asks (ZAP, its RFC 27).
+"""Who may connect: CURVE keys, and the authenticator that ZeroMQ asks (ZAP, its RFC 27).
 
 Keys are text here, 40 characters of Z85. Secrets are never logged. ZeroMQ attaches the key that let
 a connection in to everything that is received over it (as ``User-Id``).
@@ -25,8 +25,8 @@ HANDSHAKE_FAILURES = (
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
 BROKEN_OFF = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH  # by the doorkeeper, rather than not understood
-# The Doorkeeper's own refusals are logged with the key's name, so only the rest is of interest.
+REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH  # by the authenticator, rather than not understood
+# The authenticator's own refusals are logged with the key's name, so only the rest is of interest.
 UNEXPLAINED = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 MOST_STRANGERS = 1000  # that are told apart
 
@@ -40,7 +40,7 @@ class Keys:
 
 
 @dataclass(frozen=True)
-class Guard:
+class ServerAuth:
     """What a simulator needs to admit only whom it knows.
 
     ``admitted`` gives the owners' names by public key; it is asked anew at every connection, and
@@ -52,7 +52,7 @@ class Guard:
 
 
 @dataclass(frozen=True)
-class Passport:
+class ClientCredentials:
     """What a learner needs to come in: its own keys, and the simulator's public one."""
 
     keys: Keys
@@ -66,20 +66,20 @@ def new_keys() -> Keys:
 
 
 def close_to_strangers(socket: zmq.asyncio.Socket, keys: Keys, domain: str = "brigade") -> None:
-    """Make a socket, before it binds, accept CURVE clients that the doorkeeper admits only."""
+    """Make a socket, before it binds, accept CURVE clients that the authenticator admits only."""
     socket.setsockopt(zmq.CURVE_SERVER, 1)
     socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.encode())
     socket.setsockopt(zmq.ZAP_DOMAIN, domain.encode())
 
 
-def show(socket: zmq.Socket[bytes], passport: Passport) -> None:
+def show(socket: zmq.Socket[bytes], credentials: ClientCredentials) -> None:
     """Make a socket, before it connects, prove who it is and whom it wants to reach."""
-    socket.setsockopt(zmq.CURVE_PUBLICKEY, passport.keys.public.encode())
-    socket.setsockopt(zmq.CURVE_SECRETKEY, passport.keys.secret.encode())
-    socket.setsockopt(zmq.CURVE_SERVERKEY, passport.server.encode())
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, credentials.keys.public.encode())
+    socket.setsockopt(zmq.CURVE_SECRETKEY, credentials.keys.secret.encode())
+    socket.setsockopt(zmq.CURVE_SERVERKEY, credentials.server.encode())
 
 
-class Doorkeeper:
+class Authenticator:
     """Answers ZeroMQ's question who may connect, and logs whom it turned away.
 
     Attributes
@@ -88,12 +88,12 @@ class Doorkeeper:
         The one key that may come in, for each domain that is not open to all who are admitted.
     """
 
-    def __init__(self, context: zmq.asyncio.Context, guard: Guard) -> None:
+    def __init__(self, context: zmq.asyncio.Context, server_auth: ServerAuth) -> None:
         self.refused: Counter[str] = Counter()
         self.reserved: dict[str, str] = {}
         self._let_in: dict[str, str] = {}  # names by key, of whom may still be connected
         self._revoked: set[str] = set()
-        self._admitted = guard.admitted
+        self._admitted = server_auth.admitted
         self._questions = context.socket(zmq.REP)
         self._questions.setsockopt(zmq.LINGER, 0)
         self._questions.bind("inproc://zeromq.zap.01")

@@ -95,15 +95,15 @@ class Welcome(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
     Arrays: for each granted agent with ``state``, ``"{agent}/{array}"`` with the four arrays of
     an agent's state. ``weights`` and ``experience`` say where to connect: a port of the host that
-    control was reached at, or the suffix of its ``ipc`` path. ``ticket`` is what this learner's
-    weights are known by, and ``generation`` what its experience is: the slot may have been
-    another's before.
+    control was reached at, or the suffix of its ``ipc`` path. ``fencing_token`` is what this
+    learner's weights are known by, and ``generation`` what its experience is: the slot may have
+    been another's before.
     """
 
     run: Name
     slot: Count
     generation: Count = 0
-    ticket: Annotated[str, Meta(max_length=64)] = ""
+    fencing_token: Annotated[str, Meta(max_length=64)] = ""
     weights: Name
     experience: Name
     config: dict[str, Any]
@@ -137,7 +137,7 @@ class Weights(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     version: Count
     steps: Count
     rollbacks: Count = 0
-    ticket: Annotated[str, Meta(max_length=64)] = ""
+    fencing_token: Annotated[str, Meta(max_length=64)] = ""
     metrics: dict[str, float | None] = {}
     diverged: Reason = ""
 
@@ -154,14 +154,14 @@ class Experience(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     """One agent's part of one rollout (experience): n transitions in M fragments.
 
     Arrays: ``observations`` float32 ``[n, F]``, ``actions`` uint8 or int32 ``[n, C]``,
-    ``counted`` bool ``[n, C]`` (the component had an effect), ``log_probs`` (of the components
-    that counted), ``values``, ``rewards``, ``discounts`` float32 ``[n]``, ``lengths`` int32
+    ``component_mask`` bool ``[n, C]`` (the component had an effect), ``log_probs`` (of the
+    components in it), ``values``, ``rewards``, ``discounts`` float32 ``[n]``, ``lengths`` int32
     ``[M]``, ``terminated``, ``truncated`` bool ``[M]`` (how the fragment ended; neither: cut by
     the rollout's end), ``policy_versions`` int64 ``[M]``, ``bootstrap_observations`` float32
     ``[fragments that did not terminate, F]``. And of the same steps as they would have gone, had
-    the agent rested at its home: ``idle_rewards`` float32 ``[n]``, ``idle_terminated`` and
-    ``changed`` bool ``[n]`` (the houses, or the game's end, would be others), ``idle_observations``
-    float32 ``[steps changed without having ended so, F]``.
+    the agent taken the default action: ``default_rewards`` float32 ``[n]``,
+    ``default_terminated`` and ``changed`` bool ``[n]`` (the houses, or the game's end, would be
+    others), ``default_observations`` float32 ``[steps changed without having ended so, F]``.
     """
 
     run: Name

@@ -20,14 +20,14 @@ class Resolver:
         self._thread: threading.Thread | None = None
         self._answer: bool | Unresolved = False
 
-    def needs_ipv6(self, patience: float) -> bool:
+    def needs_ipv6(self, timeout: float) -> bool:
         """Look up anew whether the host is to be reached by IPv6 alone.
 
         A name that has addresses of both protocols is reached by IPv4.
 
         Parameters
         ----------
-        patience
+        timeout
             Seconds to wait; what is known only later is the answer to the next question.
 
         Raises
@@ -38,7 +38,7 @@ class Resolver:
         if self._thread is None:
             self._thread = threading.Thread(target=self._look_up, daemon=True, name="resolver")
             self._thread.start()
-        self._thread.join(patience)
+        self._thread.join(timeout)
         if self._thread.is_alive():
             raise _unresolved(self._endpoint, "no name server has answered yet")
         self._thread = None

@@ -20,7 +20,7 @@ import zmq.asyncio
 from zmq.utils.monitor import parse_monitor_message
 
 from brigade.wire import auth
-from brigade.wire.auth import Doorkeeper, Guard, Passport
+from brigade.wire.auth import Authenticator, ClientCredentials, ServerAuth
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.messages import MAX_HEADER_BYTES, Frame
 from brigade.wire.resolve import Resolver, Unresolved, needs_ipv6
@@ -111,7 +111,7 @@ class SimulatorSockets:
         Where to bind.
     weights_frame_bytes
         The largest frame accepted on the weights socket.
-    guard
+    server_auth
         Who may connect; without it anyone who can reach the address.
 
     Raises
@@ -121,18 +121,18 @@ class SimulatorSockets:
     """
 
     def __init__(
-        self, endpoint: Endpoint, weights_frame_bytes: int, guard: Guard | None = None
+        self, endpoint: Endpoint, weights_frame_bytes: int, server_auth: ServerAuth | None = None
     ) -> None:
         self.endpoint = endpoint
         self._context = zmq.asyncio.Context()
         self._context.set(zmq.MAX_SOCKETS, endpoint.num_slots + OTHER_SOCKETS)
         self._outboxes: dict[int, _Outbox] = {}
         self._paths: set[Path] = set()
-        self._guard = guard
+        self._server_auth = server_auth
         self._ipv6 = False
         with contextlib.suppress(Unresolved):  # the name of an interface, say
             self._ipv6 = needs_ipv6(endpoint)
-        self._doorkeeper = Doorkeeper(self._context, guard) if guard else None
+        self._authenticator = Authenticator(self._context, server_auth) if server_auth else None
         try:
             self._control = self._bind(zmq.ROUTER, endpoint.control, CONTROL_FRAME_BYTES)
             self._control.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -141,8 +141,8 @@ class SimulatorSockets:
             )
             self._weights.setsockopt(zmq.SUBSCRIBE, b"")
         except TransportError:
-            if self._doorkeeper is not None:
-                self._doorkeeper.close()
+            if self._authenticator is not None:
+                self._authenticator.close()
             self._context.destroy(linger=0)
             self._remove_files()
             raise
@@ -163,10 +163,10 @@ class SimulatorSockets:
         socket.setsockopt(zmq.RCVHWM, UNREAD_MESSAGES)
         socket.setsockopt(zmq.MAXMSGSIZE, frame_bytes)
         socket.setsockopt(zmq.IPV6, self._ipv6)
-        if self._guard is not None:
-            auth.close_to_strangers(socket, self._guard.keys, domain)
-        if self._doorkeeper is not None and kind != zmq.PUSH:
-            self._doorkeeper.watch(socket, address)
+        if self._server_auth is not None:
+            auth.close_to_strangers(socket, self._server_auth.keys, domain)
+        if self._authenticator is not None and kind != zmq.PUSH:
+            self._authenticator.watch(socket, address)
         try:
             socket.bind(address)
         except zmq.ZMQError as error:
@@ -199,13 +199,13 @@ class SimulatorSockets:
         while True:
             frames = await socket.recv_multipart(copy=False)
             key = _property(frames[0], "User-Id")
-            if self._doorkeeper is None or not self._doorkeeper.ignores(key):
+            if self._authenticator is None or not self._authenticator.ignores(key):
                 sender = Sender(key=key, address=_property(frames[0], "Peer-Address"))
                 return sender, [frame.buffer for frame in frames]
 
     def revoked(self) -> set[str]:
         """Look up which keys that came in are admitted no more: from now on they are not heard."""
-        return self._doorkeeper.revoked() if self._doorkeeper else set()
+        return self._authenticator.revoked() if self._authenticator else set()
 
     def open_slot(self, slot: int, key: str = "") -> None:
         """Bind a learner's experience socket; where there are keys, for the one with this key.
@@ -217,8 +217,8 @@ class SimulatorSockets:
         """
         suffix = self.endpoint.experience_suffix(slot)
         domain = f"brigade-{slot}"
-        if self._doorkeeper is not None:
-            self._doorkeeper.reserved[domain] = key
+        if self._authenticator is not None:
+            self._authenticator.reserved[domain] = key
         socket = self._bind(zmq.PUSH, self.endpoint.at(suffix), CONTROL_FRAME_BYTES, domain)
         self._outboxes[slot] = _Outbox(socket)
 
@@ -229,8 +229,8 @@ class SimulatorSockets:
     def close_slot(self, slot: int) -> None:
         """Close a slot's socket; what its learner has not received is gone with it."""
         self._outboxes.pop(slot).close()
-        if self._doorkeeper is not None:
-            del self._doorkeeper.reserved[f"brigade-{slot}"]
+        if self._authenticator is not None:
+            del self._authenticator.reserved[f"brigade-{slot}"]
 
     def close(self) -> None:
         """Close everything, giving the last messages a second to leave."""
@@ -238,8 +238,8 @@ class SimulatorSockets:
             self.close_slot(slot)
         self._control.close()
         self._weights.close(linger=0)
-        if self._doorkeeper is not None:
-            self._doorkeeper.close()
+        if self._authenticator is not None:
+            self._authenticator.close()
         self._context.term()
         self._remove_files()
 
@@ -252,7 +252,7 @@ class SimulatorSockets:
 class LearnerSockets:
     """A learner's side: control (DEALER), weights (PUB), experience (PULL).
 
-    ``passport`` is for a simulator that admits only whom it knows.
+    ``credentials`` is for a simulator that admits only whom it knows.
 
     Raises
     ------
@@ -260,9 +260,9 @@ class LearnerSockets:
         The address is one to bind only.
     """
 
-    def __init__(self, endpoint: Endpoint, passport: Passport | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, credentials: ClientCredentials | None = None) -> None:
         self.endpoint = endpoint
-        self._passport = passport
+        self._credentials = credentials
         self._monitor: zmq.Socket[bytes] | None = None
         self._broken_handshakes = 0
         if endpoint.place == "*":
@@ -304,8 +304,8 @@ class LearnerSockets:
         socket.setsockopt(zmq.MAXMSGSIZE, LEARNER_FRAME_BYTES)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS if reconnect else NO_RECONNECT_MS)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, LONGEST_RECONNECT_MS if reconnect else 0)
-        if self._passport is not None:
-            auth.show(socket, self._passport)
+        if self._credentials is not None:
+            auth.show(socket, self._credentials)
         if kind == zmq.DEALER:
             self._monitor = socket.get_monitor_socket(auth.HANDSHAKE_FAILURES)
         return socket
@@ -376,12 +376,12 @@ class LearnerSockets:
         for frames in events:
             event = parse_monitor_message([bytes(frame) for frame in frames])["event"]
             self._broken_handshakes += event == auth.BROKEN_OFF
-            if self._passport and event == auth.REFUSED:
-                why = f"our key is not admitted there ({self._passport.keys.public})"
+            if self._credentials and event == auth.REFUSED:
+                why = f"our key is not admitted there ({self._credentials.keys.public})"
             elif event == auth.BROKEN_OFF and self._broken_handshakes < MOST_BROKEN_HANDSHAKES:
                 continue
-            elif self._passport:
-                why = f"--server-key is not its key, or it has none ({self._passport.server})"
+            elif self._credentials:
+                why = f"--server-key is not its key, or it has none ({self._credentials.server})"
             else:
                 why = "it wants keys; see --key and --server-key"
             raise TransportError(f"{self.endpoint.control} refused the connection: {why}")

@@ -198,7 +198,7 @@ def test_arrays_of_an_idle_step_that_do_not_fit_are_refused(index):
         np.zeros((5, 4), np.bool_),
         np.zeros_like(arrays.observations),
     ]
-    arrays.batch.idle(*good)
+    arrays.batch.default_outcomes(*good)
     array = good[index]
     bad = [
         (np.zeros((6, *array.shape[1:]), array.dtype), "must be a C-contiguous"),
@@ -210,7 +210,7 @@ def test_arrays_of_an_idle_step_that_do_not_fit_are_refused(index):
         bad.append((read_only(array), "cannot be written"))
     for other, sentence in bad:
         with pytest.raises(ValueError, match=sentence):
-            arrays.batch.idle(*good[:index], other, *good[index + 1 :])
+            arrays.batch.default_outcomes(*good[:index], other, *good[index + 1 :])
 
 
 def test_arrays_that_share_memory_are_refused():

@@ -382,7 +382,7 @@ def test_idle_is_the_coming_step_with_one_seat_at_rest(changes, num_threads):
         for b in np.flatnonzero(at_fires & (env.houses == 1).any(1)):
             actions[b, :, :2] = (np.flatnonzero(env.houses[b] == 1)[0], 1)
         before = env.get_state()
-        idle = env.idle(actions)
+        idle = env.default_outcomes(actions)
         assert env.get_state() == before
         follows, _, ended = played(actions)
         for seat in range(3):
@@ -411,10 +411,10 @@ def test_idle_refuses_what_step_refuses():
     env = brigade.BatchedEnv(3, "default", 4, seed=1)
     actions = np.zeros((3, 4, 3), np.int32)
     with pytest.raises(ValueError, match="reset"):
-        env.idle(actions)
+        env.default_outcomes(actions)
     env.reset()
     with pytest.raises(ValueError, match="integers of shape"):
-        env.idle(actions[:2])
+        env.default_outcomes(actions[:2])
     actions[1, 2, 0] = 10
     with pytest.raises(ValueError, match="env 1, seat 2: house"):
-        env.idle(actions)
+        env.default_outcomes(actions)

@@ -29,13 +29,13 @@ def arrays(seed: int = 0) -> Arrays:
     for step in range(6):
         columns = {
             name: rng.random(3, dtype=np.float32)
-            for name in ("log_probs", "values", "rewards", "discounts", "idle_rewards")
+            for name in ("log_probs", "values", "rewards", "discounts", "default_rewards")
         }
-        columns |= {"changed": rng.random(3) < 0.8, "idle_terminated": rng.random(3) < 0.3}
-        columns["idle_observations"] = rng.random((3, 5), dtype=np.float32)
+        columns |= {"changed": rng.random(3) < 0.8, "default_terminated": rng.random(3) < 0.3}
+        columns["default_observations"] = rng.random((3, 5), dtype=np.float32)
         columns["observations"] = rng.random((3, 5), dtype=np.float32)
         columns["actions"] = rng.integers(0, NETWORK.action_nvec, (3, 3))
-        columns["counted"] = rng.random((3, 3)) < 0.5
+        columns["component_mask"] = rng.random((3, 3)) < 0.5
         buffer.record(**columns)
         if step in (1, 3):
             how = np.full(3, step == 1)
@@ -117,19 +117,23 @@ REFUSED: dict[str, Arrays] = {
     "bootstraps of another game": changed("bootstrap_observations", lambda a: a[:, :4]),
     "a bootstrap missing": changed("bootstrap_observations", lambda a: a[:-1]),
     "a bootstrap too many": changed("bootstrap_observations", lambda a: np.vstack([a, a[:1]])),
-    "idle observations of another game": changed("idle_observations", lambda a: a[:, :4]),
-    "an idle observation missing": changed("idle_observations", lambda a: a[:-1]),
-    "an idle observation too many": changed("idle_observations", lambda a: np.vstack([a, a[:1]])),
-    "too few idle rewards": changed("idle_rewards", lambda a: a[:-1]),
-    "idle rewards that are no numbers": changed("idle_rewards", put(0, np.nan)),
-    "idle endings that are bytes": changed("idle_terminated", lambda a: a.astype(np.uint8)),
+    "default observations of another game": changed("default_observations", lambda a: a[:, :4]),
+    "an default observation missing": changed("default_observations", lambda a: a[:-1]),
+    "an default observation too many": changed(
+        "default_observations", lambda a: np.vstack([a, a[:1]])
+    ),
+    "too few default rewards": changed("default_rewards", lambda a: a[:-1]),
+    "default rewards that are no numbers": changed("default_rewards", put(0, np.nan)),
+    "default endings that are bytes": changed("default_terminated", lambda a: a.astype(np.uint8)),
     "changes that are bytes": changed("changed", lambda a: a.astype(np.uint8)),
     "actions of another game": changed("actions", lambda a: a[:, :2]),
     "a house that does not exist": changed("actions", put((0, 0), 4)),
     "a mode that does not exist": changed("actions", put((3, 1), 2)),
     "a negative action": changed("actions", lambda a: -a.astype(np.int32) - 1),
-    "counted components of another game": changed("counted", lambda a: a[:, :2]),
-    "counted components that are numbers": changed("counted", lambda a: a.astype(np.float32)),
+    "component_mask components of another game": changed("component_mask", lambda a: a[:, :2]),
+    "component_mask components that are numbers": changed(
+        "component_mask", lambda a: a.astype(np.float32)
+    ),
     "actions that are floats": changed("actions", lambda a: a.astype(np.float32)),
     "a fragment without steps": changed("lengths", put(slice(0, 2), [0, 4])),
     "a negative length": changed("lengths", put(slice(0, 2), [-1, 5])),

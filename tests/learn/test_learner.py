@@ -162,16 +162,16 @@ def experience(agent: int, sequence: int, version: int | None = None, run=RUN) -
     buffer = RolloutBuffer(16, 1, NETWORK.num_features, NETWORK.action_nvec)
     agents = np.array([agent])
     for step in range(16):
-        numbers = ("values", "rewards", "idle_rewards")
+        numbers = ("values", "rewards", "default_rewards")
         columns = {name: rng.random(1, dtype=np.float32) for name in numbers}
-        columns |= {name: rng.random(1) < 0.5 for name in ("changed", "idle_terminated")}
+        columns |= {name: rng.random(1) < 0.5 for name in ("changed", "default_terminated")}
         columns |= {
             "observations": rng.random((1, 5), dtype=np.float32),
             "actions": rng.integers(0, NETWORK.action_nvec, (1, 3)),
-            "counted": rng.random((1, 3)) < 0.8,
+            "component_mask": rng.random((1, 3)) < 0.8,
             "log_probs": np.full(1, -np.log(12), np.float32),
             "discounts": np.full(1, 0.99, np.float32),
-            "idle_observations": rng.random((1, 5), dtype=np.float32),
+            "default_observations": rng.random((1, 5), dtype=np.float32),
         }
         buffer.record(**columns)
         if step == 7:
@@ -715,7 +715,7 @@ def test_a_lease_that_runs_out_in_the_last_moment_of_an_update_is_noticed(
 def test_it_follows_the_simulators_last_welcome(learner, sockets):
     # One that was slow to answer may have been asked twice, and holds to its last answer.
     join(learner, sockets)
-    sockets.control.append(moved(welcome(), ticket="new", experience="-experience-5"))
+    sockets.control.append(moved(welcome(), fencing_token="new", experience="-experience-5"))
     learner.step(0)
     assert sockets.attached == ("-weights", "-experience-5")
     set_up(learner)
@@ -730,10 +730,10 @@ def moved(frames: list[Frame], **changes: Any) -> list[Frame]:
 
 def test_a_simulator_that_falls_silent_is_asked_again_for_the_same_run(learner, sockets, clock):
     join(learner, sockets)
-    clock.now += learner_module.PATIENCE_SECONDS / 2
+    clock.now += learner_module.SIMULATOR_TIMEOUT_SECONDS / 2
     sockets.control.append(message(messages.Heartbeat(run=RUN)))
     learner.step(0)
-    clock.now += learner_module.PATIENCE_SECONDS - 1
+    clock.now += learner_module.SIMULATOR_TIMEOUT_SECONDS - 1
     learner.step(0)
     assert sockets.attached is not None, "it was heard not long ago"
     clock.now += 2
@@ -852,7 +852,7 @@ def test_told_to_stop_it_leaves_with_whole_messages_and_whole_updates(
 
 def test_a_silent_simulator_is_waited_for_and_must_be_of_the_same_run(learner, sockets, clock):
     join(learner, sockets)
-    clock.now += learner_module.PATIENCE_SECONDS + 1
+    clock.now += learner_module.SIMULATOR_TIMEOUT_SECONDS + 1
     learner.step(0)
     assert learner.agents == []
     assert sockets.attached is None
@@ -867,7 +867,7 @@ def test_a_silent_simulator_is_waited_for_and_must_be_of_the_same_run(learner, s
 def test_the_last_of_several_welcomes_counts(learner, sockets):
     join(learner, sockets)
     sockets.control += [
-        as_bytes(welcome(ticket=f"{n}", experience=f"-experience-{n}")) for n in (5, 6)
+        as_bytes(welcome(fencing_token=f"{n}", experience=f"-experience-{n}")) for n in (5, 6)
     ]
     learner.step(0)
     assert sockets.attached == ("-weights", "-experience-6")

@@ -83,7 +83,7 @@ class Plain(nn.Module):
             others[:, column - count] += logits.exp().mean(1).log()
         seats = len(self.network.seats)
         if seats:
-            stations = sum(
+            seat_ranks = sum(
                 observations[:, column] * ((2 * seat + 1) / seats - 1)
                 for seat, column in enumerate(self.network.seats)
             )
@@ -91,7 +91,7 @@ class Plain(nn.Module):
             lean = []
             for c in range(count):
                 balance = attention[:, :c].sum(1) - attention[:, c + 1 :].sum(1)
-                lean.append(attention[:, c] ** 2 * balance * (2 * stations - balance))
+                lean.append(attention[:, c] ** 2 * balance * (2 * seat_ranks - balance))
             logits = logits + query[:, -1:] * torch.stack(lean, 1)
         first, width = self.network.num_seen, self.network.num_private
         claims = [
@@ -141,10 +141,10 @@ def test_forward_and_backward_are_those_of_plain_networks(
         tuple(tuple(draw.randrange(features) for _ in range(n)) for _ in range(nvec[0] * bool(n)))
         for n in (query, own * bool(query))
     )
-    stations = tuple(draw.randrange(features) for _ in range(seats * bool(query)))
+    seat_ranks = tuple(draw.randrange(features) for _ in range(seats * bool(query)))
     beside = range(nvec[0], sum(nvec)) if query else ()
     columns = tuple(draw.sample(beside, min(drawn, len(beside))))
-    network = Network(features, nvec, hidden, choices, stations, private, columns)
+    network = Network(features, nvec, hidden, choices, seat_ranks, private, columns)
     rows = random_rows(network, agents, seed)
     generator = torch.Generator().manual_seed(seed + 1)
     observations = torch.randn(agents, num_rows, features, generator=generator, dtype=torch.float64)

@@ -44,7 +44,7 @@ def plain_gae(rewards, values, discounts, lengths, bootstraps, gae_lambda) -> np
     return np.array(advantages)
 
 
-def plain_credit(rollout, bootstraps, idle_values, advantages, config) -> np.ndarray:
+def plain_credit(rollout, bootstraps, default_values, advantages, config) -> np.ndarray:
     """What each component of each action is credited with, ``[n, C]``, step by step."""
     unit = np.std(advantages) + 1e-8
     credit = []
@@ -54,20 +54,20 @@ def plain_credit(rollout, bootstraps, idle_values, advantages, config) -> np.nda
             last = t == start + int(length) - 1
             seen = (advantages[t] - np.mean(advantages)) / unit
             done = seen
-            if config.advantages == "counterfactual":
-                done = float(rollout.rewards[t]) - float(rollout.idle_rewards[t])
+            if config.advantages == "difference_rewards":
+                done = float(rollout.rewards[t]) - float(rollout.default_rewards[t])
                 if rollout.changed[t]:
                     following = float(bootstrap) if last else float(rollout.values[t + 1])
-                    idle = 0.0 if rollout.idle_terminated[t] else next(idle_values)
+                    default = 0.0 if rollout.default_terminated[t] else next(default_values)
                     later = 0.0 if last else advantages[t + 1]
                     done += float(rollout.discounts[t]) * (
-                        following - idle + config.gae_lambda * later
+                        following - default + config.gae_lambda * later
                     )
             credit.append([done] * (rollout.actions.shape[1] - 1) + [seen])
         start += int(length)
-    assert config.advantages == "gae" or next(idle_values, None) is None
+    assert config.advantages == "gae" or next(default_values, None) is None
     found = np.array(credit)
-    if config.advantages == "counterfactual":
+    if config.advantages == "difference_rewards":
         found[:, :-1] /= max(unit, np.sqrt(np.mean(found[:, 0] ** 2)))
     return found
 
@@ -76,7 +76,7 @@ def plain_loss(
     outputs: Tensor,
     nvec: tuple[int, ...],
     actions: Tensor,
-    counted: Tensor,
+    component_mask: Tensor,
     behaviour_log_probs: Tensor,
     advantages: Tensor,
     targets: Tensor,
@@ -84,14 +84,14 @@ def plain_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """PPO's loss over one batch ``[B]``, from the papers' formulas, and what is reported of it.
 
-    Components of an action that are not ``counted`` ``[B, C]`` are as if there were none. Each
+    Components of an action outside ``component_mask`` ``[B, C]`` are as if there were none. Each
     component has the objective of its own advantage ``[B, C]``, and feels it through its own
     share of the ratio.
     """
     parts = [Categorical(logits=part) for part in outputs[:, :-1].split(list(nvec), -1)]
-    each = [p.log_prob(actions[:, i]) * counted[:, i] for i, p in enumerate(parts)]
+    each = [p.log_prob(actions[:, i]) * component_mask[:, i] for i, p in enumerate(parts)]
     log_probs = sum(each)
-    entropy = sum(part.entropy() * counted[:, i] for i, part in enumerate(parts))
+    entropy = sum(part.entropy() * component_mask[:, i] for i, part in enumerate(parts))
     ratio = torch.exp(log_probs - behaviour_log_probs)
     objectives = []
     for i, own in enumerate(each):
@@ -179,9 +179,9 @@ class PlainAgent:
             outputs = self.model(torch.from_numpy(rollout.observations).double())
         parts = outputs[:, :-1].split(list(self.network.action_nvec), -1)
         actions = torch.from_numpy(rollout.actions.astype(np.int64))
-        counted = torch.from_numpy(rollout.counted).double()
+        component_mask = torch.from_numpy(rollout.component_mask).double()
         log_probs = sum(
-            Categorical(logits=p).log_prob(actions[:, i]) * counted[:, i]
+            Categorical(logits=p).log_prob(actions[:, i]) * component_mask[:, i]
             for i, p in enumerate(parts)
         )
         return replace(
@@ -191,23 +191,23 @@ class PlainAgent:
         )
 
     def update(
-        self, rollout: Rollout, rate: float | None = None, *, refresh: bool = False
+        self, rollout: Rollout, rate: float | None = None, *, recompute: bool = False
     ) -> dict[str, float]:
         """Learn from a rollout; the mean of what the batches reported."""
         config = self.config
         self.version += 1
         if not len(rollout):
             return {}
-        if refresh:
+        if recompute:
             rollout = self.look_again(rollout)
         mean, deviation = self.moments()
-        following, idle = (
+        following, default = (
             torch.from_numpy(seen).double()
-            for seen in (rollout.bootstrap_observations, rollout.idle_observations)
+            for seen in (rollout.bootstrap_observations, rollout.default_observations)
         )
         with torch.no_grad():
             values = iter((self.model(following)[:, -1] * deviation + mean).tolist())
-            idle_values = iter((self.model(idle)[:, -1] * deviation + mean).tolist())
+            default_values = iter((self.model(default)[:, -1] * deviation + mean).tolist())
         bootstraps = [0.0 if ended else next(values) for ended in rollout.terminated]
         advantages = plain_gae(
             rollout.rewards,
@@ -217,9 +217,9 @@ class PlainAgent:
             bootstraps,
             config.gae_lambda,
         )
-        credit = plain_credit(rollout, bootstraps, idle_values, advantages, config)
+        credit = plain_credit(rollout, bootstraps, default_values, advantages, config)
         returns = advantages + rollout.values
-        a = config.normaliser_rate
+        a = config.popart_rate
         self.weight = (1 - a) * self.weight + a
         self.sum = (1 - a) * self.sum + a * returns.mean()
         self.sum_squares = (1 - a) * self.sum_squares + a * (returns**2).mean()
@@ -245,7 +245,7 @@ class PlainAgent:
                 self.model(torch.from_numpy(rollout.observations[index]).double()),
                 self.network.action_nvec,
                 torch.from_numpy(rollout.actions[index].astype(np.int64)),
-                torch.from_numpy(rollout.counted[index]).double(),
+                torch.from_numpy(rollout.component_mask[index]).double(),
                 torch.from_numpy(rollout.log_probs[index]).double(),
                 torch.from_numpy(credit[index]),
                 targets[torch.from_numpy(index)],
@@ -274,11 +274,11 @@ def random_rollout(
     def floats(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape).astype(np.float32)
 
-    changed, idle_terminated = rng.random(transitions) < 0.3, rng.random(transitions) < 0.2
+    changed, default_terminated = rng.random(transitions) < 0.3, rng.random(transitions) < 0.2
     return Rollout(
         observations=rng.random((transitions, network.num_features), dtype=np.float32),
         actions=rng.integers(0, nvec, (transitions, len(nvec))).astype(np.uint8),
-        counted=rng.random((transitions, len(nvec))) < 0.8,
+        component_mask=rng.random((transitions, len(nvec))) < 0.8,
         log_probs=(uniform + 0.3 * floats(transitions)).astype(np.float32),
         values=scale * floats(transitions),
         rewards=(scale * floats(transitions) + shift).astype(np.float32),
@@ -288,10 +288,10 @@ def random_rollout(
         bootstrap_observations=rng.random(
             (int((~terminated).sum()), network.num_features), dtype=np.float32
         ),
-        idle_rewards=(scale * floats(transitions) + shift).astype(np.float32),
-        idle_terminated=idle_terminated,
+        default_rewards=(scale * floats(transitions) + shift).astype(np.float32),
+        default_terminated=default_terminated,
         changed=changed,
-        idle_observations=rng.random(
-            (int((changed & ~idle_terminated).sum()), network.num_features), dtype=np.float32
+        default_observations=rng.random(
+            (int((changed & ~default_terminated).sum()), network.num_features), dtype=np.float32
         ),
     )

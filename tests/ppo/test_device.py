@@ -8,11 +8,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from brigade.config import PPOConfig, RunConfig
 from brigade.env.scenarios import load_scenario
-from brigade.ppo import normaliser, update
+from brigade.ppo import popart, update
 from brigade.ppo.agents import AgentStack, initial_state
 from brigade.ppo.loss import STATISTICS
 from brigade.ppo.update import Updater
-from brigade.sim.player import network_for
+from brigade.sim.rollout_worker import network_for
 
 K, N, B = 3, 100, 32
 CONFIG = PPOConfig(hidden_size=16, batch_size=B)
@@ -49,7 +49,7 @@ def data(columns: torch.device = GPU) -> update._Data:
     return update._Data(
         observations=floats(NETWORK.num_features),
         columns=torch.zeros(K, N, c, dtype=torch.int64, device=columns),
-        counted=floats(c),
+        component_mask=floats(c),
         log_probs=floats(),
         advantages=floats(c),
         targets=floats(),
@@ -68,9 +68,9 @@ def test_all_that_a_gradient_batch_touches_is_on_its_device(monkeypatch):
 def test_looking_again_and_rescaling_stay_on_the_device(monkeypatch):
     with FakeTensorMode(allow_non_fake_inputs=True):
         there, rollouts = updater(monkeypatch), data()
-        log_probs, outputs = there._look_again(
-            rollouts.observations, rollouts.columns, rollouts.counted
+        log_probs, outputs = there._recompute(
+            rollouts.observations, rollouts.columns, rollouts.component_mask
         )
         assert (log_probs.device, outputs.device) == (GPU, GPU)
         moments = torch.zeros(K, device=GPU), torch.ones(K, device=GPU)
-        normaliser.rescale_value_head(there.stack.views, moments, moments)
+        popart.rescale_value_head(there.stack.views, moments, moments)

@@ -55,9 +55,9 @@ def lag_of(agent: int, update: int) -> bool:
 
 def learn(updater: GroupedUpdater, updates: int = 3, network=NARROW) -> dict[int, Learned]:
     for update in range(updates):
-        refresh = [lag_of(agent, update) for agent in updater.agents]
+        recompute = [lag_of(agent, update) for agent in updater.agents]
         rollouts = rollouts_of(updater.agents, update, network)
-        learned = updater.update(rollouts, 0.1 * update, refresh=refresh)
+        learned = updater.update(rollouts, 0.1 * update, recompute=recompute)
     return dict(zip(updater.agents, learned, strict=True))
 
 
@@ -74,8 +74,8 @@ def test_groups_learn_what_one_stack_does():
     for update in range(3):
         rollouts = rollouts_of(AGENTS, update)
         again = [lag_of(agent, update) for agent in AGENTS]
-        one = alone.update(rollouts, 0.1 * update, refresh=again)
-        other = shared.update(rollouts, 0.1 * update, refresh=again)
+        one = alone.update(rollouts, 0.1 * update, recompute=again)
+        other = shared.update(rollouts, 0.1 * update, recompute=again)
         for mine, state, yours in zip(one, alone.stack.states(), other, strict=True):
             assert mine == pytest.approx(yours.metrics, rel=1e-3, abs=1e-5)
             assert (state.version, state.steps) == (yours.state.version, yours.state.steps)

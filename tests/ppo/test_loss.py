@@ -28,15 +28,15 @@ class Case:
         self.outputs = normal(sum(nvec) + 1)
         rng = np.random.default_rng(seed)
         self.actions = torch.from_numpy(rng.integers(0, nvec, (agents, size, len(nvec))))
-        counted = torch.from_numpy(rng.random(self.actions.shape) < 0.8).double()
+        component_mask = torch.from_numpy(rng.random(self.actions.shape) < 0.8).double()
         parts = self.outputs[..., :-1].split(list(nvec), -1)
         now = sum(
-            Categorical(logits=p).log_prob(self.actions[..., i]) * counted[..., i]
+            Categorical(logits=p).log_prob(self.actions[..., i]) * component_mask[..., i]
             for i, p in enumerate(parts)
         )
         self.batch = Batch(
             columns=self.actions + torch.tensor(offsets(nvec)),
-            counted=counted,
+            component_mask=component_mask,
             log_probs=now + spread * normal(),
             advantages=2 * normal(len(nvec)) + 0.3,
             targets=normal(),
@@ -50,7 +50,7 @@ class Case:
             outputs,
             self.nvec,
             self.actions[agent],
-            b.counted[agent],
+            b.component_mask[agent],
             b.log_probs[agent],
             b.advantages[agent],
             b.targets[agent],
@@ -92,7 +92,7 @@ def test_the_ratio_counts_only_where_clipping_lets_it():
     case = Case(1, 400, 0)
     gradient, _ = loss_gradient(case.outputs, case.batch, coefficients(config), NVEC)
     for i, part in enumerate(gradient[0, :, :-1].split(list(NVEC), -1)):
-        felt = case.batch.counted[0, :, i] == 1
+        felt = case.batch.component_mask[0, :, i] == 1
         check_clipping(part[felt], case.batch.advantages[0, felt, i], case.ratio[0, felt])
 
 
@@ -112,8 +112,8 @@ def test_what_had_no_effect_has_no_gradient():
     gradient, _ = loss_gradient(case.outputs, case.batch, coefficients(PPOConfig()), NVEC)
     for i, part in enumerate(gradient[..., :-1].split(list(NVEC), -1)):
         moved = part.abs().sum(-1) > 0
-        assert not moved[case.batch.counted[..., i] == 0].any()
-        assert moved[case.batch.counted[..., i] == 1].all()
+        assert not moved[case.batch.component_mask[..., i] == 0].any()
+        assert moved[case.batch.component_mask[..., i] == 1].all()
 
 
 def test_float32_is_close_to_the_plain_formula_too():
@@ -121,7 +121,7 @@ def test_float32_is_close_to_the_plain_formula_too():
     case = Case(3, 256, 1, (10, 2, 2))
     batch = Batch(
         case.batch.columns,
-        case.batch.counted.float(),
+        case.batch.component_mask.float(),
         case.batch.log_probs.float(),
         case.batch.advantages.float(),
         case.batch.targets.float(),
@@ -155,7 +155,7 @@ def test_at_ratio_one_the_policy_gradient_is_the_plain_one():
     batch = case.batch
     felt = sum(
         Categorical(logits=p).log_prob(case.actions[..., i])
-        * batch.counted[..., i]
+        * batch.component_mask[..., i]
         * batch.advantages[..., i]
         for i, p in enumerate(parts)
     )

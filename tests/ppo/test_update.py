@@ -15,7 +15,7 @@ from brigade import seeds
 from brigade.config import PPOConfig
 from brigade.policy.actor import Actor
 from brigade.policy.network import Network
-from brigade.ppo import recording
+from brigade.ppo import cuda_graph
 from brigade.ppo.agents import AgentStack, AgentState, initial_state
 from brigade.ppo.loss import STATISTICS
 from brigade.ppo.update import Rollout, Updater, minibatch_order, num_batches
@@ -65,9 +65,9 @@ def assert_follows(state: AgentState, plain: PlainAgent) -> None:
 SIZES = (USUAL, 2 * USUAL, 40, 5, 0)
 
 
-@pytest.mark.parametrize("advantages", ["counterfactual", "gae"])
-@pytest.mark.parametrize("refresh", [False, True, [True, False, False, True, True]])
-def test_each_agent_of_a_stack_learns_as_plain_ppo_would(refresh, advantages):
+@pytest.mark.parametrize("advantages", ["difference_rewards", "gae"])
+@pytest.mark.parametrize("recompute", [False, True, [True, False, False, True, True]])
+def test_each_agent_of_a_stack_learns_as_plain_ppo_would(recompute, advantages):
     agents = [3, 0, 7, 12, 5]
     config = msgspec.structs.replace(CONFIG, advantages=advantages)
     stacked = updater(agents, config)
@@ -81,10 +81,10 @@ def test_each_agent_of_a_stack_learns_as_plain_ppo_would(refresh, advantages):
             random_rollout(NETWORK, size, 10 * update + k, scale=[0.1, 300, 1, 1, 1][k], shift=k)
             for k, size in enumerate(SIZES)
         ]
-        metrics = stacked.update(rollouts, refresh=refresh)
+        metrics = stacked.update(rollouts, recompute=recompute)
         for k, agent in enumerate(plain):
-            again = refresh if isinstance(refresh, bool) else refresh[k]
-            expected = agent.update(rollouts[k], refresh=again)
+            again = recompute if isinstance(recompute, bool) else recompute[k]
+            expected = agent.update(rollouts[k], recompute=again)
             for name, value in expected.items():
                 assert metrics[k][name] == pytest.approx(value, rel=2e-3, abs=2e-4), (k, name)
         for state, agent in zip(stacked.stack.states(), plain, strict=True):
@@ -110,8 +110,8 @@ def test_what_was_copied_to_the_device_beforehand_teaches_the_same(device):
             for k, size in enumerate((USUAL, 2 * USUAL, 5, 0))
         ]
         begun = [rollout.sent(uploader) for rollout in rollouts]
-        expected = here.update(rollouts, refresh=update > 0)
-        for one, other in zip(elsewhere.update(begun, refresh=update > 0), expected, strict=True):
+        expected = here.update(rollouts, recompute=update > 0)
+        for one, other in zip(elsewhere.update(begun, recompute=update > 0), expected, strict=True):
             assert one == pytest.approx(other, rel=2e-3, abs=2e-4)
     for one, other in zip(elsewhere.stack.states(), here.stack.states(), strict=True):
         if device == "cpu":
@@ -127,15 +127,15 @@ def test_a_recorded_gradient_batch_does_what_it_did_when_it_was_recorded(network
     given_states = [initial_state(network, 5, agent) for agent in range(4)]
     ends = []
     for times_before in (10**9, 2):
-        monkeypatch.setattr(recording, "TIMES_BEFORE", times_before)
+        monkeypatch.setattr(cuda_graph, "TIMES_BEFORE", times_before)
         stack = AgentStack(network, range(4), given_states, torch.device("cuda"))
         there = Updater(stack, config, SEED)
         for update in range(4):
             # In the third, one agent has fewer batches than the others.
             sizes = [USUAL, USUAL, 2 * USUAL, 5 if update == 2 else USUAL]
             rollouts = [random_rollout(network, n, 10 * update + k) for k, n in enumerate(sizes)]
-            there.update(rollouts, progress=update / 4, refresh=update % 2 == 1)
-        assert (there._recording._graph is None) == (times_before > 2)
+            there.update(rollouts, progress=update / 4, recompute=update % 2 == 1)
+        assert (there._graph._graph is None) == (times_before > 2)
         ends.append(there.stack.states())
     for one, other in zip(*ends, strict=True):
         assert_same(one, other)
@@ -155,7 +155,7 @@ def test_looking_again_is_clipping_around_the_agent_as_it_is():
     # Whatever policy acted, the first batch of an update then finds a ratio of 1.
     once = PPOConfig(hidden_size=16, batch_size=32, num_epochs=1, update_interval=1)
     rollouts = [random_rollout(NETWORK, size, size) for size in (USUAL, 5)]
-    for said in updater([0, 1], once).update(rollouts, refresh=True):
+    for said in updater([0, 1], once).update(rollouts, recompute=True):
         assert said["clip_fraction"] == 0
         assert abs(said["kl"]) < 1e-6
     for said in updater([0, 1], once).update(rollouts):
@@ -172,34 +172,34 @@ def test_looking_again_finds_what_the_agent_itself_reported():
     ]
     once, again = updater([0, 1]), updater([0, 1])
     once.update(narrow)
-    again.update(narrow, refresh=True)
+    again.update(narrow, recompute=True)
     for one, other in zip(once.stack.states(), again.stack.states(), strict=True):
         np.testing.assert_allclose(one.parameters, other.parameters, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("refresh", [False, True])
+@pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("size", SIZES)
-def test_an_agent_learns_alone_what_it_learns_in_a_stack(size, refresh):
+def test_an_agent_learns_alone_what_it_learns_in_a_stack(size, recompute):
     rollouts = [random_rollout(NETWORK, n, n) for n in (USUAL, size, 60)]
     together, alone = updater([0, 1, 2]), updater([1])
     for _ in range(2):
-        together.update(rollouts, refresh=refresh)
-        alone.update(rollouts[1:2], refresh=refresh)
+        together.update(rollouts, recompute=recompute)
+        alone.update(rollouts[1:2], recompute=recompute)
     one, other = together.stack.states()[1], alone.stack.states()[0]
     assert (one.version, one.steps) == (other.version, other.steps)
     for name, array in one.arrays().items():
         np.testing.assert_allclose(array, other.arrays()[name], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("refresh", [False, True])
+@pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize(
     "others", ["another rollout", "no rollout", "not numbers", "others", "another lag"]
 )
-def test_an_agent_learns_from_its_own_data_only(others, refresh):
+def test_an_agent_learns_from_its_own_data_only(others, recompute):
     agents, given_states = [0, 1, 2], states([0, 1, 2])
     rollouts = [random_rollout(NETWORK, USUAL, seed) for seed in range(3)]
     first = updater(agents, given_states=given_states)
-    first.update(rollouts, refresh=refresh)
+    first.update(rollouts, recompute=recompute)
     if others == "another rollout":
         rollouts[0], rollouts[2] = (random_rollout(NETWORK, USUAL, seed) for seed in (8, 9))
     elif others == "no rollout":
@@ -209,8 +209,8 @@ def test_an_agent_learns_from_its_own_data_only(others, refresh):
     elif others == "others":
         agents, given_states = [5, 1, 6], [*states([5]), given_states[1], *states([6])]
     second = updater(agents, given_states=given_states)
-    lag = not refresh if others == "another lag" else refresh
-    second.update(rollouts, refresh=[lag, refresh, lag])
+    lag = not recompute if others == "another lag" else recompute
+    second.update(rollouts, recompute=[lag, recompute, lag])
     assert_same(first.stack.states()[1], second.stack.states()[1])
 
 
@@ -257,7 +257,7 @@ def test_a_state_taken_out_is_not_changed_by_later_updates():
         assert np.array_equal(array, copies[name]), name
 
 
-@pytest.mark.parametrize("advantages", ["counterfactual", "gae"])
+@pytest.mark.parametrize("advantages", ["difference_rewards", "gae"])
 @pytest.mark.parametrize("anneal", [False, True])
 def test_rate_and_bonus_change_where_they_are_told_to(anneal, advantages):
     rollout = random_rollout(NETWORK, USUAL, 1)
@@ -274,18 +274,18 @@ def test_rate_and_bonus_change_where_they_are_told_to(anneal, advantages):
 
 
 def test_the_effect_of_a_single_step_has_size_one():
-    # GAE's deviation, the unit of effects, is nothing there.
+    # GAE's deviation, the unit of these advantages, is nothing there.
     whole = random_rollout(NETWORK, 1, 1)
     alone = replace(
         whole,
         rewards=np.full(1, 0.75, np.float32),
-        idle_rewards=np.full(1, 0.5, np.float32),
+        default_rewards=np.full(1, 0.5, np.float32),
         changed=np.zeros(1, np.bool_),
-        idle_observations=whole.idle_observations[:0],
-        counted=np.array([[True, True, False]]),
+        default_observations=whole.default_observations[:0],
+        component_mask=np.array([[True, True, False]]),
     )
     config = msgspec.structs.replace(CONFIG, learning_rate=0.0)
-    found = updater([0], config).update([alone], refresh=True)
+    found = updater([0], config).update([alone], recompute=True)
     assert found[0]["policy_loss"] == pytest.approx(-2 / 3, rel=1e-4), "of two components in three"
 
 
@@ -300,10 +300,10 @@ def test_the_cost_of_acting_does_not_grow_as_an_agent_acts_less(progress):
         rollout = replace(
             whole,
             actions=np.stack([np.zeros(USUAL, np.int64), mode, mode], axis=1),
-            idle_rewards=(whole.rewards + mode).astype(np.float32),
+            default_rewards=(whole.rewards + mode).astype(np.float32),
             changed=np.zeros(USUAL, np.bool_),
-            idle_observations=whole.idle_observations[:0],
-            counted=np.broadcast_to([False, True, False], (USUAL, 3)),
+            default_observations=whole.default_observations[:0],
+            component_mask=np.broadcast_to([False, True, False], (USUAL, 3)),
         )
         config = msgspec.structs.replace(
             CONFIG,
@@ -313,7 +313,7 @@ def test_the_cost_of_acting_does_not_grow_as_an_agent_acts_less(progress):
             num_epochs=1,
             update_interval=1,
         )
-        found = updater([0], config).update([rollout], progress=progress, refresh=True)
+        found = updater([0], config).update([rollout], progress=progress, recompute=True)
         losses.append(found[0]["policy_loss"] / worked)
     assert losses[0] == pytest.approx(losses[1], rel=1e-3), "each time is as dear as ever"
 
@@ -346,7 +346,7 @@ def test_explained_variance_is_one_for_perfect_values_and_zero_for_constant_ones
     assert metrics[1]["explained_variance"] == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("advantages", ["counterfactual", "gae"])
+@pytest.mark.parametrize("advantages", ["difference_rewards", "gae"])
 @pytest.mark.parametrize("transitions", [32, 7])
 def test_without_lag_the_learner_finds_the_probabilities_that_acted(transitions, advantages):
     given_states = states([0, 1])
@@ -367,7 +367,7 @@ def test_without_lag_the_learner_finds_the_probabilities_that_acted(transitions,
         replace(
             rollout,
             actions=actions[k::2].astype(np.uint8),
-            log_probs=(log_probs[k::2] * rollout.counted).sum(1),
+            log_probs=(log_probs[k::2] * rollout.component_mask).sum(1),
             values=values[k::2],
         )
         for k, rollout in enumerate(rollouts)
@@ -383,7 +383,7 @@ def test_without_lag_the_learner_finds_the_probabilities_that_acted(transitions,
         assert said["clip_fraction"] == 0
         assert abs(said["kl"]) < 1e-6
         # The mean of normalised advantages, times 1, where there are no others.
-        assert advantages == "counterfactual" or abs(said["policy_loss"]) < 1e-5
+        assert advantages == "difference_rewards" or abs(said["policy_loss"]) < 1e-5
 
 
 def test_agents_learn_what_they_are_paid_for():
@@ -406,7 +406,7 @@ def test_agents_learn_what_they_are_paid_for():
                 Rollout(
                     observations=observations[mine],
                     actions=actions[mine],
-                    counted=np.ones((count, 3), np.bool_),
+                    component_mask=np.ones((count, 3), np.bool_),
                     log_probs=log_probs[mine].sum(1),
                     values=values[mine],
                     rewards=(actions[mine, 0] == k).astype(np.float32),
@@ -414,10 +414,10 @@ def test_agents_learn_what_they_are_paid_for():
                     lengths=np.ones(count, np.int32),
                     terminated=np.ones(count, np.bool_),
                     bootstrap_observations=observations[:0],
-                    idle_rewards=np.zeros(count, np.float32),
-                    idle_terminated=np.zeros(count, np.bool_),
+                    default_rewards=np.zeros(count, np.float32),
+                    default_terminated=np.zeros(count, np.bool_),
                     changed=np.zeros(count, np.bool_),
-                    idle_observations=observations[:0],
+                    default_observations=observations[:0],
                 )
             )
         stacked.update(rollouts)

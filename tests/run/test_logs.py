@@ -35,15 +35,15 @@ def _loggers_as_they_were():
 def test_an_event_is_a_line_of_json_with_names_for_all_that_is_in_it(tmp_path, capsys):
     start_logs("learn box", str(tmp_path / "log.jsonl"))
     note("joined", agents=[0, 1])
-    logging.getLogger("brigade.sim.desk").warning("dropped bad message %d", 4)
+    logging.getLogger("brigade.sim.learner_server").warning("dropped bad message %d", 4)
     event, warning = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
     for line in (event, warning):
         assert line.pop("time").endswith("Z")
     known = {"component": "learn box", "process": os.getpid()}
     assert event == known | {"level": "info", "event": "joined", "agents": [0, 1]}
-    text = {"text": "dropped bad message 4", "source": "brigade.sim.desk"}
+    text = {"text": "dropped bad message 4", "source": "brigade.sim.learner_server"}
     assert warning == known | {"level": "warning", "event": "warning"} | text
-    assert capsys.readouterr().err.endswith("brigade.sim.desk: dropped bad message 4\n")
+    assert capsys.readouterr().err.endswith("brigade.sim.learner_server: dropped bad message 4\n")
 
 
 def test_warnings_stand_above_the_live_view_of_a_terminal(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_warnings_stand_above_the_live_view_of_a_terminal(tmp_path: Path) -> Non
         stranger.send_control([b"nonsense"])
         screen.shows(b"dropped bad message 1")
         stranger.close()
-    assert "brigade.sim.desk" in above_the_view(screen.seen, b"dropped bad message 1")
+    assert "brigade.sim.learner_server" in above_the_view(screen.seen, b"dropped bad message 1")
 
 
 def test_a_lost_learner_is_told_of_above_the_live_view(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from brigade.config import ConfigError, RunConfig
 from brigade.env.scenarios import load_scenario
-from brigade.run.operation import OperationConfig
+from brigade.run.options import RuntimeOptions
 from brigade.run.reserve import check_free, reserved
 from brigade.run.resolve import resolve
 from brigade.store.folder import RunFolder
@@ -100,9 +100,9 @@ def test_a_scenario_of_any_name_makes_the_name_of_a_folder(tmp_path: Path) -> No
     for name in ("a/b c", "\N{FIRE}" * 300, "火" * 300, "Zoë", "[red]"):
         path = tmp_path / "scenario.json"
         path.write_text(json.dumps({"name": name}))
-        settled = resolve(OperationConfig(scenario=str(path))).config
-        assert settled.run_name is not None
-        (tmp_path / settled.run_name).mkdir()
+        resolved = resolve(RuntimeOptions(scenario=str(path))).config
+        assert resolved.run_name is not None
+        (tmp_path / resolved.run_name).mkdir()
 
 
 @pytest.mark.parametrize("command", ["train", "sim"])

@@ -25,7 +25,7 @@ from brigade.run.child import child_command, child_environment
 from brigade.run.evaluate import EvaluateConfig, evaluate
 from brigade.run.measure import measure, play
 from brigade.run.team import Source, load_team, parse_source, parse_team
-from brigade.sim.player import network_for
+from brigade.sim.rollout_worker import network_for
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint, save
 

@@ -22,7 +22,7 @@ class Case:
 
 def remarks(learners=(), free=(), awaited=(), waited=0.0):
     cases = [case.learner for case in learners]
-    return diagnose(cases, free, awaited, waited=waited, patience=15)
+    return diagnose(cases, free, awaited, waited=waited, lease_timeout=15)
 
 
 def test_nothing_is_said_while_all_is_well():

@@ -145,9 +145,11 @@ def test_agents_of_whom_too_little_was_seen_are_nobodys_peers():
 )
 def test_a_tally_counts_rest_and_work_at_each_house_where_the_mode_counts(actions):
     taken = np.array([action[:3] for action in actions], np.uint8).reshape(-1, 3)
-    counted = np.array([[a[3] and a[1] == 1, a[3], True] for a in actions], bool).reshape(-1, 3)
+    component_mask = np.array([[a[3] and a[1] == 1, a[3], True] for a in actions], bool).reshape(
+        -1, 3
+    )
     by_hand = Counter(1 + house if mode else 0 for house, mode, _, night in actions if night)
-    assert tally(taken, counted, HOUSES).tolist() == [by_hand[i] for i in range(HOUSES + 1)]
+    assert tally(taken, component_mask, HOUSES).tolist() == [by_hand[i] for i in range(HOUSES + 1)]
 
 
 def test_one_is_named_who_was_odd_in_two_looks_one_after_the_other():

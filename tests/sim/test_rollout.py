@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from brigade.sim.rollout import RolloutBuffer
 
-NUMBERS = ("log_probs", "values", "rewards", "discounts", "idle_rewards")
-FLAGS = ("idle_terminated", "changed")
-COLUMNS = ("observations", "actions", "counted", *NUMBERS, *FLAGS)
+NUMBERS = ("log_probs", "values", "rewards", "discounts", "default_rewards")
+FLAGS = ("default_terminated", "changed")
+COLUMNS = ("observations", "actions", "component_mask", *NUMBERS, *FLAGS)
 NUM_FEATURES = 3
 
 
@@ -33,10 +33,10 @@ def step_of(lanes: int, nvec, rng: np.random.Generator) -> dict[str, np.ndarray]
         numbers
         | flags
         | {
-            "idle_observations": rng.random((lanes, NUM_FEATURES), dtype=np.float32),
+            "default_observations": rng.random((lanes, NUM_FEATURES), dtype=np.float32),
             "observations": rng.random((lanes, NUM_FEATURES), dtype=np.float32),
             "actions": rng.integers(0, nvec, (lanes, len(nvec))).astype(np.int32),
-            "counted": rng.random((lanes, len(nvec))) < 0.5,
+            "component_mask": rng.random((lanes, len(nvec))) < 0.5,
         }
     )
 
@@ -98,7 +98,10 @@ class Both:
 
 def fragments_of(arrays: dict[str, np.ndarray]) -> list[tuple]:
     """Take the arrays of a message apart, fragment by fragment."""
-    bootstraps, idle = iter(arrays["bootstrap_observations"]), iter(arrays["idle_observations"])
+    bootstraps, default = (
+        iter(arrays["bootstrap_observations"]),
+        iter(arrays["default_observations"]),
+    )
     starts = np.cumsum(arrays["lengths"]) - arrays["lengths"]
     found = []
     for start, length, terminated, truncated in zip(
@@ -107,11 +110,11 @@ def fragments_of(arrays: dict[str, np.ndarray]) -> list[tuple]:
         mine = slice(start, start + length)
         following = None if terminated else next(bootstraps).tolist()
         columns = [arrays[name][mine].tolist() for name in COLUMNS]
-        differs = arrays["changed"][mine] & ~arrays["idle_terminated"][mine]
-        otherwise = [next(idle).tolist() for _ in range(differs.sum())]
+        differs = arrays["changed"][mine] & ~arrays["default_terminated"][mine]
+        otherwise = [next(default).tolist() for _ in range(differs.sum())]
         found.append((*columns, otherwise, bool(terminated), bool(truncated), following))
     assert next(bootstraps, None) is None
-    assert next(idle, None) is None
+    assert next(default, None) is None
     assert all(len(arrays[name]) == arrays["lengths"].sum() for name in COLUMNS)
     return sorted(found, key=lambda fragment: fragment[0])
 
@@ -121,9 +124,9 @@ def assert_same_fragments(arrays: dict[str, np.ndarray], expected: list[Fragment
         (
             *[[step[name].tolist() for step in f.steps] for name in COLUMNS],
             [
-                step["idle_observations"].tolist()
+                step["default_observations"].tolist()
                 for step in f.steps
-                if step["changed"] and not step["idle_terminated"]
+                if step["changed"] and not step["default_terminated"]
             ],
             f.terminated,
             f.truncated,
@@ -220,8 +223,8 @@ def test_dtypes_are_those_of_a_message(nvec, dtype):
     arrays = both.buffer.arrays(0, 3)
     wide = {
         "actions": dtype,
-        "counted": np.bool_,
-        "idle_terminated": np.bool_,
+        "component_mask": np.bool_,
+        "default_terminated": np.bool_,
         "changed": np.bool_,
         "lengths": np.int32,
         "terminated": np.bool_,

@@ -57,7 +57,7 @@ class Sockets:
 
     states: dict[int, AgentState] = field(default_factory=dict)
     updates: dict[int, deque[Any]] = field(default_factory=dict)  # each agent's, in their order
-    ticket: str = ""
+    fencing_token: str = ""
     run: str = ""
     endpoint: Endpoint = field(default_factory=lambda: Endpoint.parse("ipc:///tmp/x"))
     control: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
@@ -72,7 +72,7 @@ class Sockets:
     async def send_control(self, peer: bytes, frames: Any) -> None:
         header, arrays = messages.decode([bytes(frame) for frame in frames])
         if isinstance(header, messages.Welcome):
-            self.run, self.ticket = header.run, header.ticket
+            self.run, self.fencing_token = header.run, header.fencing_token
             network = simulator_module.network_for(config("lockstep"), SCENARIO)
             for granted in header.agents:
                 state = initial_state(network, SEED, granted.agent)
@@ -102,7 +102,11 @@ class Sockets:
     def publish(self, agent: int, state: AgentState) -> None:
         self.states[agent] = state
         header = messages.Weights(
-            run=self.run, agent=agent, version=state.version, steps=state.steps, ticket=self.ticket
+            run=self.run,
+            agent=agent,
+            version=state.version,
+            steps=state.steps,
+            fencing_token=self.fencing_token,
         )
         frames = [bytes(frame) for frame in messages.encode(header, state.arrays())]
         self.updates.setdefault(agent, deque()).append(frames)
@@ -201,7 +205,7 @@ def play(
                     await asyncio.sleep(0)
                 tick(waits=True)
 
-        step = simulator.player.step
+        step = simulator.worker.step
 
         played: list[bool] = []
 
@@ -210,7 +214,7 @@ def play(
             played.append(True)
             return step()
 
-        simulator.player.step = stepping
+        simulator.worker.step = stepping
         passing = asyncio.create_task(pass_time())
         await simulator.run()
         passing.cancel()
@@ -244,12 +248,12 @@ def assert_same(one: Checkpoint | None, other: Checkpoint | None) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def impatient() -> Iterator[None]:
     """What does not arrive at once after the signal does not arrive at all."""
-    threads, patience = torch.get_num_threads(), simulator_module.LAST_WORDS_SECONDS
+    threads, lease_timeout = torch.get_num_threads(), simulator_module.LAST_WORDS_SECONDS
     torch.set_num_threads(1)
     simulator_module.LAST_WORDS_SECONDS = 0.01
     yield
     torch.set_num_threads(threads)
-    simulator_module.LAST_WORDS_SECONDS = patience
+    simulator_module.LAST_WORDS_SECONDS = lease_timeout
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ import brigade
 from brigade.config import RunConfig
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
-from brigade.sim.player import Player, network_for
 from brigade.sim.repository import Repository
+from brigade.sim.rollout_worker import RolloutWorker, network_for
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint, CheckpointError, load, save
 from brigade.store.formats import FORMAT
@@ -44,15 +44,15 @@ def agent_state(network: Network, agent: int) -> AgentState:
     return AgentState(agent + 4, 100 * agent, *rows, rng.standard_normal(3))
 
 
-def player_of(states: list[AgentState], network: Network) -> Player:
+def player_of(states: list[AgentState], network: Network) -> RolloutWorker:
     repository = Repository(network, len(states))
     for agent, state in enumerate(states):
         repository.add(agent, state)
     repository.act_with({agent: state.version for agent, state in enumerate(states)})
-    return Player(CONFIG, SCENARIO, repository, 5)
+    return RolloutWorker(CONFIG, SCENARIO, repository, 5)
 
 
-def example(steps: int = 5) -> tuple[Checkpoint, Player]:
+def example(steps: int = 5) -> tuple[Checkpoint, RolloutWorker]:
     """A checkpoint of a run that has begun, and its player."""
     network = network_for(CONFIG, SCENARIO)
     states = [agent_state(network, agent) for agent in range(3)]
@@ -379,7 +379,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "sparse moments": put("optimizers", 0, "first_moment", lambda t: t.to_sparse()),
     "steps that are text": put("optimizers", 0, "steps", "many"),
     "endless steps": put("optimizers", 0, "steps", float("inf")),
-    "a normaliser of two numbers": put("normalizers", 0, shorter),
+    "a popart of two numbers": put("normalizers", 0, shorter),
     "a version that is a list": put("versions", 0, [1]),
     "an unknown setting": put("config", "no_such_setting", 1),
     "a setting out of range": put("config", "gamma", 2.0),

@@ -15,8 +15,8 @@ from brigade import cli
 from brigade.agents import team_actions
 from brigade.ppo.agents import AgentStack
 from brigade.ppo.update import Rollout, Updater
-from brigade.sim.player import Player
 from brigade.sim.repository import Repository
+from brigade.sim.rollout_worker import RolloutWorker
 from brigade.store.checkpoint import Checkpoint, CheckpointError, check_resumable, load, save
 from brigade.store.formats import FORMAT, upgraded
 
@@ -51,12 +51,12 @@ def as_bytes(content: dict[str, Any]) -> bytes:
     return file.getvalue()
 
 
-def player_of(saved: Checkpoint) -> Player:
+def player_of(saved: Checkpoint) -> RolloutWorker:
     repository = Repository(saved.network, len(saved.agents))
     for agent, state in enumerate(saved.agents):
         repository.add(agent, state)
     repository.act_with({agent: state.version for agent, state in enumerate(saved.agents)})
-    return Player(saved.config, saved.scenario, repository, 5)
+    return RolloutWorker(saved.config, saved.scenario, repository, 5)
 
 
 # ---- every format ------------------------------------------------------------------------
@@ -217,7 +217,7 @@ def test_a_setting_that_no_version_had_is_refused(tmp_path, number):
 def test_runs_before_counterfactual_advantages_learned_by_gae(number):
     saved = load(kept(number))
     assert saved.config.advantages == "gae"
-    assert saved.config.random_starts == 0.0
+    assert saved.config.exploring_starts == 0.0
     assert saved.config.learning_rate == 0.01
 
 

@@ -28,7 +28,7 @@ from brigade.env.scenarios import load_scenario
 from brigade.learn.learner import Learner
 from brigade.ppo.agents import initial_state
 from brigade.sim.events import Events
-from brigade.sim.player import network_for
+from brigade.sim.rollout_worker import network_for
 from brigade.sim.simulator import Simulator
 from brigade.store.checkpoint import Checkpoint
 from brigade.wire import messages
@@ -64,7 +64,10 @@ def recorded() -> list[list[bytes]]:
     nan = {**state.arrays(), "parameters": np.full_like(state.parameters, np.nan)}
     infinite = {**state.arrays(), "statistics": np.full(3, np.inf)}
     weights: list[tuple[Header, Any]] = [
-        (messages.Weights(run=RUN, agent=agent, version=version, steps=0, ticket="x"), arrays)
+        (
+            messages.Weights(run=RUN, agent=agent, version=version, steps=0, fencing_token="x"),
+            arrays,
+        )
         for agent, version, arrays in [
             *((0, version, state.arrays()) for version in range(4)),
             *((1, 1, nan), (1, 1, infinite), (7, 0, state.arrays()), (0, 2**40, state.arrays())),
@@ -118,7 +121,7 @@ def mutate(frames: list[bytes], rng: random.Random) -> list[bytes]:
 
 
 class Overhearing(LearnerSockets):
-    """A learner's sockets, of which somebody hears all that is sent, tickets included."""
+    """A learner's sockets, of which somebody hears all that is sent, fencing tokens included."""
 
     def __init__(self, endpoint: Endpoint, heard: list[tuple[bool, list[bytes]]]) -> None:
         super().__init__(endpoint)
@@ -173,7 +176,7 @@ class Play:
         await self.simulator.run()
         self.sockets.close()
         await asyncio.to_thread(learner.join)
-        assert not self.simulator.desk.roster.leases
+        assert not self.simulator.server.lease_table.leases
 
 
 def train(attack: Callable[[Play], Coroutine[Any, Any, None]] | None) -> Play:
@@ -194,7 +197,7 @@ def train(attack: Callable[[Play], Coroutine[Any, Any, None]] | None) -> Play:
 def peaceful() -> Checkpoint:
     play = train(None)
     assert play.learner is not None
-    assert play.simulator.desk.bad_messages.total() == play.learner.bad_messages == 0
+    assert play.simulator.server.bad_messages.total() == play.learner.bad_messages == 0
     return play.finals[-1]
 
 
@@ -256,7 +259,7 @@ def test_a_simulator_under_attack_goes_on_as_if_there_were_none(
         grown[0] = memory(os.getpid()) - before
 
     play = train(attack)
-    bad = play.simulator.desk.bad_messages
+    bad = play.simulator.server.bad_messages
     print(f"{sent[0]:,} messages, {bad.total():,} refused; memory grew by {grown[0]:,} bytes")
     assert sent[0] >= MESSAGES
     assert bad.total() > sent[0] / 3
@@ -314,7 +317,7 @@ def test_a_learner_under_attack_goes_on_as_if_there_were_none(
             send(slot, frames)
 
         play.sockets.send_experience = overhear  # type: ignore[method-assign]
-        [lease] = play.simulator.desk.roster.leases.values()
+        [lease] = play.simulator.server.lease_table.leases.values()
         learner = play.learner
         assert learner is not None
         while not honest:

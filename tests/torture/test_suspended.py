@@ -15,7 +15,7 @@ from ..run.processes import ENDLESS, Process, brigade, free_base_port, memory, w
 
 SECONDS = float(os.environ.get("BRIGADE_SUSPEND", "3.5"))
 LEASE = min(15.0, SECONDS - 1.5)
-LEARNERS_PATIENCE = 15.0
+SIMULATOR_TIMEOUT = 15.0
 MOST_GROWTH = 16 << 20  # bytes
 
 
@@ -51,7 +51,7 @@ def test_the_run_goes_on_when_a_suspended_process_does(tmp_path: Path) -> None:
         assert simulator.output.count("dozer learns agents 0-3") == 2
         assert learner.output.count("the simulator: your lease has run out") == 1
         suspend(simulator, learner)
-        if SECONDS > LEARNERS_PATIENCE:
+        if SECONDS > SIMULATOR_TIMEOUT:
             assert "the simulator is silent: waiting for run" in learner.output
         else:
             assert simulator.output.count("is gone") == 1, "it was the simulator that was silent"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 from test_transport import free_port
 
-from brigade.wire.auth import Guard, Keys, Passport, new_keys
+from brigade.wire.auth import ClientCredentials, Keys, ServerAuth, new_keys
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import LearnerSockets, SimulatorSockets, TransportError
 
@@ -16,13 +16,13 @@ SERVER, FRIEND, OTHER, STRANGER = new_keys(), new_keys(), new_keys(), new_keys()
 FRIENDS = {FRIEND.public: "friend", OTHER.public: "other"}
 
 
-def meet(passport: Passport | None, admitted: Mapping[str, str]) -> bytes:
+def meet(credentials: ClientCredentials | None, admitted: Mapping[str, str]) -> bytes:
     """Let one client say hello: what the simulator got of it, or the client's error."""
     endpoint = Endpoint.parse(f"tcp://127.0.0.1:{free_port()}")
 
     async def story() -> bytes:
-        simulator = SimulatorSockets(endpoint, 1 << 20, Guard(SERVER, lambda: admitted))
-        client = LearnerSockets(endpoint, passport)
+        simulator = SimulatorSockets(endpoint, 1 << 20, ServerAuth(SERVER, lambda: admitted))
+        client = LearnerSockets(endpoint, credentials)
         try:
             client.send_control([b"hello"])
             heard = asyncio.create_task(simulator.receive_control())
@@ -40,19 +40,19 @@ def meet(passport: Passport | None, admitted: Mapping[str, str]) -> bytes:
 
 
 def test_an_admitted_key_comes_in():
-    assert meet(Passport(FRIEND, SERVER.public), FRIENDS) == b"hello"
+    assert meet(ClientCredentials(FRIEND, SERVER.public), FRIENDS) == b"hello"
 
 
 def test_an_unknown_key_is_refused_and_logged(caplog):
     with pytest.raises(TransportError, match="our key is not admitted"):
-        meet(Passport(STRANGER, SERVER.public), FRIENDS)
+        meet(ClientCredentials(STRANGER, SERVER.public), FRIENDS)
     assert f"unknown key {STRANGER.public[:8]}" in caplog.text
     assert STRANGER.secret not in caplog.text
 
 
 def test_a_client_that_wants_another_server_is_refused_and_logged(caplog):
     with caplog.at_level(logging.WARNING), pytest.raises(TransportError, match="is not its key"):
-        meet(Passport(FRIEND, STRANGER.public), FRIENDS)
+        meet(ClientCredentials(FRIEND, STRANGER.public), FRIENDS)
     assert "with another server's key" in caplog.text
 
 
@@ -64,24 +64,24 @@ def test_a_plain_client_is_refused_and_logged(caplog):
 
 def test_a_key_with_a_forged_secret_is_refused():
     with pytest.raises(TransportError, match="refused the connection"):
-        meet(Passport(Keys(FRIEND.public, STRANGER.secret), SERVER.public), FRIENDS)
+        meet(ClientCredentials(Keys(FRIEND.public, STRANGER.secret), SERVER.public), FRIENDS)
 
 
 def test_a_key_that_is_revoked_does_not_come_in_again():
     known = {FRIEND.public: "friend"}
-    assert meet(Passport(FRIEND, SERVER.public), known) == b"hello"
+    assert meet(ClientCredentials(FRIEND, SERVER.public), known) == b"hello"
     known.clear()
     with pytest.raises(TransportError, match="not admitted"):
-        meet(Passport(FRIEND, SERVER.public), known)
+        meet(ClientCredentials(FRIEND, SERVER.public), known)
 
 
 def test_a_key_that_is_revoked_is_not_heard_over_the_connection_that_it_has(caplog):
     endpoint, known = Endpoint.parse(f"tcp://127.0.0.1:{free_port()}"), dict(FRIENDS)
 
     async def story() -> None:
-        simulator = SimulatorSockets(endpoint, 1 << 20, Guard(SERVER, lambda: known))
+        simulator = SimulatorSockets(endpoint, 1 << 20, ServerAuth(SERVER, lambda: known))
         mine, other = (
-            LearnerSockets(endpoint, Passport(k, SERVER.public)) for k in (FRIEND, OTHER)
+            LearnerSockets(endpoint, ClientCredentials(k, SERVER.public)) for k in (FRIEND, OTHER)
         )
         simulator.open_slot(0, FRIEND.public)
         simulator.open_slot(1, OTHER.public)
@@ -129,10 +129,10 @@ def test_nobody_takes_experience_from_anothers_socket(caplog):
     endpoint = Endpoint.parse(f"tcp://127.0.0.1:{free_port()}")
 
     async def story() -> None:
-        simulator = SimulatorSockets(endpoint, 1 << 20, Guard(SERVER, lambda: FRIENDS))
+        simulator = SimulatorSockets(endpoint, 1 << 20, ServerAuth(SERVER, lambda: FRIENDS))
         simulator.open_slot(0, FRIEND.public)
         thief, owner = (
-            LearnerSockets(endpoint, Passport(k, SERVER.public)) for k in (OTHER, FRIEND)
+            LearnerSockets(endpoint, ClientCredentials(k, SERVER.public)) for k in (OTHER, FRIEND)
         )
         try:
             thief.attach(endpoint.weights_suffix, endpoint.experience_suffix(0))
@@ -155,4 +155,4 @@ def test_nobody_takes_experience_from_anothers_socket(caplog):
 
 def test_a_secret_is_not_shown():
     assert FRIEND.secret not in repr(FRIEND)
-    assert FRIEND.secret not in repr(Passport(FRIEND, SERVER.public))
+    assert FRIEND.secret not in repr(ClientCredentials(FRIEND, SERVER.public))

@@ -458,6 +458,6 @@ def test_many_agents_that_are_not_neighbours_fit_in_a_message():
     agents = ranges(range(0, 10_000, 2))
     hello = Hello(name="box", agents=agents, device="cpu")
     assert decode(encode(hello))[0] == hello
-    [remark] = diagnose([], range(0, 10_000, 2), [], waited=0.0, patience=1.0)
+    [remark] = diagnose([], range(0, 10_000, 2), [], waited=0.0, lease_timeout=1.0)
     goodbye = Goodbye(run="r", reason=remark)
     assert decode(encode(goodbye))[0] == goodbye

@@ -15,7 +15,7 @@ from test_auth import FRIEND, FRIENDS, SERVER
 from test_transport import PATIENCE, free_port, published, received
 
 from brigade.wire import resolve
-from brigade.wire.auth import Guard, Passport
+from brigade.wire.auth import ClientCredentials, ServerAuth
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.resolve import Resolver, Unresolved, needs_ipv6
 from brigade.wire.transport import LearnerSockets, SimulatorSockets, TransportError
@@ -42,11 +42,11 @@ class Meeting:
     """A simulator at one address and a learner that reaches it by another."""
 
     def __init__(self, bound: Endpoint, reached: Endpoint, *, keys: bool) -> None:
-        guard = Guard(SERVER, lambda: FRIENDS) if keys else None
-        passport = Passport(FRIEND, SERVER.public) if keys else None
-        self.simulator = SimulatorSockets(bound, 1 << 20, guard)
+        server_auth = ServerAuth(SERVER, lambda: FRIENDS) if keys else None
+        credentials = ClientCredentials(FRIEND, SERVER.public) if keys else None
+        self.simulator = SimulatorSockets(bound, 1 << 20, server_auth)
         self.simulator.open_slot(0, FRIEND.public if keys else "")
-        self.learner = LearnerSockets(reached, passport)
+        self.learner = LearnerSockets(reached, credentials)
         self.learner.attach(bound.weights_suffix, bound.experience_suffix(0))
 
     async def __aenter__(self) -> Meeting:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import zmq
 
-from brigade.sim.roster import Roster
+from brigade.sim.lease_table import LeaseTable
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.messages import MAX_HEADER_BYTES
 from brigade.wire.transport import (
@@ -272,12 +272,12 @@ def test_sending_to_a_learner_that_is_not_there_is_no_error(endpoint):
 def test_a_learner_can_join_at_once_after_one_that_left(endpoint):
     async def main():
         async with Meeting(endpoint) as meeting:
-            roster = Roster(1, patience=1, num_slots=40)
+            lease_table = LeaseTable(1, lease_timeout=1, num_slots=40)
             for _ in range(40):
-                lease = roster.join(b"peer", "name", "cpu", "0", now=0)
+                lease = lease_table.join(b"peer", "name", "cpu", "0", now=0)
                 meeting.simulator.open_slot(lease.slot)
                 await asyncio.sleep(0.001)
-                roster.leave(b"peer", now=0)
+                lease_table.leave(b"peer", now=0)
                 meeting.simulator.close_slot(lease.slot)
 
     if endpoint.scheme == "tcp":
@@ -288,14 +288,14 @@ def test_a_learner_can_join_at_once_after_one_that_left(endpoint):
 def test_a_lost_learner_that_wakes_up_takes_nothing_from_the_one_after_it(endpoint):
     async def main():
         async with Meeting(endpoint) as meeting:
-            roster = Roster(1, patience=5, num_slots=2)
-            lease = roster.join(b"lost", "lost", "cpu", "0", now=0)
+            lease_table = LeaseTable(1, lease_timeout=5, num_slots=2)
+            lease = lease_table.join(b"lost", "lost", "cpu", "0", now=0)
             meeting.simulator.open_slot(lease.slot)
             meeting.learner(lease.slot)  # stays open, and is never read
-            [expired] = roster.expire(now=10)
+            [expired] = lease_table.expire(now=10)
             meeting.simulator.close_slot(expired.slot)
             await asyncio.sleep(0.1)  # for the port to be free again
-            lease = roster.join(b"next", "next", "cpu", "0", now=11)
+            lease = lease_table.join(b"next", "next", "cpu", "0", now=11)
             meeting.simulator.open_slot(lease.slot)
             after = meeting.learner(lease.slot)
             await asyncio.sleep(0.5)  # both are connected, if they ever will be

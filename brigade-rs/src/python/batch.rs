@@ -11,7 +11,7 @@ use crate::batch::{Batch, MOST_THREADS};
 use crate::error::Invalid;
 use crate::rules::ACTION;
 use crate::scenario::MOST;
-use crate::shard::{Idle, Step};
+use crate::shard::{DefaultOutcomes, Step};
 
 /// Many games of one scenario and team, each started anew as soon as it ends.
 ///
@@ -161,11 +161,11 @@ impl PyBatch {
     ///
     /// Reads `actions`, int32 [B, A, 3]. The others act as there, and no game is stepped. What
     /// happens to a house is decided by the draws that decide it in `step`; where that draws
-    /// nothing, by draws of another stream, derived from the game's generator state. Writes what every seat would get into `rewards` float32 [B, A, A] (the idle seat
+    /// nothing, by draws of another stream, derived from the game's generator state. Writes what every seat would get into `rewards` float32 [B, A, A] (the resting seat
     /// first), whether the game would end by its rules into `terminated` bool [B, A], whether the
     /// seat's action makes a difference to the houses or the game's end into `changed` bool [B, A],
     /// and where it does, what that seat would see into `observations` float32 [B, A, F].
-    fn idle(
+    fn default_outcomes(
         &mut self,
         py: Python<'_>,
         actions: &Bound<'_, PyAny>,
@@ -181,14 +181,14 @@ impl PyBatch {
         let mut terminated = write::<bool, Ix2>("terminated", terminated, &[games, seats])?;
         let mut changed = write::<bool, Ix2>("changed", changed, &[games, seats])?;
         let mut observations = write::<f32, Ix3>("observations", observations, &shape)?;
-        let idle = Idle {
+        let outcomes = DefaultOutcomes {
             actions: actions.as_slice().map_err(not_contiguous)?,
             rewards: rewards.as_slice_mut().map_err(not_contiguous)?,
             terminated: terminated.as_slice_mut().map_err(not_contiguous)?,
             changed: changed.as_slice_mut().map_err(not_contiguous)?,
             observations: observations.as_slice_mut().map_err(not_contiguous)?,
         };
-        py.detach(|| self.batch.idle(idle))?;
+        py.detach(|| self.batch.default_outcomes(outcomes))?;
         Ok(())
     }
 

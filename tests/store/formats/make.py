@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from brigade.env.batched import BatchedEnv
 from brigade.policy.network import Activations, forward
-from brigade.ppo import normaliser
+from brigade.ppo import popart
 from brigade.store.checkpoint import Checkpoint, load
 
 NUM_OBSERVATIONS = 16
@@ -75,7 +75,7 @@ def outputs(
     buffers.observations.copy_(torch.tensor(observations))
     found = forward(saved.network.views(rows), buffers)
     statistics = torch.tensor(np.stack([state.statistics for state in saved.agents]))
-    mean, deviation = (moment.double().unsqueeze(1) for moment in normaliser.moments(statistics))
+    mean, deviation = (moment.double().unsqueeze(1) for moment in popart.moments(statistics))
     return found.logits.numpy(), (found.values * deviation + mean).numpy()
 
 

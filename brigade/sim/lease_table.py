@@ -1,4 +1,4 @@
-"""The roster: which learner has which agents. Pure: events in, answers out, time as an argument."""
+"""The lease table: which learner has which agents. Pure; the time is an argument."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Lease:
     slot: int
     generation: int  # tells this lease's experience from that of others that had the slot
     last_seen: float  # seconds on a monotonic clock
-    ticket: str = field(default="", repr=False)  # what its weights are known by
+    fencing_token: str = field(default="", repr=False)  # what its weights are known by
     key: str = ""  # its public key, where there are keys
     welcomed: bool = False  # it has been heard since its welcome, so it has that
 
@@ -69,14 +69,14 @@ class Slots:
         self._rested.append((now, slot))
 
 
-class Roster:
+class LeaseTable:
     """Grants agents to learners, one learner an agent.
 
     Parameters
     ----------
     population_size
         Number of agents P.
-    patience
+    lease_timeout
         Seconds of silence after which a lease runs out.
     num_slots
         Experience sockets that there can be at once.
@@ -87,9 +87,9 @@ class Roster:
         The leases by their learners' identities.
     """
 
-    def __init__(self, population_size: int, patience: float, num_slots: int) -> None:
+    def __init__(self, population_size: int, lease_timeout: float, num_slots: int) -> None:
         self.population_size = population_size
-        self.patience = patience
+        self.lease_timeout = lease_timeout
         self.leases: dict[bytes, Lease] = {}
         self._by_agent: dict[int, Lease] = {}
         self._slots = Slots(num_slots)
@@ -146,7 +146,7 @@ class Roster:
 
     def expire(self, now: float) -> list[Lease]:
         """End and return the leases of learners silent for too long."""
-        lost = [x for x in self.leases.values() if now - x.last_seen > self.patience]
+        lost = [x for x in self.leases.values() if now - x.last_seen > self.lease_timeout]
         for lease in lost:
             self.leave(lease.peer, now)
         return lost

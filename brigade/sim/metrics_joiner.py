@@ -1,4 +1,4 @@
-"""The ledger: joins what a rollout was like with what each agent's learner made of it."""
+"""The metrics joiner: joins what a rollout was like with what each agent's learner made of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Entry:
     learned: dict[int, Mapping[str, float | None]] = field(default_factory=dict)
 
 
-class Ledger:
+class MetricsJoiner:
     """Rows of metrics, each complete once all of its agents have learned from its rollout."""
 
     def __init__(self, population_size: int) -> None:

@@ -13,8 +13,8 @@ from brigade._core import Scenario, observation_layout
 MAX_CYCLES = 1000
 
 
-class Idle:
-    """What ``Batch.idle`` writes, and the step that follows."""
+class DefaultOutcomes:
+    """What ``Batch.default_outcomes`` writes, and the step that follows."""
 
     def __init__(self, arrays, actions):
         games, seats, features = arrays.observations.shape
@@ -23,7 +23,7 @@ class Idle:
         self.changed = np.ones((games, seats), np.bool_)
         self.observations = np.full((games, seats, features), -7, np.float32)
         before = arrays.batch.get_state()
-        arrays.batch.idle(actions, *self.all)
+        arrays.batch.default_outcomes(actions, *self.all)
         assert arrays.batch.get_state() == before
         self.layout = observation_layout(arrays.batch.scenario, seats)
         arrays.step(actions)
@@ -62,7 +62,7 @@ def signal(setup, rng, arrays):
     if not setup.two_phase:
         return None
     actions = setup.actions(rng, len(arrays.lengths))
-    idle = Idle(arrays, actions)
+    idle = DefaultOutcomes(arrays, actions)
     assert not idle.rewards.any()
     assert not idle.terminated.any()
     assert not idle.changed.any()
@@ -79,7 +79,7 @@ def test_every_night_without_a_seat_is_the_reference_s(setup, threads):
     for _ in range(8):
         round1 = signal(setup, rng, arrays)
         actions = actions_at_fires(setup, rng, arrays.batch, 2)
-        idle = Idle(arrays, actions)
+        idle = DefaultOutcomes(arrays, actions)
         houses, progress = idle.houses()[0], idle.block("fire_progress")[0]
         for b, game in enumerate(games):
             given = (actions[b].tolist(), None if round1 is None else round1[b].tolist())
@@ -111,7 +111,7 @@ def test_only_what_a_seat_can_reach_differs(setup):
         actions = actions_at_fires(setup, rng, arrays.batch, 6)
         actions[0] = np.stack([homes, 0 * homes, 0 * homes], 1)
         fires = arrays.batch.houses == BURNING
-        idle = Idle(arrays, actions)
+        idle = DefaultOutcomes(arrays, actions)
         targets, works = actions[..., 0], actions[..., 1] == 1
         if setup.scenario.action_validity_mode == "adjacent_only":
             far = np.minimum((targets - homes) % n, (homes - targets) % n) > 1
@@ -132,7 +132,9 @@ def test_what_was_saved_burns_without_the_seat_and_all_other_houses_are_the_same
     out = np.empty_like(arrays.observations[0])
     for game in range(3000):
         arrays.batch.place(game, np.array([0, 1, 0, 1, 0, 0, 2, 0, 0, 0], np.int8), 0, out)
-    idle = Idle(arrays, np.tile(np.array([[1, 1, 0], [3, 1, 0]], np.int32), (3000, 1, 1)))
+    idle = DefaultOutcomes(
+        arrays, np.tile(np.array([[1, 1, 0], [3, 1, 0]], np.int32), (3000, 1, 1))
+    )
     houses, real = idle.houses()
     for seat, target in enumerate((1, 3)):
         differ = houses[:, seat] != real[:, seat]
@@ -149,12 +151,12 @@ def test_nights_without_a_seat_depend_on_the_games_state_alone(setup, steps, thr
     one = Arrays(setup.scenario, 5, setup.num_agents, 7, range(5))
     for _ in range(steps):
         actions = setup.actions(rng, 5)
-        Idle(one, actions)  # steps too; what was tried out before leaves no trace
+        DefaultOutcomes(one, actions)  # steps too; what was tried out before leaves no trace
     other = Arrays(setup.scenario, 5, setup.num_agents, 7, [9] * 5, threads)
     other.batch.set_state(one.batch.get_state())
     for _ in range(6):
         actions = actions_at_fires(setup, rng, one.batch, 5)
-        mine, its = Idle(one, actions), Idle(other, actions)
+        mine, its = DefaultOutcomes(one, actions), DefaultOutcomes(other, actions)
         for array, same in zip(mine.all, its.all, strict=True):
             np.testing.assert_array_equal(array, same)
 
@@ -196,7 +198,7 @@ def nights(scenario, houses, actions, seeds):
     out = np.empty_like(arrays.observations[0])
     for game in range(len(seeds)):
         arrays.batch.place(game, np.array(houses, np.int8), 0, out)
-    idle = Idle(arrays, np.tile(np.array(actions, np.int32), (len(seeds), 1, 1)))
+    idle = DefaultOutcomes(arrays, np.tile(np.array(actions, np.int32), (len(seeds), 1, 1)))
     return tuple(h[:, 0] @ 3 ** np.arange(len(houses)) for h in idle.houses())
 
 

@@ -1,8 +1,8 @@
-"""The desk: where learners are welcomed, sent their experience, and handed their policies in.
+"""The learner server: welcomes learners, sends them experience, and takes their policies in.
 
-It owns the roster of who learns what, each agent's count of rollouts, and a copy of every rollout
-that has not been learned from yet: a learner that takes an agent over gets those first, so nothing
-is lost with the one before.
+It owns the lease table of who learns what, each agent's count of rollouts, and a copy of every
+rollout that has not been learned from yet: a learner that takes an agent over gets those first, so
+nothing is lost with the one before.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from brigade.ppo.agents import AgentState
 from brigade.ppo.divergence import too_large
 from brigade.printable import printable
 from brigade.sim.events import Events
+from brigade.sim.lease_table import Lease, LeaseTable, Refused
 from brigade.sim.repository import Repository
-from brigade.sim.roster import Lease, Refused, Roster
 from brigade.wire import messages
 from brigade.wire.messages import Arrays, BadMessage, Frame, OtherProtocol
 from brigade.wire.transport import Sender, SimulatorSockets, TransportError
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 1.0
 GOODBYE_SECONDS = 1.0
 MOST_STANDING_BY = 1000
-MOST_FORMER = 1000  # tickets that are remembered
+MOST_FORMER = 1000  # fencing tokens that are remembered
 MOST_SENDERS = 1000  # of bad messages, that are told apart
 MOST_BUSY_SLOTS = 16  # that are passed over for one learner
 
@@ -64,7 +64,7 @@ class _Experience:
         return messages.encode(header, self.arrays)
 
 
-class Desk:
+class LearnerServer:
     """Serves the sockets of one run.
 
     Parameters
@@ -95,7 +95,7 @@ class Desk:
         repository: Repository,
         sockets: SimulatorSockets,
         events: Events,
-        patience: float,
+        lease_timeout: float,
         *,
         learned: Callable[[int, AgentState, messages.Weights], None],
         changed: Callable[[], None],
@@ -103,7 +103,9 @@ class Desk:
         report: Callable[[], messages.Report],
     ) -> None:
         self.run = run
-        self.roster = Roster(config.population_size, patience, sockets.endpoint.num_slots)
+        self.lease_table = LeaseTable(
+            config.population_size, lease_timeout, sockets.endpoint.num_slots
+        )
         self.rollouts = dict.fromkeys(range(config.population_size), 0)
         self.bad_messages: Counter[str] = Counter()
         self.closing = ""
@@ -111,7 +113,8 @@ class Desk:
         self._unattended: set[int] = set()  # agents that play on until a learner comes for them
         # Keys by identity, of who was refused for now; the latest last.
         self._standing_by: dict[bytes, str] = {}
-        self._former: deque[str] = deque(maxlen=MOST_FORMER)  # tickets of leases that have ended
+        # Fencing tokens of leases that have ended.
+        self._former: deque[str] = deque(maxlen=MOST_FORMER)
         self._config = config
         self._repository = repository
         self._sockets = sockets
@@ -130,14 +133,14 @@ class Desk:
 
     def leave_unattended(self) -> None:
         """Let agents without a learner play on as they are until theirs comes."""
-        self._unattended |= set(self.roster.free)
+        self._unattended |= set(self.lease_table.free)
         self._note_change()
 
     def _note_change(self) -> None:
         """Learners have come or gone."""
         self.frozen = set(self._unattended)
         if self._config.on_learner_loss == "freeze":
-            self.frozen |= {a for a in self.roster.free if a in self._repository.newest}
+            self.frozen |= {a for a in self.lease_table.free if a in self._repository.newest}
         self._changed()
 
     def send(self, agent: int, arrays: Arrays, progress: float) -> None:
@@ -146,7 +149,7 @@ class Desk:
         experience = _Experience(self.run, agent, sequence, progress, arrays)
         self._outbox[agent][sequence] = experience
         self.rollouts[agent] = sequence + 1
-        lease = self.roster.lease_of(agent)
+        lease = self.lease_table.lease_of(agent)
         if lease is not None:
             self._sockets.send_experience(lease.slot, experience.frames(lease))
 
@@ -154,7 +157,7 @@ class Desk:
         """Describe the learners."""
         now, newest = time.monotonic(), self._repository.newest
         reports = []
-        for lease in self.roster.leases.values():
+        for lease in self.lease_table.leases.values():
             last = self._last_metrics.get(lease.agents[0], {})
             reports.append(
                 messages.LearnerReport(
@@ -177,10 +180,10 @@ class Desk:
         self.closing = reason
         said = printable(reason)  # it may name a path
         stop = messages.encode(messages.Stop(run=self.run, reason=said, failed=failed))
-        for peer in [*self.roster.leases, *self._standing_by]:
+        for peer in [*self.lease_table.leases, *self._standing_by]:
             await self._sockets.send_control(peer, stop)
         deadline = time.monotonic() + GOODBYE_SECONDS
-        while self.roster.leases and time.monotonic() < deadline:
+        while self.lease_table.leases and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
 
     # ---- tasks ---------------------------------------------------------------------------
@@ -209,7 +212,7 @@ class Desk:
                 self._count_bad(f"weights {sender}", error)
                 continue
             if lease is not None:
-                lease.welcomed = True  # or it had no ticket to publish with
+                lease.welcomed = True  # or it had no fencing token to publish with
                 acknowledge = messages.Acknowledge(
                     run=self.run, agent=weights.agent, version=state.version
                 )
@@ -225,15 +228,15 @@ class Desk:
             if late > HEARTBEAT_SECONDS:
                 # We, not the learners, were silent (suspended, say): what they said meanwhile
                 # has yet to be read.
-                self.roster.forgive(late)
+                self.lease_table.forgive(late)
             await self._turn_out_revoked()
-            for lease in list(self.roster.leases.values()):
+            for lease in list(self.lease_table.leases.values()):
                 outstanding = sum(self._outstanding(agent) for agent in lease.agents)
                 beat = messages.Heartbeat(run=self.run, outstanding=outstanding)
                 await self._sockets.send_control(lease.peer, messages.encode(beat))
-            for lease in self.roster.expire(time.monotonic()):
-                self._lose(lease, f"silent for {self.roster.patience:.0f} s")
-            free = set(self.roster.free)
+            for lease in self.lease_table.expire(time.monotonic()):
+                self._lose(lease, f"silent for {self.lease_table.lease_timeout:.0f} s")
+            free = set(self.lease_table.free)
             missing = [agent for agent in awaited() if agent in free]
             if missing != said:
                 self._events.waiting(missing)
@@ -246,14 +249,14 @@ class Desk:
         revoked = self._sockets.revoked()
         self._standing_by = {p: key for p, key in self._standing_by.items() if key not in revoked}
         refusal = messages.encode(messages.Refusal(reason="your key was revoked"))
-        for lease in [x for x in self.roster.leases.values() if x.key in revoked]:
-            self.roster.leave(lease.peer, time.monotonic())
+        for lease in [x for x in self.lease_table.leases.values() if x.key in revoked]:
+            self.lease_table.leave(lease.peer, time.monotonic())
             self._lose(lease, "its key was revoked")
             await self._sockets.send_control(lease.peer, refusal)
 
     async def _answer(self, sender: Sender, header: messages.Message) -> None:
         peer = sender.identity
-        lease = self.roster.leases.get(peer)
+        lease = self.lease_table.leases.get(peer)
         if lease is not None and lease.key != sender.key:
             raise BadMessage(f"{type(header).__name__} in the name of {lease.name}")
         if isinstance(header, messages.Hello):
@@ -266,10 +269,10 @@ class Desk:
         if run != self.run:
             raise BadMessage(f"{type(header).__name__} for run {run!r}")
         if isinstance(header, messages.Goodbye):
-            if self.roster.leave(peer, time.monotonic()) and lease is not None:
+            if self.lease_table.leave(peer, time.monotonic()) and lease is not None:
                 self._lose(lease, header.reason or "it left")
         elif isinstance(header, messages.Heartbeat):
-            if not self.roster.heard(peer, time.monotonic()):
+            if not self.lease_table.heard(peer, time.monotonic()):
                 refusal = messages.Refusal(reason="your lease has run out", final=False)
                 await self._sockets.send_control(peer, messages.encode(refusal))
         else:
@@ -278,14 +281,14 @@ class Desk:
     async def _welcome(self, sender: Sender, hello: messages.Hello) -> None:
         """Grant a learner its agents, or say why not."""
         peer = sender.identity
-        before = self.roster.leases.get(peer)
+        before = self.lease_table.leases.get(peer)
         if before is not None and not before.welcomed:
             # It asked more than once while nobody answered. Its welcome is on its way.
             before.last_seen = time.monotonic()
             return
         if before is not None:  # it starts anew, so what it had is free
-            self.roster.leave(peer, time.monotonic())
-            self._former.append(before.ticket)
+            self.lease_table.leave(peer, time.monotonic())
+            self._former.append(before.fencing_token)
             self._sockets.close_slot(before.slot)
         try:
             lease = self._grant(sender, hello)
@@ -318,7 +321,7 @@ class Desk:
             run=self.run,
             slot=lease.slot,
             generation=lease.generation,
-            ticket=lease.ticket,
+            fencing_token=lease.fencing_token,
             weights=endpoint.weights_suffix,
             experience=endpoint.experience_suffix(lease.slot),
             config=msgspec.to_builtins(self._config.nameless),
@@ -375,23 +378,23 @@ class Desk:
         if self.closing:
             raise Refused("the run is over")
         now = time.monotonic()
-        lease = self.roster.join(sender.identity, hello.name, hello.device, hello.agents, now)
-        lease.ticket, lease.key = secrets.token_hex(16), sender.key
+        lease = self.lease_table.join(sender.identity, hello.name, hello.device, hello.agents, now)
+        lease.fencing_token, lease.key = secrets.token_hex(16), sender.key
         for _ in range(MOST_BUSY_SLOTS):
             try:
                 self._sockets.open_slot(lease.slot, lease.key)
                 return lease
             except TransportError as error:  # somebody else has that port
                 reason = str(error)
-                if not self.roster.another_slot(lease, now):
+                if not self.lease_table.another_slot(lease, now):
                     break
-        self.roster.leave(lease.peer, now)
+        self.lease_table.leave(lease.peer, now)
         raise Refused(f"no experience socket can be opened: {reason}", final=False)
 
     def _lose(self, lease: Lease, why: str) -> None:
         """A learner is gone: free its place, and do what the run was told to do then."""
         self._sockets.close_slot(lease.slot)
-        self._former.append(lease.ticket)
+        self._former.append(lease.fencing_token)
         if not self.closing:
             self._events.left(lease, why)
             if self._config.on_learner_loss == "fail":
@@ -407,14 +410,14 @@ class Desk:
         agent, version = weights.agent, state.version
         if agent not in self.rollouts:
             raise BadMessage(f"weights of agent {agent}, which does not exist")
-        if weights.ticket in self._former:
+        if weights.fencing_token in self._former:
             return None
-        lease = self.roster.lease_of(agent)
-        ticket = weights.ticket.encode(errors="replace")
+        lease = self.lease_table.lease_of(agent)
+        token = weights.fencing_token.encode(errors="replace")
         if (
             lease is None
             or lease.key != key
-            or not hmac.compare_digest(lease.ticket.encode(), ticket)
+            or not hmac.compare_digest(lease.fencing_token.encode(), token)
         ):
             raise BadMessage(f"weights of agent {agent} from one who has no lease of it")
         if version > self.rollouts[agent]:

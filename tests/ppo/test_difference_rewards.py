@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from brigade.ppo.counterfactual import IdleSteps, effects
+from brigade.ppo.difference_rewards import DefaultOutcome, difference_advantages
 
 
 def test_one_fragment_by_hand():
     # Four steps with a discount and a λ of one half; the fragment is cut before a value of 10.
-    found = effects(
+    found = difference_advantages(
         rewards=np.array([1, 2, 3, 4], np.float32),
         values=np.array([5, 6, 7, 8], np.float32),
         discounts=np.full(4, 0.5, np.float32),
         lengths=np.array([4]),
         bootstraps=np.array([10], np.float32),
         advantages=np.array([9, 4, 2, 1], np.float32),
-        idle=IdleSteps(
+        default=DefaultOutcome(
             rewards=np.array([0, 1, 1, 1], np.float32),
             changed=np.array([True, False, True, True]),
             values=np.array([2, 0, 0, 4], np.float32),  # the third would have ended the game
@@ -36,16 +36,18 @@ def test_nothing_passes_from_one_fragment_to_another():
     lengths = np.array([3, 1, 4])
     columns = [floats(8) for _ in range(3)]
     bootstraps, advantages = floats(3), floats(8)
-    idle = IdleSteps(floats(8), rng.random(8) < 0.7, floats(8))
-    whole = effects(*columns, lengths, bootstraps, advantages, idle, 0.9)
+    default = DefaultOutcome(floats(8), rng.random(8) < 0.7, floats(8))
+    whole = difference_advantages(*columns, lengths, bootstraps, advantages, default, 0.9)
     for start, length, bootstrap in zip((0, 3, 4), lengths, bootstraps, strict=True):
         mine = slice(start, start + length)
-        alone = effects(
+        alone = difference_advantages(
             *(column[mine] for column in columns),
             np.array([length]),
             np.array([bootstrap]),
             advantages[mine],
-            IdleSteps(*(part[mine] for part in (idle.rewards, idle.changed, idle.values))),
+            DefaultOutcome(
+                *(part[mine] for part in (default.rewards, default.changed, default.values))
+            ),
             0.9,
         )
         np.testing.assert_allclose(whole[mine], alone, rtol=1e-6)
@@ -65,19 +67,19 @@ def test_the_policys_gradient_is_that_of_gae_with_less_noise(chance):
         return 10.0 * (luck < 1 - (1 - out) ** workers) + elsewhere
 
     workers = works.sum(1)
-    outcome, idle = worth(workers), worth(workers - works[:, 0])
+    outcome, default = worth(workers), worth(workers - works[:, 0])
     score = np.where(works[:, 0], 1 - chance, -chance)  # of the log-odds
     rewards = np.where(works[:, 0], -1.0, 0.0)
     value = outcome.mean() + rewards.mean()
     plain = rewards + outcome - value
-    credit = effects(
+    credit = difference_advantages(
         rewards.astype(np.float32),
         np.zeros(n, np.float32),
         np.ones(n, np.float32),
         np.ones(n, np.int64),
         outcome.astype(np.float32),
         plain.astype(np.float32),
-        IdleSteps(np.zeros(n, np.float32), outcome != idle, idle.astype(np.float32)),
+        DefaultOutcome(np.zeros(n, np.float32), outcome != default, default.astype(np.float32)),
         0.5,
     )
     exact = sum(

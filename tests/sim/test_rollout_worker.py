@@ -13,8 +13,8 @@ from brigade import seeds
 from brigade.config import RunConfig
 from brigade.policy.network import DETAIL, Network
 from brigade.ppo.agents import AgentState, initial_state
-from brigade.sim.player import Episodes, Player, network_for
 from brigade.sim.repository import Repository
+from brigade.sim.rollout_worker import Episodes, RolloutWorker, network_for
 
 SEED = 99
 ONE_PHASE = brigade.load_scenario("default", num_houses=6, min_nights=2)
@@ -52,13 +52,13 @@ def distinct_states(network: Network, agents: int) -> list[AgentState]:
     return states
 
 
-def make(config: RunConfig, scenario: brigade.Scenario, seed: int = SEED) -> Player:
+def make(config: RunConfig, scenario: brigade.Scenario, seed: int = SEED) -> RolloutWorker:
     network = network_for(config, scenario)
     repository = Repository(network, config.population_size)
     for agent, state in enumerate(distinct_states(network, config.population_size)):
         repository.add(agent, state)
     repository.act_with(dict.fromkeys(range(config.population_size), 0))
-    return Player(config, scenario, repository, seed)
+    return RolloutWorker(config, scenario, repository, seed)
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Ending:
 class Listener:
     """Stands before the buffer and keeps whatever the player tells it."""
 
-    def __init__(self, player: Player) -> None:
+    def __init__(self, player: RolloutWorker) -> None:
         self.buffer, player.buffer = player.buffer, self
         self.steps: list[dict[str, np.ndarray]] = []
         self.endings: list[list[Ending]] = []
@@ -95,7 +95,7 @@ class Listener:
         return getattr(self.buffer, name)
 
 
-def play(player: Player, steps: int) -> tuple[Listener, list[Episodes]]:
+def play(player: RolloutWorker, steps: int) -> tuple[Listener, list[Episodes]]:
     listener = Listener(player)
     episodes = []
     for _ in range(steps):
@@ -140,14 +140,14 @@ def test_what_is_recorded_is_what_single_engines_played(scenario):
     env.reset()
     for step in listener.steps:
         joint = step["actions"].reshape(7, 3, 3)
-        idle = env.idle(joint)
+        default = env.default_outcomes(joint)
         env.step(joint)
-        own = np.diagonal(idle.rewards, axis1=1, axis2=2)
-        assert np.array_equal(step["idle_rewards"], own.ravel())
-        assert np.array_equal(step["idle_terminated"], idle.terminated.ravel())
-        assert np.array_equal(step["changed"], idle.changed.ravel())
-        assert np.array_equal(step["idle_observations"], idle.observations.reshape(21, -1))
-        changes += idle.changed.sum()
+        own = np.diagonal(default.rewards, axis1=1, axis2=2)
+        assert np.array_equal(step["default_rewards"], own.ravel())
+        assert np.array_equal(step["default_terminated"], default.terminated.ravel())
+        assert np.array_equal(step["changed"], default.changed.ravel())
+        assert np.array_equal(step["default_observations"], default.observations.reshape(21, -1))
+        changes += default.changed.sum()
     for game, game_seed in enumerate(game_seeds):
         engine = brigade.Engine(scenario, 3, int(game_seed))
         lanes = np.arange(3) + 3 * game
@@ -159,7 +159,7 @@ def test_what_is_recorded_is_what_single_engines_played(scenario):
             mine = [e for e in listener.endings[t] if np.isin(lanes, e.lanes).any()]
             works = (actions[:, 1] == 1) & (phase == 0)
             expected = np.stack([works, np.full(3, phase == 0), np.ones(3, np.bool_)], 1)
-            assert np.array_equal(step["counted"][lanes], expected)
+            assert np.array_equal(step["component_mask"][lanes], expected)
             if phase:
                 round1 = actions[:, 2]
                 assert not step["rewards"][lanes].any()
@@ -249,18 +249,20 @@ def test_each_row_is_acted_and_valued_by_the_agent_in_its_seat():
                 out[house] = DETAIL * out[house] + seen @ features[list(columns)]
             out[7] += out[:6].exp().mean().log()  # to work
             attention = out[:6].softmax(0)
-            station = (2 * (lane % 3) + 1) / 3 - 1
+            seat_rank = (2 * (lane % 3) + 1) / 3 - 1
             for house in range(6):
                 balance = attention[:house].sum() - attention[house + 1 :].sum()
-                out[house] += query[-1] * attention[house] ** 2 * balance * (2 * station - balance)
+                out[house] += (
+                    query[-1] * attention[house] ** 2 * balance * (2 * seat_rank - balance)
+                )
                 out[house] += query[network.num_seen : -1] @ features[list(network.private[house])]
             action = torch.from_numpy(step["actions"][lane].astype(np.int64))
             parts = out[:-1].split([6, 2, 2])
             counts = (action[1] == 1, True, True)  # a resting agent's house has no effect
             log_prob = sum(
                 Categorical(logits=part).log_prob(a)
-                for part, a, counted in zip(parts, action, counts, strict=True)
-                if counted
+                for part, a, component_mask in zip(parts, action, counts, strict=True)
+                if component_mask
             )
             assert step["log_probs"][lane] == pytest.approx(float(log_prob), abs=1e-4)
             value = float(out[-1]) * (1.0 + agent) + 3.0 * agent
@@ -288,7 +290,7 @@ def test_the_network_points_at_houses_by_all_that_is_seen_of_each(scenario):
 @pytest.mark.parametrize("share", [0.0, 0.4, 0.9])
 def test_a_share_of_the_games_starts_in_any_state(scenario, share):
     games, num_houses = 20, scenario.num_houses
-    player = make(run_config(random_starts=share, num_games=games), scenario)
+    player = make(run_config(exploring_starts=share, num_games=games), scenario)
     listener, episodes = play(player, 300)
     states, ended, told = set(), 0, 0
     for t in range(299):
@@ -342,15 +344,15 @@ def test_team_spirit_mixes_training_rewards_and_leaves_the_games_own_alone(spiri
     unequal = finished = 0
     for t, step in enumerate(listener.steps):
         joint = step["actions"].reshape(7, 3, 3)
-        idle = [
+        default = [
             (1 - spirit) * all_seats[seat] + spirit * all_seats.mean()
-            for seat, all_seats in enumerate(env.idle(joint).rewards[0])
+            for seat, all_seats in enumerate(env.default_outcomes(joint).rewards[0])
         ]
         env.step(joint)
         own, _ = engine.step(step["actions"][:3])
         mixed = (1 - spirit) * own + spirit * own.mean()
         np.testing.assert_allclose(step["rewards"][:3], mixed, rtol=1e-5, atol=1e-4)
-        np.testing.assert_allclose(step["idle_rewards"][:3], idle, rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(step["default_rewards"][:3], default, rtol=1e-5, atol=1e-4)
         unequal += len(set(own.tolist())) > 1
         returns += own
         if any(0 in ending.lanes for ending in listener.endings[t]):
@@ -402,7 +404,7 @@ def test_a_cut_fragment_bootstraps_from_what_its_seat_sees_next():
 # ---- state -------------------------------------------------------------------------------
 
 
-def history(player: Player, rollouts: int) -> list[dict[str, np.ndarray]]:
+def history(player: RolloutWorker, rollouts: int) -> list[dict[str, np.ndarray]]:
     """Everything that learners would get."""
     found = []
     for _ in range(rollouts):
@@ -421,14 +423,14 @@ def assert_same_history(one, other) -> None:
             assert np.array_equal(array, b[name]), name
 
 
-@pytest.mark.parametrize("random_starts", [0.0, 0.5])
+@pytest.mark.parametrize("exploring_starts", [0.0, 0.5])
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
-def test_a_restored_player_goes_on_exactly(scenario, random_starts):
-    first = make(run_config(random_starts=random_starts), scenario)
+def test_a_restored_worker_goes_on_exactly(scenario, exploring_starts):
+    first = make(run_config(exploring_starts=exploring_starts), scenario)
     history(first, 2)
     state = first.state()
     expected = history(first, 3)
-    second = make(run_config(random_starts=random_starts), scenario, seed=1)
+    second = make(run_config(exploring_starts=exploring_starts), scenario, seed=1)
     history(second, 1)
     second.restore(state)
     assert_same_history(history(second, 3), expected)

@@ -15,7 +15,7 @@ from torch import Tensor
 TIMES_BEFORE = 2
 
 
-class Recording:
+class CudaGraph:
     """Does a step; on a GPU, after a few times, replays its kernels instead.
 
     The step works on the same tensors, of the same shapes, every time; what differs from one time

@@ -1,4 +1,4 @@
-"""How a run is carried on: settings that change nothing of its result. Imports no torch."""
+"""Runtime options: how a run is carried on. They change nothing of its result; no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brigade.config import CHANGEABLE, ConfigError, PositiveInt, RunConfig, flag
 from brigade.store.identity import find_run, read_config
 
 
-class OperationConfig(RunConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RuntimeOptions(RunConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, and how it is carried on.
 
     Attributes
@@ -56,10 +56,10 @@ class OperationConfig(RunConfig, frozen=True, kw_only=True, forbid_unknown_field
     ] = None
 
 
-def operation_arguments(config: OperationConfig) -> list[str]:
+def option_arguments(config: RuntimeOptions) -> list[str]:
     """Write how a run is carried on as arguments of ``brigade sim``, whatever the run is."""
     arguments: list[str] = []
-    for name in OperationConfig.__struct_fields__:
+    for name in RuntimeOptions.__struct_fields__:
         value = getattr(config, name)
         if name in (*RunConfig.__struct_fields__, "given", "resume", "from_") or value is None:
             continue
@@ -67,12 +67,12 @@ def operation_arguments(config: OperationConfig) -> list[str]:
     return arguments
 
 
-def changed_arguments(config: OperationConfig) -> list[str]:
+def changed_arguments(config: RuntimeOptions) -> list[str]:
     """Write what a run that exists is given anew as arguments of ``brigade sim``."""
     return [f"{flag(n)}={getattr(config, n)}" for n in CHANGEABLE if n in config.given]
 
 
-def check_operation(config: OperationConfig, run: RunConfig) -> None:
+def check_options(config: RuntimeOptions, run: RunConfig) -> None:
     """Check what depends on the run that is carried on.
 
     Raises
@@ -86,7 +86,7 @@ def check_operation(config: OperationConfig, run: RunConfig) -> None:
         )
 
 
-def resumed(config: OperationConfig) -> RunConfig:
+def resumed(config: RuntimeOptions) -> RunConfig:
     """Read the settings of the run that ``config.resume`` names, with what was given anew.
 
     Raises

@@ -1,4 +1,4 @@
-"""Who may connect to a run: settings of ``sim`` and ``train``. Imports neither torch nor zmq."""
+"""Server options: who may connect to a run. Imports neither torch nor zmq."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from brigade.config import ConfigError
-from brigade.run.operation import OperationConfig
+from brigade.run.options import RuntimeOptions
 from brigade.wire.endpoints import Endpoint
 
 
-class DoorConfig(OperationConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ServerOptions(RuntimeOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, and who may connect to its simulator."""
 
     key: Annotated[
@@ -26,7 +26,7 @@ class DoorConfig(OperationConfig, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = False
 
 
-def check_door(config: DoorConfig, endpoint: Endpoint | None) -> None:
+def check_server_options(config: ServerOptions, endpoint: Endpoint | None) -> None:
     """Check that an address (None: a private one) is closed to strangers, or meant to be open.
 
     Raises

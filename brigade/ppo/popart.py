@@ -1,4 +1,4 @@
-"""Running statistics of an agent's returns, so that values are learned at unit scale.
+"""PopArt moments: running statistics of an agent's returns, for values at unit scale.
 
 Returns of this game differ by orders of magnitude between scenarios. The value head therefore
 predicts ``(return - mean) / deviation``; when the statistics move, the head is rescaled so that its

@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brigade.policy.network import Network
-from brigade.ppo import normaliser
-from brigade.ppo.normaliser import LEAST_DEVIATION
+from brigade.ppo import popart
+from brigade.ppo.popart import LEAST_DEVIATION
 
 SEEDS = st.integers(0, 2**31)
 RATES = st.sampled_from([0.01, 0.1, 0.5, 1.0])
 
 
 def fresh(agents: int) -> torch.Tensor:
-    return torch.stack([normaliser.initial()] * agents)
+    return torch.stack([popart.initial()] * agents)
 
 
 def test_an_agent_that_has_seen_nothing_has_mean_0_and_deviation_1():
-    mean, deviation = normaliser.moments(fresh(2))
+    mean, deviation = popart.moments(fresh(2))
     assert mean.tolist() == [0, 0]
     assert deviation.tolist() == [1, 1]
     assert (mean.dtype, deviation.dtype) == (torch.float32, torch.float32)
@@ -32,7 +32,7 @@ def test_moments_are_a_moving_average_corrected_for_its_start(rate, updates, sca
     statistics = fresh(1)
     for batch in batches:
         tensor = torch.from_numpy(batch.astype(np.float32))
-        statistics = normaliser.update(statistics, [tensor], rate)
+        statistics = popart.update(statistics, [tensor], rate)
     # The i-th of n batches weighs rate (1 - rate)^(n - i), and the weights are made to sum to 1.
     weights = rate * (1 - rate) ** np.arange(updates - 1, -1, -1.0)
     weights /= weights.sum()
@@ -40,29 +40,29 @@ def test_moments_are_a_moving_average_corrected_for_its_start(rate, updates, sca
     mean = sum(w * b.mean() for w, b in zip(weights, wide, strict=True))
     square = sum(w * (b**2).mean() for w, b in zip(weights, wide, strict=True))
     deviation = max(LEAST_DEVIATION, np.sqrt(max(0.0, square - mean**2)))
-    found = normaliser.moments(statistics)
+    found = popart.moments(statistics)
     assert found[0].item() == pytest.approx(mean, rel=1e-5, abs=1e-6 * scale)
     assert found[1].item() == pytest.approx(deviation, rel=1e-3, abs=1e-4)
 
 
 def test_the_first_returns_count_in_full():
     returns = torch.tensor([1.0, 2.0, 6.0])
-    mean, deviation = normaliser.moments(normaliser.update(fresh(1), [returns], 0.01))
+    mean, deviation = popart.moments(popart.update(fresh(1), [returns], 0.01))
     assert mean.item() == pytest.approx(3.0)
     assert deviation.item() == pytest.approx(returns.std(correction=0).item())
 
 
 def test_equal_returns_have_the_least_deviation():
-    statistics = normaliser.update(fresh(1), [torch.full((9,), 1e6)], 0.1)
-    mean, deviation = normaliser.moments(statistics)
+    statistics = popart.update(fresh(1), [torch.full((9,), 1e6)], 0.1)
+    mean, deviation = popart.moments(statistics)
     assert mean.item() == 1e6
     assert deviation.item() == pytest.approx(LEAST_DEVIATION)
 
 
 def test_an_agent_without_returns_keeps_its_row_and_the_old_statistics_stay():
-    before = normaliser.update(fresh(3), [torch.rand(5)] * 3, 0.1)
+    before = popart.update(fresh(3), [torch.rand(5)] * 3, 0.1)
     kept = before.clone()
-    after = normaliser.update(before, [torch.rand(4), torch.empty(0), torch.rand(2)], 0.1)
+    after = popart.update(before, [torch.rand(4), torch.empty(0), torch.rand(2)], 0.1)
     assert torch.equal(before, kept)
     assert torch.equal(after[1], before[1])
     assert not torch.equal(after[0], before[0])
@@ -70,9 +70,9 @@ def test_an_agent_without_returns_keeps_its_row_and_the_old_statistics_stay():
 
 def test_each_agents_statistics_are_its_own():
     returns = [torch.rand(7) * 10**k for k in range(3)]
-    together = normaliser.update(fresh(3), returns, 0.3)
+    together = popart.update(fresh(3), returns, 0.3)
     for k in range(3):
-        assert torch.equal(together[k], normaliser.update(fresh(1), [returns[k]], 0.3)[0])
+        assert torch.equal(together[k], popart.update(fresh(1), [returns[k]], 0.3)[0])
 
 
 @given(
@@ -94,7 +94,7 @@ def test_rescaling_keeps_predictions_in_the_games_units_and_logits(moments, seed
         for m, d in moments
     )
     before, untouched = outputs(), views["hidden2.weight"].clone()
-    normaliser.rescale_value_head(views, old, new)
+    popart.rescale_value_head(views, old, new)
     after = outputs()
     assert torch.equal(before[..., :-1], after[..., :-1])
     assert torch.equal(views["hidden2.weight"], untouched)
@@ -117,5 +117,5 @@ def test_rescaling_from_moments_to_the_same_moments_changes_nothing(deviation, m
     rows = torch.randn(1, network.num_parameters, generator=generator)
     kept = rows.clone()
     same = torch.tensor([mean]), torch.tensor([deviation])
-    normaliser.rescale_value_head(network.views(rows), same, same)
+    popart.rescale_value_head(network.views(rows), same, same)
     assert torch.equal(rows, kept)

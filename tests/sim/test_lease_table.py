@@ -1,4 +1,4 @@
-"""The roster: who learns what, through any sequence of comings and goings."""
+"""The lease table: who learns what, through any sequence of comings and goings."""
 
 import math
 
@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brigade.sim.roster import SLOT_REST_SECONDS, Lease, Refused, Roster, Slots
+from brigade.sim.lease_table import SLOT_REST_SECONDS, Lease, LeaseTable, Refused, Slots
 
 PEERS = [b"a", b"b", b"c", b"d"]
 SLOTS = 6
 
 
-def roster(population=8, patience=10.0, slots=3) -> Roster:
-    return Roster(population, patience, slots)
+def lease_table(population=8, lease_timeout=10.0, slots=3) -> LeaseTable:
+    return LeaseTable(population, lease_timeout, slots)
 
 
-def join(where: Roster, peer: bytes, wanted: str, now=0.0) -> Lease:
+def join(where: LeaseTable, peer: bytes, wanted: str, now=0.0) -> Lease:
     return where.join(peer, f"learner-{peer.decode()}", "cpu", wanted, now)
 
 
-def refusal(where: Roster, wanted: str, peer: bytes = b"new") -> str:
+def refusal(where: LeaseTable, wanted: str, peer: bytes = b"new") -> str:
     before = dict(where.leases)
     with pytest.raises(Refused) as refused:
         join(where, peer, wanted)
@@ -41,7 +41,7 @@ def refusal(where: Roster, wanted: str, peer: bytes = b"new") -> str:
     ],
 )
 def test_a_learner_gets_what_it_asks_for(wanted, agents):
-    where = roster()
+    where = lease_table()
     lease = join(where, b"a", wanted)
     assert lease.agents == agents
     assert [where.lease_of(agent) for agent in range(8)] == [
@@ -51,7 +51,7 @@ def test_a_learner_gets_what_it_asks_for(wanted, agents):
 
 
 def test_what_is_left_goes_to_those_who_take_anything():
-    where = roster()
+    where = lease_table()
     join(where, b"a", "1,3-4")
     assert join(where, b"b", "any:2").agents == (0, 2)
     assert join(where, b"c", "auto").agents == (5, 6, 7)
@@ -76,11 +76,11 @@ def test_what_is_left_goes_to_those_who_take_anything():
     ],
 )
 def test_what_does_not_exist_is_refused(wanted, says):
-    assert says in refusal(roster(), wanted)
+    assert says in refusal(lease_table(), wanted)
 
 
 def test_what_is_taken_is_refused_with_the_taker_named():
-    where = roster()
+    where = lease_table()
     join(where, b"a", "0-2")
     join(where, b"b", "5")
     assert "agents 1-2 already taken by learner-a" in refusal(where, "1-3")
@@ -92,7 +92,7 @@ def test_what_is_taken_is_refused_with_the_taker_named():
 
 
 def test_a_learner_that_leaves_frees_its_agents():
-    where = roster()
+    where = lease_table()
     lease = join(where, b"a", "0-3")
     assert where.leave(b"a", 0.0) == lease
     assert where.leave(b"a", 0.0) is None
@@ -101,7 +101,7 @@ def test_a_learner_that_leaves_frees_its_agents():
 
 
 def test_a_lease_lasts_while_there_are_signs_of_life():
-    where = roster(patience=10)
+    where = lease_table(lease_timeout=10)
     join(where, b"a", "0", now=0)
     join(where, b"b", "1", now=0)
     assert where.heard(b"a", now=8)
@@ -114,7 +114,7 @@ def test_a_lease_lasts_while_there_are_signs_of_life():
 
 
 def test_a_stranger_has_no_lease_to_keep():
-    assert not roster().heard(b"who", now=0)
+    assert not lease_table().heard(b"who", now=0)
 
 
 EVENTS = st.lists(
@@ -136,8 +136,8 @@ EVENTS = st.lists(
 @settings(max_examples=200)
 @given(events=EVENTS)
 def test_no_agent_or_slot_ever_has_two_learners(events):
-    population, patience, now = 5, 10.0, 0.0
-    where = roster(population, patience, SLOTS)
+    population, lease_timeout, now = 5, 10.0, 0.0
+    where = lease_table(population, lease_timeout, SLOTS)
     holders: dict[int, bytes] = {}  # by our own book-keeping
     seen: dict[bytes, float] = {}
     slots: dict[int, float] = {}  # when each was last let go; infinity while it is in use
@@ -154,7 +154,7 @@ def test_no_agent_or_slot_ever_has_two_learners(events):
     for what, peer, argument in events:
         if what == "wait":
             now += argument
-        elif what == "join" and peer not in seen:  # the desk ends a lease before it joins anew
+        elif what == "join" and peer not in seen:  # the server ends a lease before it joins anew
             try:
                 lease = where.join(peer, "name", "cpu", argument, now)
             except Refused:
@@ -179,7 +179,7 @@ def test_no_agent_or_slot_ever_has_two_learners(events):
                 seen[peer] = now
         elif what == "expire":
             lost = {lease.peer for lease in where.expire(now)}
-            assert lost == {p for p, at in seen.items() if now - at > patience}
+            assert lost == {p for p, at in seen.items() if now - at > lease_timeout}
             for p in lost:
                 end(p)
         for agent in range(population):
@@ -192,7 +192,7 @@ def test_no_agent_or_slot_ever_has_two_learners(events):
 
 
 def test_joining_twice_does_not_double_anything():
-    where = roster(4)
+    where = lease_table(4)
     join(where, b"a", "0-1")
     join(where, b"a", "2")
     assert [where.lease_of(agent) is None for agent in range(4)] == [True, True, False, True]
@@ -200,7 +200,7 @@ def test_joining_twice_does_not_double_anything():
 
 
 def test_our_own_silence_is_not_held_against_anybody():
-    where = roster(patience=10)
+    where = lease_table(lease_timeout=10)
     join(where, b"a", "0", now=0)
     where.forgive(100)  # we were suspended for so long
     assert where.expire(now=105) == []
@@ -212,7 +212,7 @@ def test_our_own_silence_is_not_held_against_anybody():
     [("0", False), ("any:8", False), ("auto", False), ("8", True), ("any:9", True), ("x", True)],
 )
 def test_a_refusal_is_final_where_asking_again_will_not_help(wanted, final):
-    where = roster()
+    where = lease_table()
     join(where, b"a", "auto")
     with pytest.raises(Refused) as refused:
         join(where, b"b", wanted)
@@ -234,7 +234,7 @@ def test_slots_come_back_when_they_have_rested_and_run_out_when_all_are_held():
 
 
 def test_ten_thousand_learners_one_after_another_are_no_trouble():
-    where = roster(slots=4)
+    where = lease_table(slots=4)
     for number in range(10_000):
         lease = join(where, b"a", "auto")
         assert lease.slot < 4
@@ -243,7 +243,7 @@ def test_ten_thousand_learners_one_after_another_are_no_trouble():
 
 
 def test_where_every_slot_is_held_asking_again_may_help():
-    where = roster(slots=1)
+    where = lease_table(slots=1)
     join(where, b"a", "0")
     with pytest.raises(Refused, match="in use") as refused:
         join(where, b"b", "1")

@@ -1,4 +1,4 @@
-"""The desk: what it grants, keeps, sends on and refuses, with sockets held in the test's hands."""
+"""The learner server: what it grants, keeps, sends on and refuses, by sockets of the test's."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from brigade.learn import learner as learner_module
 from brigade.learn.learner import Learner
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState, initial_state
-from brigade.sim import desk as desk_module
-from brigade.sim.desk import Desk
+from brigade.sim import learner_server
 from brigade.sim.events import Events
+from brigade.sim.learner_server import LearnerServer
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
 from brigade.wire import messages
@@ -59,16 +59,16 @@ def experience(agent: int, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([agent, seed])
     buffer = RolloutBuffer(16, 1, NETWORK.num_features, NETWORK.action_nvec)
     for _ in range(16):
-        numbers = ("values", "rewards", "idle_rewards")
+        numbers = ("values", "rewards", "default_rewards")
         columns = {name: rng.random(1, dtype=np.float32) for name in numbers}
-        columns |= {name: rng.random(1) < 0.5 for name in ("changed", "idle_terminated")}
+        columns |= {name: rng.random(1) < 0.5 for name in ("changed", "default_terminated")}
         columns |= {
             "observations": rng.random((1, 5), dtype=np.float32),
             "actions": rng.integers(0, NETWORK.action_nvec, (1, 3)),
-            "counted": rng.random((1, 3)) < 0.8,
+            "component_mask": rng.random((1, 3)) < 0.8,
             "log_probs": np.full(1, -np.log(12), np.float32),
             "discounts": np.full(1, 0.99, np.float32),
-            "idle_observations": rng.random((1, 5), dtype=np.float32),
+            "default_observations": rng.random((1, 5), dtype=np.float32),
         }
         buffer.record(**columns)
     buffer.cut(np.array([agent]), rng.random((1, 5), dtype=np.float32))
@@ -115,8 +115,8 @@ class Sockets:
         self.slots[slot].append(header)
 
 
-class Office:
-    """A desk at work."""
+class Harness:
+    """A server at work."""
 
     def __init__(self, settings: RunConfig = CONFIG, endpoint: Endpoint | None = None) -> None:
         self.sockets = Sockets(**({"endpoint": endpoint} if endpoint else {}))
@@ -129,7 +129,7 @@ class Office:
             joined=lambda lease: self.joined.append(lease.name),
             left=lambda lease, why: self.left.append(f"{lease.name}: {why}"),
         )
-        self.desk = Desk(
+        self.server = LearnerServer(
             "a-run",
             settings,
             self.repository,
@@ -141,7 +141,7 @@ class Office:
             failed=self.failures.append,
             report=lambda: REPORT,
         )
-        self.run = self.desk.run
+        self.run = self.server.run
 
     async def hear(self, peer: bytes, header: Header | list[bytes], key: str = "") -> list[Header]:
         """Let a learner say something; what it is answered."""
@@ -160,9 +160,9 @@ class Office:
         [answer] = await self.hear(peer, said, key)
         return answer
 
-    def ticket_of(self, agent: int) -> str:
-        lease = self.desk.roster.lease_of(agent)
-        return lease.ticket if lease else ""
+    def token_of(self, agent: int) -> str:
+        lease = self.server.lease_table.lease_of(agent)
+        return lease.fencing_token if lease else ""
 
     async def publish(
         self, agent: int, version: int, run: str | None = None, **changes: Any
@@ -175,7 +175,7 @@ class Office:
             agent=agent,
             version=version,
             steps=version,
-            ticket=changes.pop("ticket", self.ticket_of(agent)),
+            fencing_token=changes.pop("fencing_token", self.token_of(agent)),
             **changes,
         )
         frames = as_bytes(messages.encode(header, arrays))
@@ -194,23 +194,23 @@ async def settle() -> None:
 
 
 def at_work(
-    story: Callable[[Office], Awaitable[None]],
+    story: Callable[[Harness], Awaitable[None]],
     settings: RunConfig = CONFIG,
     endpoint: Endpoint | None = None,
-) -> Office:
-    """Run a story at a desk that serves its sockets."""
+) -> Harness:
+    """Run a story at a server that serves its sockets."""
 
-    async def main() -> Office:
-        office = Office(settings, endpoint)
+    async def main() -> Harness:
+        harness = Harness(settings, endpoint)
         tasks = [
-            asyncio.create_task(office.desk.serve_control()),
-            asyncio.create_task(office.desk.serve_weights()),
+            asyncio.create_task(harness.server.serve_control()),
+            asyncio.create_task(harness.server.serve_weights()),
         ]
-        await story(office)
-        assert not any(task.done() for task in tasks), "nothing ends a desk"
+        await story(harness)
+        assert not any(task.done() for task in tasks), "nothing ends a server"
         for task in tasks:
             task.cancel()
-        return office
+        return harness
 
     return asyncio.run(main())
 
@@ -219,31 +219,31 @@ def at_work(
 
 
 def test_a_learner_is_told_all_that_it_needs():
-    async def story(office):
-        welcome = await office.hello(b"one", "0-1")
+    async def story(harness):
+        welcome = await harness.hello(b"one", "0-1")
         assert isinstance(welcome, messages.Welcome)
-        assert welcome.run == office.run
+        assert welcome.run == harness.run
         assert (welcome.num_features, tuple(welcome.action_nvec)) == (5, (3, 2, 2))
         assert welcome.config["seed"] == 11
         assert [tuple(getattr(g, n) for n in ("agent", "version", "state"))
                 for g in welcome.agents] == [(0, 0, False), (1, 0, False)]  # fmt: skip
-        endpoint = office.sockets.endpoint
+        endpoint = harness.sockets.endpoint
         assert welcome.experience == endpoint.experience_suffix(welcome.slot)
         assert welcome.weights == endpoint.weights_suffix
-        assert list(office.sockets.slots) == [welcome.slot]
-        assert office.joined == ["one"]
+        assert list(harness.sockets.slots) == [welcome.slot]
+        assert harness.joined == ["one"]
 
     at_work(story)
 
 
 def test_agents_with_a_past_come_with_their_whole_state():
-    async def story(office):
-        await office.hello(b"one", "0-1")
-        await office.publish(1, 0)
-        await office.hear(b"one", messages.Goodbye(run=office.run))
-        welcome = await office.hello(b"two", "0-1")
+    async def story(harness):
+        await harness.hello(b"one", "0-1")
+        await harness.publish(1, 0)
+        await harness.hear(b"one", messages.Goodbye(run=harness.run))
+        welcome = await harness.hello(b"two", "0-1")
         assert [granted.state for granted in welcome.agents] == [False, True]
-        _, _, arrays = office.sockets.sent[-1]
+        _, _, arrays = harness.sockets.sent[-1]
         state = initial_state(NETWORK, 1, 1)
         assert set(arrays) == {f"1/{name}" for name in state.arrays()}
         for name, array in state.arrays().items():
@@ -253,18 +253,18 @@ def test_agents_with_a_past_come_with_their_whole_state():
 
 
 def test_who_asks_is_told_how_the_run_is_doing():
-    async def story(office):
-        assert await office.hear(b"anyone", messages.Ask()) == [REPORT]
+    async def story(harness):
+        assert await harness.hear(b"anyone", messages.Ask()) == [REPORT]
 
     at_work(story)
 
 
 def test_a_learner_that_waits_for_agents_is_told_when_the_run_is_over():
-    async def story(office):
-        await office.hello(b"one", "0-1")
-        await office.hello(b"two", "0-1", stand_by=True)
-        await office.desk.dismiss("done", failed=False)
-        stopped = [who for who, said, _ in office.sockets.sent if isinstance(said, messages.Stop)]
+    async def story(harness):
+        await harness.hello(b"one", "0-1")
+        await harness.hello(b"two", "0-1", stand_by=True)
+        await harness.server.dismiss("done", failed=False)
+        stopped = [who for who, said, _ in harness.sockets.sent if isinstance(said, messages.Stop)]
         assert stopped == [b"one", b"two"]
 
     at_work(story)
@@ -280,65 +280,65 @@ def test_a_learner_that_waits_for_agents_is_told_when_the_run_is_over():
     ],
 )
 def test_who_cannot_be_helped_is_told_why(agents, run, says):
-    async def story(office):
-        await office.hello(b"one", "0-1")
-        refusal = await office.hello(b"two", agents, run)
+    async def story(harness):
+        await harness.hello(b"one", "0-1")
+        refusal = await harness.hello(b"two", agents, run)
         assert isinstance(refusal, messages.Refusal)
         assert refusal.final
         assert says in refusal.reason
         assert ("--stand-by waits for them" in refusal.reason) == ("taken" in says)
-        assert len(office.sockets.slots) == 1
+        assert len(harness.sockets.slots) == 1
 
     at_work(story)
 
 
 def test_where_no_slot_can_be_opened_there_is_no_lease_but_there_may_be_later():
-    async def story(office):
-        usual, tried = office.sockets.open_slot, []
+    async def story(harness):
+        usual, tried = harness.sockets.open_slot, []
 
         def busy(slot, key):
             tried.append(slot)
             raise TransportError("tcp://127.0.0.1:1 is in use")
 
-        office.sockets.open_slot = busy
-        refusal = await office.hello(b"one", "0")
+        harness.sockets.open_slot = busy
+        refusal = await harness.hello(b"one", "0")
         assert "tcp://127.0.0.1:1 is in use" in refusal.reason
         assert not refusal.final
         assert len(set(tried)) == len(tried) > 1
-        assert office.desk.roster.free == [0, 1, 2, 3]
-        office.sockets.open_slot = usual
-        assert isinstance(await office.hello(b"one", "0"), messages.Welcome)
+        assert harness.server.lease_table.free == [0, 1, 2, 3]
+        harness.sockets.open_slot = usual
+        assert isinstance(await harness.hello(b"one", "0"), messages.Welcome)
 
     at_work(story)
 
 
 def test_a_port_that_somebody_else_has_is_passed_over():
-    async def story(office):
-        usual = office.sockets.open_slot
+    async def story(harness):
+        usual = harness.sockets.open_slot
 
         def partly_busy(slot, key):
             if slot < 3:
                 raise TransportError("in use")
             usual(slot, key)
 
-        office.sockets.open_slot = partly_busy
-        welcome = await office.hello(b"one", "0-1")
+        harness.sockets.open_slot = partly_busy
+        welcome = await harness.hello(b"one", "0-1")
         assert welcome.slot == 3
         assert welcome.experience == "-experience-3"
-        office.desk.send(0, experience(0), 0.0)
-        [sent] = office.sockets.slots[3]
+        harness.server.send(0, experience(0), 0.0)
+        [sent] = harness.sockets.slots[3]
         assert sent.generation == welcome.generation
 
     at_work(story)
 
 
 def test_a_thousand_learners_that_come_and_go_use_up_nothing():
-    async def story(office):
+    async def story(harness):
         for number in range(1000):
             peer = b"%d" % number
-            assert isinstance(await office.hello(peer, "auto"), messages.Welcome)
-            await office.hear(peer, messages.Goodbye(run=office.run))
-        assert office.sockets.slots == {}
+            assert isinstance(await harness.hello(peer, "auto"), messages.Welcome)
+            await harness.hear(peer, messages.Goodbye(run=harness.run))
+        assert harness.sockets.slots == {}
 
     few = Endpoint.parse("tcp://127.0.0.1:65500")
     assert few.num_slots < 40
@@ -346,42 +346,42 @@ def test_a_thousand_learners_that_come_and_go_use_up_nothing():
 
 
 def test_a_version_that_comes_before_one_that_was_lost_waits_for_it():
-    async def story(office):
-        await office.hello(b"one", "0")
-        await office.publish(0, 0)
+    async def story(harness):
+        await harness.hello(b"one", "0")
+        await harness.publish(0, 0)
         for sequence in range(2):
-            office.desk.send(0, experience(0, sequence), 0.5)
-        await office.publish(0, 2)
-        assert office.repository.newest == {0: 0}
-        assert office.desk.bad_messages.total() == 0, "it is nobody's fault"
-        await office.publish(0, 1)
-        await office.publish(0, 2)
-        assert [version for _, version, _ in office.learned] == [0, 1, 2]
+            harness.server.send(0, experience(0, sequence), 0.5)
+        await harness.publish(0, 2)
+        assert harness.repository.newest == {0: 0}
+        assert harness.server.bad_messages.total() == 0, "it is nobody's fault"
+        await harness.publish(0, 1)
+        await harness.publish(0, 2)
+        assert [version for _, version, _ in harness.learned] == [0, 1, 2]
 
     at_work(story)
 
 
 def test_a_hello_said_again_before_the_answer_is_there_changes_nothing():
     # A learner that waited for us for days has said many, and all of them arrive at once.
-    async def story(office):
-        welcome = await office.hello(b"one", "0-1")
+    async def story(harness):
+        welcome = await harness.hello(b"one", "0-1")
         hello = messages.Hello(name="one", agents="0-1", device="cpu")
         for _ in range(10):
-            assert await office.hear(b"one", hello) == []
-        assert list(office.sockets.slots) == [welcome.slot]
-        assert (office.joined, office.left) == (["one"], [])
+            assert await harness.hear(b"one", hello) == []
+        assert list(harness.sockets.slots) == [welcome.slot]
+        assert (harness.joined, harness.left) == (["one"], [])
 
     at_work(story)
 
 
 def test_a_learner_that_joins_anew_gets_a_new_slot():
-    async def story(office):
-        first = await office.hello(b"one", "0-1")
-        await office.hear(b"one", messages.Heartbeat(run=office.run))
-        second = await office.hello(b"one", "0-1")
-        assert len(office.desk.roster.leases) == 1
-        assert list(office.sockets.slots) == [second.slot] != [first.slot]
-        assert office.left == []
+    async def story(harness):
+        first = await harness.hello(b"one", "0-1")
+        await harness.hear(b"one", messages.Heartbeat(run=harness.run))
+        second = await harness.hello(b"one", "0-1")
+        assert len(harness.server.lease_table.leases) == 1
+        assert list(harness.sockets.slots) == [second.slot] != [first.slot]
+        assert harness.left == []
 
     at_work(story)
 
@@ -390,32 +390,32 @@ def test_a_learner_that_joins_anew_gets_a_new_slot():
 
 
 def test_experience_goes_to_the_agents_learner_and_to_nobody_else():
-    async def story(office):
-        one = await office.hello(b"one", "0-1")
-        two = await office.hello(b"two", "2-3")
+    async def story(harness):
+        one = await harness.hello(b"one", "0-1")
+        two = await harness.hello(b"two", "2-3")
         for rollout in range(2):
             for agent in range(4):
-                office.desk.send(agent, experience(agent), 0.5)
-            assert office.desk.rollouts == dict.fromkeys(range(4), rollout + 1)
+                harness.server.send(agent, experience(agent), 0.5)
+            assert harness.server.rollouts == dict.fromkeys(range(4), rollout + 1)
         for welcome, agents in ((one, (0, 1)), (two, (2, 3))):
-            got = [(e.agent, e.sequence) for e in office.sockets.slots[welcome.slot]]
+            got = [(e.agent, e.sequence) for e in harness.sockets.slots[welcome.slot]]
             assert got == [(agent, rollout) for rollout in range(2) for agent in agents]
 
     at_work(story)
 
 
 def test_who_takes_over_gets_what_was_not_learned_from():
-    async def story(office):
-        await office.hello(b"one", "0")
-        await office.publish(0, 0)
+    async def story(harness):
+        await harness.hello(b"one", "0")
+        await harness.publish(0, 0)
         for seed in range(3):
-            office.desk.send(0, experience(0, seed), 0.5)
-        await office.publish(0, 1)  # so rollout 0 has been learned from
-        await office.hear(b"one", messages.Goodbye(run=office.run))
-        office.desk.send(0, experience(0, 3), 0.5)  # while nobody learns
-        welcome = await office.hello(b"two", "0")
+            harness.server.send(0, experience(0, seed), 0.5)
+        await harness.publish(0, 1)  # so rollout 0 has been learned from
+        await harness.hear(b"one", messages.Goodbye(run=harness.run))
+        harness.server.send(0, experience(0, 3), 0.5)  # while nobody learns
+        welcome = await harness.hello(b"two", "0")
         assert welcome.agents[0].version == 1
-        got = [(e.agent, e.sequence) for e in office.sockets.slots[welcome.slot]]
+        got = [(e.agent, e.sequence) for e in harness.sockets.slots[welcome.slot]]
         assert got == [(0, 1), (0, 2), (0, 3)]
 
     at_work(story)
@@ -424,43 +424,43 @@ def test_who_takes_over_gets_what_was_not_learned_from():
 def test_agents_that_were_left_at_different_versions_go_on_together():
     """The learner before was killed when one of its two new versions had arrived."""
 
-    async def story(office: Office) -> None:
-        await office.hello(b"one", "0,1")
+    async def story(harness: Harness) -> None:
+        await harness.hello(b"one", "0,1")
         for agent in (0, 1):
-            await office.publish(agent, 0)
-        office.repository.act_with({0: 0, 1: 0})
+            await harness.publish(agent, 0)
+        harness.repository.act_with({0: 0, 1: 0})
         for agent in (0, 1):
-            office.desk.send(agent, experience(agent), 0.1)
-        await office.publish(0, 1)
-        assert [sum(x.outstanding) for x in office.desk.learners()] == [1]
-        welcome = await office.hello(b"one", "0,1")
+            harness.server.send(agent, experience(agent), 0.1)
+        await harness.publish(0, 1)
+        assert [sum(x.outstanding) for x in harness.server.learners()] == [1]
+        welcome = await harness.hello(b"one", "0,1")
         assert [(g.agent, g.version) for g in welcome.agents] == [(0, 0), (1, 0)]
-        sent = [(header.agent, header.sequence) for header in office.sockets.slots[1]]
+        sent = [(header.agent, header.sequence) for header in harness.sockets.slots[1]]
         assert sent == [(0, 0), (1, 0)]
         for agent in (0, 1):
-            await office.publish(agent, 0)
-            await office.publish(agent, 1)
-        assert office.desk.bad_messages.total() == 0
-        assert [x[:2] for x in office.learned] == [(0, 0), (1, 0), (0, 1), (1, 1)]
+            await harness.publish(agent, 0)
+            await harness.publish(agent, 1)
+        assert harness.server.bad_messages.total() == 0
+        assert [x[:2] for x in harness.learned] == [(0, 0), (1, 0), (0, 1), (1, 1)]
 
     at_work(story)
 
 
 def test_a_new_version_is_kept_told_and_acknowledged():
-    async def story(office):
-        await office.hello(b"one", "0")
-        await office.publish(0, 0)
-        office.desk.send(0, experience(0), 0.5)
-        await office.publish(0, 1, metrics={"kl": 0.5})
-        assert office.repository.newest == {0: 1}
-        assert office.learned == [(0, 0, {}), (0, 1, {"kl": 0.5})]
-        said = [header for _, header, _ in office.sockets.sent[1:]]
+    async def story(harness):
+        await harness.hello(b"one", "0")
+        await harness.publish(0, 0)
+        harness.server.send(0, experience(0), 0.5)
+        await harness.publish(0, 1, metrics={"kl": 0.5})
+        assert harness.repository.newest == {0: 1}
+        assert harness.learned == [(0, 0, {}), (0, 1, {"kl": 0.5})]
+        said = [header for _, header, _ in harness.sockets.sent[1:]]
         assert [(header.agent, header.version) for header in said] == [(0, 0), (0, 1)]
         # It may have been lost on its way back.
-        await office.publish(0, 1)
-        assert len(office.learned) == 2
-        assert office.sockets.sent[-1][1] == messages.Acknowledge(
-            run=office.run, agent=0, version=1
+        await harness.publish(0, 1)
+        assert len(harness.learned) == 2
+        assert harness.sockets.sent[-1][1] == messages.Acknowledge(
+            run=harness.run, agent=0, version=1
         )
 
     at_work(story)
@@ -482,34 +482,34 @@ def test_a_new_version_is_kept_told_and_acknowledged():
     ids=str,
 )
 def test_weights_that_do_not_fit_are_counted_and_dropped(wrong):
-    async def story(office):
-        await office.hello(b"one", "0")
-        await office.publish(0, 0)
-        office.desk.send(0, experience(0), 0.5)
-        await office.publish(**({"agent": 0, "version": 1} | wrong))
-        assert office.repository.newest == {0: 0}
-        assert office.desk.bad_messages.total() == 1
-        await office.publish(0, 1)
-        assert office.repository.newest == {0: 1}
+    async def story(harness):
+        await harness.hello(b"one", "0")
+        await harness.publish(0, 0)
+        harness.server.send(0, experience(0), 0.5)
+        await harness.publish(**({"agent": 0, "version": 1} | wrong))
+        assert harness.repository.newest == {0: 0}
+        assert harness.server.bad_messages.total() == 1
+        await harness.publish(0, 1)
+        assert harness.repository.newest == {0: 1}
 
     at_work(story)
 
 
 def test_weights_that_come_after_their_learner_left_are_no_news_and_no_attack():
-    async def story(office):
-        await office.hello(b"one", "0")
-        await office.publish(0, 0)
-        office.desk.send(0, experience(0), 0.5)
-        late = office.ticket_of(0)
-        await office.hear(b"one", messages.Goodbye(run=office.run))
-        await office.hello(b"two", "0")
-        said = len(office.sockets.sent)
-        await office.publish(0, 1, ticket=late)
-        assert office.repository.newest == {0: 0}
-        assert office.desk.bad_messages.total() == 0
-        assert len(office.sockets.sent) == said, "the next learner's version is not acknowledged"
-        await office.publish(0, 1)
-        assert office.repository.newest == {0: 1}
+    async def story(harness):
+        await harness.hello(b"one", "0")
+        await harness.publish(0, 0)
+        harness.server.send(0, experience(0), 0.5)
+        late = harness.token_of(0)
+        await harness.hear(b"one", messages.Goodbye(run=harness.run))
+        await harness.hello(b"two", "0")
+        said = len(harness.sockets.sent)
+        await harness.publish(0, 1, fencing_token=late)
+        assert harness.repository.newest == {0: 0}
+        assert harness.server.bad_messages.total() == 0
+        assert len(harness.sockets.sent) == said, "the next learner's version is not acknowledged"
+        await harness.publish(0, 1)
+        assert harness.repository.newest == {0: 1}
 
     at_work(story)
 
@@ -518,60 +518,60 @@ def test_weights_that_come_after_their_learner_left_are_no_news_and_no_attack():
 
 
 def test_who_says_goodbye_frees_its_agents_at_once():
-    async def story(office):
-        welcome = await office.hello(b"one", "0-2")
-        await office.hear(b"one", messages.Goodbye(run=office.run, reason="tired"))
-        assert office.desk.roster.free == [0, 1, 2, 3]
-        assert office.sockets.closed == [welcome.slot]
-        assert office.left == ["one: tired"]
-        assert office.failures == []
+    async def story(harness):
+        welcome = await harness.hello(b"one", "0-2")
+        await harness.hear(b"one", messages.Goodbye(run=harness.run, reason="tired"))
+        assert harness.server.lease_table.free == [0, 1, 2, 3]
+        assert harness.sockets.closed == [welcome.slot]
+        assert harness.left == ["one: tired"]
+        assert harness.failures == []
 
     at_work(story)
 
 
 def test_whose_key_was_revoked_loses_its_agents_and_is_told(monkeypatch):
-    monkeypatch.setattr(desk_module, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(learner_server, "HEARTBEAT_SECONDS", 0.01)
 
-    async def story(office: Office) -> None:
-        await office.hello(b"mine", "0,1", key="my key")
-        await office.hello(b"other", "2", key="another")
-        await office.hello(b"third", "2", key="my key")  # stands by
-        assert office.sockets.keys == {0: "my key", 1: "another"}
-        clock = asyncio.create_task(office.desk.keep_time(list))
-        office.sockets.turned_out.add("my key")
-        await asyncio.wait_for(until(lambda: office.left), 5)
+    async def story(harness: Harness) -> None:
+        await harness.hello(b"mine", "0,1", key="my key")
+        await harness.hello(b"other", "2", key="another")
+        await harness.hello(b"third", "2", key="my key")  # stands by
+        assert harness.sockets.keys == {0: "my key", 1: "another"}
+        clock = asyncio.create_task(harness.server.keep_time(list))
+        harness.sockets.turned_out.add("my key")
+        await asyncio.wait_for(until(lambda: harness.left), 5)
         clock.cancel()
-        await office.desk.dismiss("over", failed=False)
-        said = {peer: header for peer, header, _ in office.sockets.sent}
+        await harness.server.dismiss("over", failed=False)
+        said = {peer: header for peer, header, _ in harness.sockets.sent}
         assert said[b"mine"] == messages.Refusal(reason="your key was revoked")
         assert said[b"third"].__class__ is messages.Refusal, "it is not told how the run ended"
 
-    office = at_work(story)
-    assert office.left == ["mine: its key was revoked"]
-    assert office.desk.roster.free == [0, 1, 3]
-    assert office.sockets.closed == [0]
+    harness = at_work(story)
+    assert harness.left == ["mine: its key was revoked"]
+    assert harness.server.lease_table.free == [0, 1, 3]
+    assert harness.sockets.closed == [0]
 
 
 def test_nobody_speaks_for_one_with_another_key():
-    async def story(office: Office) -> None:
-        await office.hello(b"mine", "0", key="my key")
-        await office.publish(0, 0, key="another")
-        assert office.learned == []
-        assert await office.hear(b"mine", messages.Goodbye(run=office.run), key="another") == []
-        assert office.desk.roster.free == [1, 2, 3]
-        await office.publish(0, 0, key="my key")
-        assert office.learned == [(0, 0, {})]
-        assert office.desk.bad_messages.total() == 2
+    async def story(harness: Harness) -> None:
+        await harness.hello(b"mine", "0", key="my key")
+        await harness.publish(0, 0, key="another")
+        assert harness.learned == []
+        assert await harness.hear(b"mine", messages.Goodbye(run=harness.run), key="another") == []
+        assert harness.server.lease_table.free == [1, 2, 3]
+        await harness.publish(0, 0, key="my key")
+        assert harness.learned == [(0, 0, {})]
+        assert harness.server.bad_messages.total() == 2
 
     at_work(story)
 
 
 def test_whose_lease_has_run_out_is_told_to_ask_again():
-    async def story(office):
-        await office.hello(b"one", "0")
-        assert await office.hear(b"one", messages.Heartbeat(run=office.run)) == []
-        office.desk.roster.expire(float("inf"))
-        [answer] = await office.hear(b"one", messages.Heartbeat(run=office.run))
+    async def story(harness):
+        await harness.hello(b"one", "0")
+        assert await harness.hear(b"one", messages.Heartbeat(run=harness.run)) == []
+        harness.server.lease_table.expire(float("inf"))
+        [answer] = await harness.hear(b"one", messages.Heartbeat(run=harness.run))
         assert isinstance(answer, messages.Refusal)
         assert not answer.final
 
@@ -580,47 +580,47 @@ def test_whose_lease_has_run_out_is_told_to_ask_again():
 
 @pytest.mark.parametrize("what", ["wait", "freeze", "fail"])
 def test_what_is_done_about_a_lost_learner_is_the_configs_choice(what):
-    async def story(office):
-        assert office.desk.learning() == [0, 1, 2, 3]
-        await office.hello(b"one", "0-1")
-        await office.publish(0, 0)
-        await office.hear(b"one", messages.Goodbye(run=office.run))
+    async def story(harness):
+        assert harness.server.learning() == [0, 1, 2, 3]
+        await harness.hello(b"one", "0-1")
+        await harness.publish(0, 0)
+        await harness.hear(b"one", messages.Goodbye(run=harness.run))
         # Frozen is who has a policy to play with; the others are still waited for.
-        assert office.desk.learning() == ([1, 2, 3] if what == "freeze" else [0, 1, 2, 3])
-        assert len(office.failures) == (what == "fail")
-        await office.hello(b"two", "0-1")
-        assert office.desk.learning() == [0, 1, 2, 3]
+        assert harness.server.learning() == ([1, 2, 3] if what == "freeze" else [0, 1, 2, 3])
+        assert len(harness.failures) == (what == "fail")
+        await harness.hello(b"two", "0-1")
+        assert harness.server.learning() == [0, 1, 2, 3]
 
     at_work(story, config(on_learner_loss=what))
 
 
 def test_noise_is_counted_and_dropped():
-    async def story(office):
+    async def story(harness):
         noise = [
             [b"noise"],
             [],
             as_bytes(messages.encode(messages.Heartbeat(run="another"))),
-            as_bytes(messages.encode(messages.Acknowledge(run=office.run, agent=0, version=0))),
+            as_bytes(messages.encode(messages.Acknowledge(run=harness.run, agent=0, version=0))),
             as_bytes(messages.encode(messages.Refusal(reason="no"))),
         ]
         for frames in noise:
-            assert await office.hear(b"stranger", frames) == []
-        assert office.desk.bad_messages.total() == len(noise)
-        assert isinstance(await office.hello(b"one", "0"), messages.Welcome)
+            assert await harness.hear(b"stranger", frames) == []
+        assert harness.server.bad_messages.total() == len(noise)
+        assert isinstance(await harness.hello(b"one", "0"), messages.Welcome)
 
     at_work(story)
 
 
 def test_when_the_run_is_over_learners_are_told_and_nobody_is_welcome():
-    async def story(office):
-        await office.hello(b"one", "0")
-        dismissing = asyncio.create_task(office.desk.dismiss("that was it", failed=False))
+    async def story(harness):
+        await harness.hello(b"one", "0")
+        dismissing = asyncio.create_task(harness.server.dismiss("that was it", failed=False))
         await settle()
-        assert office.sockets.sent[-1][1] == messages.Stop(run=office.run, reason="that was it")
-        assert isinstance(await office.hello(b"two", "1"), messages.Refusal)
-        await office.hear(b"one", messages.Goodbye(run=office.run))
+        assert harness.sockets.sent[-1][1] == messages.Stop(run=harness.run, reason="that was it")
+        assert isinstance(await harness.hello(b"two", "1"), messages.Refusal)
+        await harness.hear(b"one", messages.Goodbye(run=harness.run))
         await asyncio.wait_for(dismissing, 0.5)  # it need not wait for anybody
-        assert office.failures == office.left == []
+        assert harness.failures == harness.left == []
 
     at_work(story)
 
@@ -642,12 +642,13 @@ def test_a_learner_that_was_there_before_the_simulator_learns(monkeypatch, hello
     async def main() -> None:
         sockets = SimulatorSockets(endpoint, 1 << 20)
         repository = Repository(NETWORK, 4)
-        desk = Desk("a-run", CONFIG, repository, sockets, Events(), 10.0, learned=lambda *_: None,
-                    changed=lambda: None, failed=lambda why: None,
-                    report=lambda: REPORT)  # fmt: skip
+        server = LearnerServer(
+            "a-run", CONFIG, repository, sockets, Events(), 10.0, learned=lambda *_: None,
+            changed=lambda: None, failed=lambda why: None, report=lambda: REPORT,
+        )  # fmt: skip
         tasks = [
-            asyncio.create_task(desk.serve_control()),
-            asyncio.create_task(desk.serve_weights()),
+            asyncio.create_task(server.serve_control()),
+            asyncio.create_task(server.serve_weights()),
         ]
 
         async def until(condition: Callable[[], bool]) -> None:
@@ -661,7 +662,7 @@ def test_a_learner_that_was_there_before_the_simulator_learns(monkeypatch, hello
         for _ in range(3):  # whatever else was said has been answered
             await asyncio.to_thread(learner.step, 0.05)
         for agent in range(2):
-            desk.send(agent, experience(agent), 0.0)
+            server.send(agent, experience(agent), 0.0)
         await until(lambda: repository.newest == {0: 1, 1: 1})
         for task in tasks:
             task.cancel()
@@ -678,10 +679,10 @@ def test_a_state_that_arrived_is_the_one_that_was_published():
     state = AgentState(0, 0, *(np.full(NETWORK.num_parameters, x, np.float32) for x in range(3)),
                        np.array([1.0, 2.0, 5.0]))  # fmt: skip
 
-    async def story(office):
-        await office.hello(b"one", "0")
-        await office.publish(0, 0, arrays=state.arrays())
-        arrived = office.repository.state(0)
+    async def story(harness):
+        await harness.hello(b"one", "0")
+        await harness.publish(0, 0, arrays=state.arrays())
+        arrived = harness.repository.state(0)
         for name, array in state.arrays().items():
             assert np.array_equal(arrived.arrays()[name], array)
 
@@ -699,18 +700,18 @@ def test_a_learner_of_another_version_is_told_in_its_own_protocol(protocol):
     answers: list[list[bytes]] = []
 
     async def main() -> None:
-        at_desk = SimulatorSockets(endpoint, 1 << 20)
-        desk = Desk("a-run", CONFIG, Repository(NETWORK, 4), at_desk, Events(), 10.0,
+        here = SimulatorSockets(endpoint, 1 << 20)
+        server = LearnerServer("a-run", CONFIG, Repository(NETWORK, 4), here, Events(), 10.0,
                     learned=lambda *_: None, changed=lambda: None, failed=lambda why: None,
                     report=lambda: REPORT)  # fmt: skip
-        task = asyncio.create_task(desk.serve_control())
+        task = asyncio.create_task(server.serve_control())
         for _ in range(100):
             answers.extend(as_bytes(frames) for frames in sockets.receive(0.0)[0])
             if answers:
                 break
             await asyncio.sleep(0.02)
         task.cancel()
-        at_desk.close()
+        here.close()
 
     asyncio.run(main())
     sockets.close()

@@ -75,21 +75,19 @@ def house_columns(
     )
 
 
-def counted_components(
-    actions: NDArray[np.int32], signalling: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def component_mask(actions: NDArray[np.int32], signalling: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which components of actions ``[R, 3]`` (house, mode, signal) have an effect: bool ``[R, 3]``.
 
     Where a night's signals are given first (``signalling`` ``[R]``), only the signal has one; and
     a resting agent's house puts out nothing and costs nothing.
     """
-    counted = np.ones(actions.shape, np.bool_)
-    counted[:, 0] = (actions[:, 1] == 1) & ~signalling
-    counted[:, 1] = ~signalling
-    return counted
+    mask = np.ones(actions.shape, np.bool_)
+    mask[:, 0] = (actions[:, 1] == 1) & ~signalling
+    mask[:, 1] = ~signalling
+    return mask
 
 
-def random_start(
+def exploring_start(
     generator: np.random.Generator, num_houses: int, latest_night: int
 ) -> tuple[NDArray[np.int8], int]:
     """Draw a state with a fire in it, however rarely a good team sees it.
@@ -109,7 +107,7 @@ def random_start(
     return houses, int(generator.integers(latest_night + 1))
 
 
-class Player:
+class RolloutWorker:
     """Plays ``config.games`` games side by side.
 
     Attributes
@@ -161,20 +159,20 @@ class Player:
         units = self._repository
         values = values * units.deviation.numpy()[lanes] + units.mean.numpy()[lanes]
         signalling = observations[:, self._phase] == 1
-        counted = counted_components(actions, signalling)
+        mask = component_mask(actions, signalling)
         joint = actions.reshape(*self.seats.shape, -1)
-        idle = env.idle(joint)
+        default = env.default_outcomes(joint)
         step = {
             "observations": observations.copy(),
             "actions": actions,
-            "counted": counted,
-            "log_probs": (log_probs * counted).sum(1),
+            "component_mask": mask,
+            "log_probs": (log_probs * mask).sum(1),
             "values": values,
             "discounts": np.where(signalling, 1.0, self._config.gamma),
-            "idle_rewards": self._of_the_idle(idle.rewards).ravel(),
-            "idle_terminated": idle.terminated.ravel(),
-            "changed": idle.changed.ravel(),
-            "idle_observations": idle.observations.reshape(len(lanes), -1),
+            "default_rewards": self._of_the_default(default.rewards).ravel(),
+            "default_terminated": default.terminated.ravel(),
+            "changed": default.changed.ravel(),
+            "default_observations": default.observations.reshape(len(lanes), -1),
         }
         env.step(joint)
         self.buffer.record(**step, rewards=self._training_rewards(env.rewards).ravel())
@@ -193,7 +191,7 @@ class Player:
         )
         return mixed
 
-    def _of_the_idle(self, rewards: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _of_the_default(self, rewards: NDArray[np.float32]) -> NDArray[np.float32]:
         """Training rewards ``[G, A]`` of the seat that idles, of all seats' ``[G, A, A]``."""
         return np.diagonal(self._training_rewards(rewards), axis1=1, axis2=2)
 
@@ -228,12 +226,12 @@ class Player:
 
     def _start_anywhere(self, game: int) -> None:
         """Give a new game a random start, if it is its turn to have one."""
-        share = self._config.random_starts
+        share = self._config.exploring_starts
         self._placed[game] = share > 0 and self._starts.random() < share
         if self._placed[game]:
             scenario = self._env.scenario
             latest = min(2 * scenario.min_nights, self._config.max_nights - 1)
-            self._env.place(game, *random_start(self._starts, scenario.num_houses, latest))
+            self._env.place(game, *exploring_start(self._starts, scenario.num_houses, latest))
 
     def state(self) -> dict[str, Any]:
         """Everything between two rollouts, as plain values, bytes and arrays."""
@@ -284,7 +282,7 @@ class Player:
 
 
 def _generator(state: Any, name: str) -> np.random.Generator:
-    """Make a generator that goes on from a state as :meth:`Player.state` writes it.
+    """Make a generator that goes on from a state as :meth:`RolloutWorker.state` writes it.
 
     Raises
     ------
