@@ -1,4 +1,4 @@
-"""Learning curves as a picture: an SVG of shares of the optimum over transitions."""
+"""Learning curves as a picture: an SVG of normalised scores over transitions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def draw(curves: list[Curve]) -> str:
         x = most * step / 4
         across, down = place(x, bottom)
         parts.append(_text(across, down + 22, f"{x / 1e6:.3g} M", "middle"))
-    parts.append(_text(LEFT, TOP - 10, "share of the optimum", "start"))
+    parts.append(_text(LEFT, TOP - 10, "normalised score", "start"))
     parts.append(_text(WIDTH - RIGHT, HEIGHT - 8, "agent-transitions, all agents", "end"))
     label_at = float("-inf")
     ordered = sorted(zip(curves, COLOURS * 3, strict=False), key=lambda p: -p[0].points[-1][1])

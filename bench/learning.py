@@ -32,7 +32,7 @@ from brigade._core import ARCHETYPES, scenario_names
 from brigade.config import convert
 from brigade.run.child import child_command, child_environment
 from brigade.run.cores import available_cores
-from brigade.run.evaluate import EvaluateConfig, Share, evaluate
+from brigade.run.evaluate import EvaluateConfig, NormalisedScore, evaluate
 from brigade.run.process import use_threads
 from brigade.store import checkpoint
 
@@ -86,17 +86,17 @@ def table_row(scenario: str, seeds: int, transitions: int, agents: int) -> str:
         with tempfile.TemporaryDirectory() as folder:
             run, seconds = train(scenario, seed, transitions, Path(folder))
             final = str(run / "final_checkpoint.pt")
-            share = share_of(final, None)
-            sampled.append(share.share)
-            greedy.append(share_of(final, None, greedy=True).share)
+            score = score_of(final, None)
+            sampled.append(score.score)
+            greedy.append(score_of(final, None, greedy=True).score)
             worst = gains(checkpoint.load(Path(final)), agents)[0]
-            losses.append(loss(worst, agents, share.optimum - share.random))
+            losses.append(loss(worst, agents, score.optimum - score.random))
             times.append(seconds)
     archetype, best = max(
-        ((name, share_of(f"archetype:{name}", scenario).share) for name in ARCHETYPES),
+        ((name, score_of(f"archetype:{name}", scenario).score) for name in ARCHETYPES),
         key=lambda pair: pair[1],
     )
-    spread = share_of("spread", scenario).share
+    spread = score_of("spread", scenario).score
     return (
         f"| `{scenario}` | {statistics.mean(sampled):.3f} | {_each(sampled)} "
         f"| {statistics.mean(greedy):.3f} | {_each(greedy)} | {spread:.3f} | {best:.3f} "
@@ -138,15 +138,15 @@ def train(
     return folder / "run", time.perf_counter() - started
 
 
-def share_of(
+def score_of(
     what: str, scenario: str | None, *, greedy: bool = False, episodes: int = EPISODES
-) -> Share:
+) -> NormalisedScore:
     """Measure a checkpoint or a scripted team as `brigade evaluate` does."""
     settings = {"what": what, "episodes": episodes, "max_nights": MAX_NIGHTS, "greedy": greedy}
     config = convert(EvaluateConfig, settings | ({"scenario": scenario} if scenario else {}))
-    share = evaluate(config).share(MAX_NIGHTS)
-    assert share is not None, f"{scenario} has no exact optimum"
-    return share
+    score = evaluate(config).normalised_score(MAX_NIGHTS)
+    assert score is not None, f"{scenario} has no exact optimum"
+    return score
 
 
 def curve(scenario: str, transitions: int) -> Curve:
@@ -158,8 +158,8 @@ def curve(scenario: str, transitions: int) -> Curve:
         points = [(0.0, 0.0)]
         for path in sorted(run.glob("*checkpoint*.pt")):
             done = checkpoint.load(path).statistics["total_transitions"]
-            points.append((float(done), share_of(str(path), None, episodes=CURVE_EPISODES).share))
-    spread = share_of("spread", scenario).share
+            points.append((float(done), score_of(str(path), None, episodes=CURVE_EPISODES).score))
+    spread = score_of("spread", scenario).score
     print(scenario, sorted(points), f"spread {spread:.3f}", flush=True)
     return Curve(scenario, sorted(points), spread)
 

@@ -52,7 +52,7 @@ def words(line: str) -> list[str]:
 def test_training_on_one_machine_as_in_the_readme(tmp_path: Path) -> None:
     train, evaluate, play = blocks("README.md", "sh")[0].strip().splitlines()
     assert "final checkpoint" in run(tmp_path, *words(train))
-    assert "share of the optimum" in run(tmp_path, *words(evaluate))
+    assert "normalised score" in run(tmp_path, *words(evaluate))
     assert "first:" in run(tmp_path, *words(play))
 
 

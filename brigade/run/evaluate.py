@@ -94,7 +94,7 @@ class Evaluation:
             if (self.games.agents == agent).any()
         }
 
-    def share(self, max_nights: int) -> Share | None:
+    def normalised_score(self, max_nights: int) -> NormalisedScore | None:
         """Where the discounted return lies between random play and the optimum, if that is known.
 
         Both are exact, for games cut after ``max_nights``.
@@ -110,7 +110,7 @@ class Evaluation:
         scale = best - lowest
         if scale <= 0:
             return None
-        return Share(
+        return NormalisedScore(
             (reached.discounted_return - lowest) / scale,
             reached.discounted_interval / scale,
             lowest,
@@ -119,10 +119,10 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Share:
-    """``share = (return - random) / (optimum - random)``, discounted, with a 95% interval."""
+class NormalisedScore:
+    """``score = (return - random) / (optimum - random)``, discounted, with a 95% interval."""
 
-    share: float
+    score: float
     interval: float
     random: float
     optimum: float
@@ -141,17 +141,17 @@ def run_evaluate(config: EvaluateConfig) -> int:
     torch.set_num_threads(config.threads or min(2, available_cores()))
     with ProgressLine() as line:
         evaluation = evaluate(config, line.show)
-        share, interrupted = None, evaluation.games.cut_off
+        score, interrupted = None, evaluation.games.cut_off
         if not interrupted:
             line.show(f"computing the optimum of {evaluation.scenario.name}")
             try:
-                share = evaluation.share(config.max_nights)
+                score = evaluation.normalised_score(config.max_nights)
             except KeyboardInterrupt:
                 interrupted = True
     if config.json:
-        print(json.dumps(_content(config, evaluation, share, interrupted), allow_nan=False))
+        print(json.dumps(_content(config, evaluation, score, interrupted), allow_nan=False))
     else:
-        _print(config, evaluation, share, interrupted)
+        _print(config, evaluation, score, interrupted)
     return 130 if interrupted else 0
 
 
@@ -196,7 +196,7 @@ def evaluate(
 
 
 def _content(
-    config: EvaluateConfig, evaluation: Evaluation, share: Share | None, interrupted: bool
+    config: EvaluateConfig, evaluation: Evaluation, score: NormalisedScore | None, interrupted: bool
 ) -> dict[str, Any]:
     """Give what ``--json`` prints."""
     games = evaluation.games
@@ -209,7 +209,7 @@ def _content(
         "interrupted": interrupted,
         "overall": _plain(evaluation.overall),
         "agents": {name: _plain(figures) for name, figures in evaluation.each.items()},
-        "optimum": None if share is None else asdict(share),
+        "normalised_score": None if score is None else asdict(score),
     }
 
 
@@ -222,7 +222,7 @@ def _plain(measured: Measure) -> dict[str, Any]:
 
 
 def _print(
-    config: EvaluateConfig, evaluation: Evaluation, share: Share | None, interrupted: bool
+    config: EvaluateConfig, evaluation: Evaluation, score: NormalisedScore | None, interrupted: bool
 ) -> None:
     console = Console()
     games = evaluation.games
@@ -240,10 +240,10 @@ def _print(
     rows = _rows(evaluation)
     for table in _tables(rows, console.width):
         console.print(table)
-    if share is not None:
+    if score is not None:
         console.print(
-            f"share of the optimum {share.share:.3f} ±{share.interval:.3f}: discounted return from "
-            f"random play ({share.random:,.1f}) to the best possible ({share.optimum:,.1f})",
+            f"normalised score {score.score:.3f} ±{score.interval:.3f}: discounted return from "
+            f"random play ({score.random:,.1f}) to the best possible ({score.optimum:,.1f})",
             highlight=False,
             soft_wrap=True,
         )

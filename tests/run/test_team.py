@@ -382,7 +382,7 @@ def test_ctrl_c_gives_what_there_is(here: Path, tmp_path: Path, how: tuple[str, 
         assert found["interrupted"]
         assert 0 <= found["games_ended"] < found["games"] == 20000
         assert 0 < found["max_nights"] < 1000
-        assert found["optimum"] is None
+        assert found["normalised_score"] is None
     else:
         assert "of the 20000 games had ended, and the figures are partial" in said
 
@@ -393,7 +393,7 @@ def test_ctrl_c_while_the_optimum_is_computed_keeps_the_games(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluation.Evaluation, "share", interrupted)
+    monkeypatch.setattr(evaluation.Evaluation, "normalised_score", interrupted)
     words = ["evaluate", "first", "--episodes", "4", "--max-nights", "5"]
     assert cli.main(words) == 130
     assert "cut off before the optimum was known; the games are complete" in capsys.readouterr().out
