@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from brigade.sim.player import network_for
 
 from brigade import __version__, cli
 from brigade.config import RunConfig
@@ -21,6 +20,7 @@ from brigade.env.scenarios import load_scenario
 from brigade.ppo.agents import initial_state
 from brigade.run.learn import LearnConfig
 from brigade.run.train import TrainConfig
+from brigade.sim.rollout_worker import network_for
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint, save
 

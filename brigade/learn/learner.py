@@ -457,7 +457,7 @@ class Learner:
         inbox = Inbox([granted.agent for granted in welcome.agents], versions, config.max_lag + 2)
         given_up = threading.Event()
         # Large networks take a while to draw, and a GPU to be reached for the first time: beside
-        # that, the heart goes on beating.
+        # that, heartbeats go on.
         setting_up = self._set_up.submit(self._make, welcome, arrays, config, network, given_up)
         self._lease = _Lease(welcome, config, network, inbox, setting_up, given_up)
         self._run = welcome.run

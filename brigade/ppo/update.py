@@ -120,7 +120,7 @@ class Updater:
             that acted leaves most of each batch without a gradient (Hilton et al. 2022, "Batch
             size-invariance for policy optimization").
         between_batches
-            Called after each gradient batch, to keep a heart beating.
+            Called after each gradient batch, to send heartbeats.
 
         Returns
         -------

@@ -24,7 +24,7 @@ PARENT_VARIABLE = "BRIGADE_PARENT"
 # passed on within it.
 SAME_SIGNAL_SECONDS = 1.0
 # Longer than any process of a run takes to end in order, writing a large checkpoint included.
-PATIENCE_SECONDS = 30.0
+GRACE_SECONDS = 30.0
 # Of glibc's mallopt(3), and the most that it takes for the second.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES, KEPT_BLOCK_BYTES = 1 << 30, 1 << 25
@@ -108,7 +108,7 @@ def simulator_threads(devices: Sequence[str]) -> int:
     return max(1, available_cores() - len(devices))
 
 
-def thread_manners(device: str) -> dict[str, str]:
+def thread_settings(device: str) -> dict[str, str]:
     """Environment for processes of a run whose learners have this device.
 
     On a CPU they share the cores, so threads that wait sleep. Beside GPUs cores are free, and the
@@ -127,7 +127,7 @@ def on_signals(handler: Callable[[str], object]) -> None:
     to its launcher to be impatient.
     """
     first = math.inf
-    same = PATIENCE_SECONDS if PARENT_VARIABLE in os.environ else SAME_SIGNAL_SECONDS
+    same = GRACE_SECONDS if PARENT_VARIABLE in os.environ else SAME_SIGNAL_SECONDS
 
     def handle(number: int, frame: object) -> None:
         nonlocal first

@@ -22,16 +22,16 @@ from brigade.printable import printable
 from brigade.run.child import child_command, child_environment
 from brigade.run.cores import available_cores
 from brigade.run.logs import note, start_logs
-from brigade.run.meeting import arrange
 from brigade.run.options import changed_arguments, check_options, option_arguments
 from brigade.run.process import (
+    GRACE_SECONDS,
     PARENT_VARIABLE,
-    PATIENCE_SECONDS,
     SAME_SIGNAL_SECONDS,
     SCRATCH_VARIABLE,
     pick_device,
-    thread_manners,
+    thread_settings,
 )
+from brigade.run.rendezvous import arrange
 from brigade.run.reserve import check_free, reserved
 from brigade.run.resolve import resolve
 from brigade.run.scratch import Scratch, scratch_folder
@@ -111,11 +111,11 @@ def run_train(config: TrainConfig) -> int:
     start_logs("train", config.log_file)
     with scratch_folder() as scratch, reserved(plan.config, named=named) as resolved:
         folder = Path(resolved.checkpoint_dir) / str(resolved.run_name)
-        meeting = arrange(config, endpoint, scratch, config.num_learners)
+        rendezvous = arrange(config, endpoint, scratch, config.num_learners)
         # A run that is told to fail when it loses a learner is not mended behind its back.
-        mends = config.max_restarts if resolved.on_learner_loss != "fail" else 0
-        launcher = _Launcher(scratch, mends, thread_manners(config.device))
-        options = [*option_arguments(config), *meeting.simulator]
+        max_restarts = config.max_restarts if resolved.on_learner_loss != "fail" else 0
+        launcher = _Launcher(scratch, max_restarts, thread_settings(config.device))
+        options = [*option_arguments(config), *rendezvous.simulator]
         again = [f"--resume={folder}", *changed_arguments(config), *options]
         if config.resume is None:
             first = [*_arguments(resolved, config), *options]
@@ -127,7 +127,7 @@ def run_train(config: TrainConfig) -> int:
         threads = config.threads or learner_threads(resolved.hidden_size, config.num_learners)
         for number, agents in enumerate(deal(resolved.population_size, config.num_learners)):
             arguments = [
-                *(*meeting.learners, "--agents", ranges(agents)),
+                *(*rendezvous.learners, "--agents", ranges(agents)),
                 *("--device", config.device, "--threads", str(threads)),
                 *("--name", f"learner-{number}", "--local-rank", str(number)),
                 *((f"--log-file={config.log_file}",) if config.log_file else ()),
@@ -252,13 +252,13 @@ class _Launcher:
             while simulator.process.poll() is None or self._mend(simulator):
                 if self._signal is not None and deadline == math.inf:
                     simulator.process.send_signal(self._signal)
-                    deadline = time.monotonic() + PATIENCE_SECONDS
+                    deadline = time.monotonic() + GRACE_SECONDS
                 # What was signalled to all of us at once may end a learner before the simulator.
                 for child in learners if failed is None and self._signal is None else []:
                     if child.process.poll() not in (None, 0) and not self._mend(child):
                         failed = child
                         simulator.process.send_signal(signal.SIGTERM)
-                        deadline = time.monotonic() + PATIENCE_SECONDS
+                        deadline = time.monotonic() + GRACE_SECONDS
                 if self._hurried or time.monotonic() > deadline:
                     simulator.process.kill()
                 time.sleep(POLL_SECONDS)

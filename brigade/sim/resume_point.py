@@ -30,7 +30,7 @@ class ResumePoint:
         Of the run, and of the simulator (``Statistics.to_dict``, ``Simulator.state``).
     states
         For each agent the state to go on from, as far as it has arrived.
-    settled
+    final
         Agents of whom nothing more was to come: they go on as they were.
     """
 
@@ -39,7 +39,7 @@ class ResumePoint:
     statistics: dict[str, Any]
     state: dict[str, Any]
     states: dict[int, AgentState] = field(default_factory=dict)
-    settled: set[int] = field(default_factory=set)
+    final: set[int] = field(default_factory=set)
 
     @property
     def complete(self) -> bool:
@@ -51,18 +51,18 @@ class ResumePoint:
         if agent not in self.states and state.version == self.versions[agent]:
             self.states[agent] = state
 
-    def settle_for(self, newest: Mapping[int, AgentState | None]) -> None:
+    def take_as_final(self, newest: Mapping[int, AgentState | None]) -> None:
         """Take these agents, of whom nothing more is to come, as they are."""
         for agent, state in newest.items():
             if state is not None and agent not in self.states:
                 self.states[agent] = state
-                self.settled.add(agent)
+                self.final.add(agent)
 
     def simulator(self) -> dict[str, Any]:
         """Describe the simulator for a checkpoint, with the policies that play on though older."""
         state = self.state
-        if self.settled:
-            state = state | {"frozen": sorted(self.settled.union(state["frozen"]))}
+        if self.final:
+            state = state | {"frozen": sorted(self.final.union(state["frozen"]))}
         older = [
             agent
             for agent, acting in sorted(self.acting.items())
@@ -94,10 +94,10 @@ class ResumePoints:
             point.arrived(agent, state)
         self._forget()
 
-    def settle_for(self, newest: Mapping[int, AgentState | None]) -> None:
+    def take_as_final(self, newest: Mapping[int, AgentState | None]) -> None:
         """Let no point wait for these agents any more."""
         for point in self._points:
-            point.settle_for(newest)
+            point.take_as_final(newest)
         self._forget()
 
     @property

@@ -216,7 +216,7 @@ class Simulator:
             first = AgentState(0, 0, state.parameters, zeros, zeros, state.statistics)
             self.repository.add(agent, first)
         point = ResumePoint(dict(self.server.rollouts), {}, self.statistics.to_dict(), self.state())
-        point.settle_for({agent: self.repository.state(agent) for agent in self.server.rollouts})
+        point.take_as_final({agent: self.repository.state(agent) for agent in self.server.rollouts})
         return self._checkpoint(point)
 
     def check(self, checkpoint: Checkpoint) -> None:
@@ -308,7 +308,7 @@ class Simulator:
         """Learners have come or gone."""
         self._behind = None
         if not self._ending:  # learners that leave because the run ends leave nothing undone
-            self._points.settle_for({a: self.repository.state(a) for a in self.server.frozen})
+            self._points.take_as_final({a: self.repository.state(a) for a in self.server.frozen})
             self._write_learned()
             self._write_noted()
         self._wake()
@@ -571,7 +571,7 @@ class Simulator:
             state = self.repository.state(agent)
             assert state is not None
             point.arrived(agent, state)
-        point.settle_for({agent: self.repository.state(agent) for agent in self.server.frozen})
+        point.take_as_final({agent: self.repository.state(agent) for agent in self.server.frozen})
         self._points.note(point)
         if due and self.statistics.total_episodes >= self._next_checkpoint and self._noted is None:
             interval = self.config.checkpoint_interval

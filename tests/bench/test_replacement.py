@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from brigade.sim.player import network_for
 
 from brigade.config import RunConfig, convert
 from brigade.env.scenarios import load_scenario
 from brigade.ppo.agents import AgentState, initial_state
+from brigade.sim.rollout_worker import network_for
 from brigade.store.checkpoint import Checkpoint
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))

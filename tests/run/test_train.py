@@ -120,10 +120,10 @@ def test_threads_that_wait_sleep_beside_learners_on_a_cpu_and_not_beside_gpus(
     gpus: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process.Path, "glob", lambda *_: iter(gpus))
-    sleeping = process.thread_manners("cpu")
+    sleeping = process.thread_settings("cpu")
     assert sleeping["OMP_WAIT_POLICY"] == "PASSIVE"
-    assert process.thread_manners("cuda:1") == {}
-    assert process.thread_manners("auto") == ({} if gpus else sleeping)
+    assert process.thread_settings("cuda:1") == {}
+    assert process.thread_settings("auto") == ({} if gpus else sleeping)
 
 
 def test_async_runs_to_its_end(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def test_an_agent_whose_learner_was_lost_is_frozen_in_it_and_no_other_is():
     # It was noted while all had learners, so the schedule would have agent 1 play with version 2.
     here = point({0: 3, 1: 3, 2: 1}, {0: 2, 1: 2, 2: 1}, frozen=(2,))
     here.arrived(0, state(3))
-    here.settle_for({2: state(1)})
-    here.settle_for({0: state(3), 1: state(1), 2: state(1)})
+    here.take_as_final({2: state(1)})
+    here.take_as_final({0: state(3), 1: state(1), 2: state(1)})
     assert here.complete
     found = here.simulator()
     assert found["frozen"] == [1, 2]
@@ -60,5 +60,5 @@ def test_the_newest_complete_point_counts_and_those_before_it_are_forgotten():
     assert points.newest is third
     points.arrived(1, state(2))
     assert points.complete is second
-    points.settle_for({0: state(2), 1: state(2)})
+    points.take_as_final({0: state(2), 1: state(2)})
     assert points.complete is third

@@ -25,7 +25,13 @@ from brigade.env.scenarios import load_scenario
 from brigade.store import folder as folder_module
 from brigade.store.checkpoint import Checkpoint, CheckpointError, load, save
 from brigade.store.folder import RunFolder, find_checkpoint
-from brigade.store.identity import Identity, find_run, read_config, read_identity
+from brigade.store.identity import (
+    Identity,
+    find_run,
+    read_config,
+    read_identity,
+    write_config,
+)
 
 
 def config(folder: Path, name: str = "a-run", **changes) -> RunConfig:
@@ -413,3 +419,24 @@ def test_a_folder_that_could_not_be_made_can_be_made_again(tmp_path, monkeypatch
         with pytest.raises(ConfigError, match="No space left on device"):
             begin(config(tmp_path))
     begin(config(tmp_path)).close()
+
+
+def test_settings_under_the_names_of_earlier_versions_are_read(tmp_path):
+    config = RunConfig(
+        advantages="difference_rewards", exploring_starts=0.25, popart_rate=0.5, seed=1
+    )
+    write_config(tmp_path, config)
+    path = tmp_path / "config.json"
+    text = path.read_text()
+    for new, old in {
+        '"difference_rewards"': '"counterfactual"',
+        '"exploring_starts"': '"random_starts"',
+        '"popart_rate"': '"normaliser_rate"',
+    }.items():
+        assert text.count(new) == 1
+        text = text.replace(new, old)
+    path.write_text(text)
+    read = read_config(tmp_path)
+    assert (read.advantages, read.exploring_starts, read.popart_rate) == (
+        "difference_rewards", 0.25, 0.5,
+    )  # fmt: skip

@@ -19,7 +19,7 @@ FIRST_PORT, LAST_PORT = 20000, 32000  # from which systems give clients none
 
 
 @dataclass(frozen=True)
-class Meeting:
+class Rendezvous:
     """What the simulator and the learners are told on their command lines."""
 
     simulator: list[str]
@@ -28,7 +28,7 @@ class Meeting:
 
 def arrange(
     config: ServerOptions, endpoint: Endpoint | None, scratch: Scratch, num_learners: int
-) -> Meeting:
+) -> Rendezvous:
     """Settle where a training's processes meet.
 
     At the address that the person gave, if there is one; the training's own learners reach it by
@@ -61,7 +61,7 @@ def arrange(
         simulator += [f"--admitted={config.admitted}"]
     if config.insecure:
         simulator += ["--insecure"]
-    return Meeting(simulator, learners)
+    return Rendezvous(simulator, learners)
 
 
 def _new_pair(folder: Path, name: str) -> Path:
