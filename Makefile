@@ -41,7 +41,7 @@ test-python: setup
 	$(BIN)/python -m pytest
 
 torture: setup ## Kill processes at random while training (30 times), suspend them, and send 200,000 bad messages
-	BRIGADE_KILLS=30 BRIGADE_FUZZ=100000 BRIGADE_SUSPEND=30 BRIGADE_CUT=20 $(BIN)/python -m pytest tests/torture tests/network tests/run/test_resume.py --timeout 1800 -s
+	BRIGADE_KILLS=30 BRIGADE_FUZZ=100000 BRIGADE_SUSPEND=30 BRIGADE_CUT=20 $(BIN)/python -m pytest tests/torture tests/network tests/run/test_resume.py tests/run/test_streams.py --timeout 1800 -s
 
 soak: setup ## Train for five minutes, millions of games, and see that memory stays flat
 	BRIGADE_SOAK=300 $(BIN)/python -m pytest tests/torture/test_soak.py -s
