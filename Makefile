@@ -19,7 +19,7 @@ $(VENV)/.tools: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("make: $(PYTHON) is Python %d.%d; brigade needs 3.11 or newer: name one with PYTHON=" % v[:2])' || exit 2
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet "maturin>=1.8,<2" -r pyproject.toml --group dev
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet "maturin>=1.9,<2" -r pyproject.toml --all-extras --group dev
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.tools $(RUST)

@@ -1,7 +1,8 @@
 """Brigade: a game of helping, free-riding and lying, and what trains populations on it.
 
 Everything below loads at its first use, so ``import brigade`` is cheap and loads neither torch nor
-zmq. The environment needs neither of them at any time.
+zmq. The environment needs neither of them at any time; what needs an extra that is not installed
+says so when it is called.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from brigade.env.batched import BatchedEnv
     from brigade.env.parallel import parallel_env
     from brigade.env.scenarios import load_scenario
-    from brigade.run.agents import load_agents
+    from brigade.run.load import load_agents
 
 __all__ = [
     "Agent",
@@ -58,7 +59,7 @@ _HOMES = {
     "Scenario": "brigade._core",
     "SpreadAgent": "brigade.agents",
     "__version__": "brigade._core",
-    "load_agents": "brigade.run.agents",
+    "load_agents": "brigade.run.load",
     "load_scenario": "brigade.env.scenarios",
     "observation_layout": "brigade._core",
     "parallel_env": "brigade.env.parallel",
@@ -81,5 +82,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Give the public names, loaded or not."""
-    return sorted({*globals(), *__all__})
+    """Give the public names, loaded or not, and nothing else."""
+    return sorted(__all__)
