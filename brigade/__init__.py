@@ -69,16 +69,18 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module, once."""
-    if name == "env":  # the package brigade.env is itself callable: see there
-        return import_module("brigade.env")
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'brigade' has no attribute {name!r}")
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # to whom a name that is not there must not be Any
+
+    def __getattr__(name: str) -> Any:
+        """Load a public name from its module, once."""
+        if name == "env":  # the package brigade.env is itself callable: see there
+            return import_module("brigade.env")
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module 'brigade' has no attribute {name!r}")
+        value = getattr(import_module(home), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
