@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find brigade-rs -name '*.rs' -o -name Cargo.toml -o -name '*.json' 2>/dev/null) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-rust test-python test-clients torture soak lint format bench clean
+.PHONY: help setup train test test-rust test-python test-clients test-wheel torture soak lint format bench wheel clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -19,7 +19,7 @@ $(VENV)/.tools: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("make: $(PYTHON) is Python %d.%d; brigade needs 3.11 or newer: name one with PYTHON=" % v[:2])' || exit 2
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet "maturin>=1.8,<2" -r pyproject.toml --group dev
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet "maturin>=1.9,<2" -r pyproject.toml --all-extras --group dev
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.tools $(RUST)
@@ -57,6 +57,18 @@ lint: setup ## ruff, mypy, stubtest, rustfmt, clippy
 test-clients: setup ## The environment in other people's libraries, each in its own environment
 	$(BIN)/python tests/clients/run.py
 
+wheel: dist/.built ## Build the wheel (CPython 3.11 and newer, manylinux) and the sdist, into dist
+
+# The wheel is built from the sdist, and with zig, whose C library is old enough for any Linux.
+dist/.built: $(VENV)/.tools $(RUST) $(shell find brigade -name '*.py' -o -name '*.pyi') README.md LICENSE
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet ziglang
+	@rm -rf dist
+	PATH="$(abspath $(BIN)):$$PATH" maturin build --release --sdist --zig --compatibility manylinux2014 --out dist
+	@touch $@
+
+test-wheel: setup wheel ## The wheel and the sdist in clean environments, with Python 3.11 to 3.13
+	BRIGADE_DIST=dist $(BIN)/python -m pytest tests/package/test_wheel.py
+
 bench: setup ## Measure the environment, transport and training; figures go to bench/results.md by hand
 	$(BIN)/python bench/environment.py
 	$(BIN)/python bench/pettingzoo_env.py
@@ -72,4 +84,4 @@ format: setup ## Format Python and Rust
 	cargo fmt --all
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) target brigade/_core*.so
+	rm -rf $(VENV) target dist brigade/_core*.so

@@ -1,7 +1,8 @@
 """Brigade: a game of helping, free-riding and lying, and what trains populations on it.
 
 Everything below loads at its first use, so ``import brigade`` is cheap and loads neither torch nor
-zmq. The environment needs neither of them at any time.
+zmq. The environment needs neither of them at any time; what needs an extra that is not installed
+says so when it is called.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from brigade.env.batched import BatchedEnv
     from brigade.env.parallel import parallel_env
     from brigade.env.scenarios import load_scenario
-    from brigade.run.agents import load_agents
+    from brigade.run.load import load_agents
 
 __all__ = [
     "Agent",
@@ -58,7 +59,7 @@ _HOMES = {
     "Scenario": "brigade._core",
     "SpreadAgent": "brigade.agents",
     "__version__": "brigade._core",
-    "load_agents": "brigade.run.agents",
+    "load_agents": "brigade.run.load",
     "load_scenario": "brigade.env.scenarios",
     "observation_layout": "brigade._core",
     "parallel_env": "brigade.env.parallel",
@@ -68,18 +69,20 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module, once."""
-    if name == "env":  # the package brigade.env is itself callable: see there
-        return import_module("brigade.env")
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'brigade' has no attribute {name!r}")
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # to whom a name that is not there must not be Any
+
+    def __getattr__(name: str) -> Any:
+        """Load a public name from its module, once."""
+        if name == "env":  # the package brigade.env is itself callable: see there
+            return import_module("brigade.env")
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module 'brigade' has no attribute {name!r}")
+        value = getattr(import_module(home), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    """Give the public names, loaded or not."""
-    return sorted({*globals(), *__all__})
+    """Give the public names, loaded or not, and nothing else."""
+    return sorted(__all__)

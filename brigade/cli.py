@@ -1,54 +1,78 @@
-"""The command line: each command's frozen config, read from flags and ``--config`` files.
+"""The commands: which there are, what each needs installed, and how they end.
 
-A flag's name, type, range, default and help are those of the config's field, so there is nothing
-here to keep in step. Whatever a person gets wrong is one line on stderr and exit code 2.
+Whatever a person gets wrong is one line on stderr and exit code 2. The base install has this
+module's imports and no more, so that a command that needs an extra can say so.
 """
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import errno
 import importlib
-import re
 import sys
-import types
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
-
-import msgspec
+from collections.abc import Sequence
+from typing import Any
 
 from brigade import __version__, interrupt, streams
-from brigade.config import ConfigError, convert, flag
+from brigade.extras import MissingExtra, require
 from brigade.printable import printable
-from brigade.tables import TableError, read_table
 
 LONGEST_REFUSAL = 500  # characters
 
-# command: (module, config class, function, one line of help)
+# command: (extra, module, config class, function, one line of help)
 COMMANDS = {
-    "train": ("brigade.run.train", "TrainConfig", "run_train", "train a population here"),
-    "sim": ("brigade.run.sim", "SimConfig", "run_sim", "play games for learners that attach"),
-    "learn": ("brigade.run.learn", "LearnConfig", "run_learn", "attach a learner to a simulator"),
+    "train": ("train", "brigade.run.train", "TrainConfig", "run_train", "train a population here"),
+    "sim": (
+        "train",
+        "brigade.run.sim",
+        "SimConfig",
+        "run_sim",
+        "play games for learners that attach",
+    ),
+    "learn": (
+        "train",
+        "brigade.run.learn",
+        "LearnConfig",
+        "run_learn",
+        "attach a learner to a simulator",
+    ),
     "evaluate": (
+        "train",
         "brigade.run.evaluate",
         "EvaluateConfig",
         "run_evaluate",
         "measure agents: those of a run, scripted ones, or both",
     ),
-    "status": ("brigade.run.status", "StatusConfig", "run_status", "ask a run how it is doing"),
-    "keys": ("brigade.run.keys", "KeysConfig", "run_keys", "make and admit keys for learners"),
+    "status": (
+        "train",
+        "brigade.run.status",
+        "StatusConfig",
+        "run_status",
+        "ask a run how it is doing",
+    ),
+    "keys": (
+        "train",
+        "brigade.run.keys",
+        "KeysConfig",
+        "run_keys",
+        "make and admit keys for learners",
+    ),
     "optimum": (
+        "cli",
         "brigade.run.show",
         "OptimumConfig",
         "run_optimum",
         "compute the best that a team can do, exactly",
     ),
-    "play": ("brigade.run.show", "PlayConfig", "run_play", "watch a game, or write it to a file"),
+    "play": (
+        "cli",
+        "brigade.run.show",
+        "PlayConfig",
+        "run_play",
+        "watch a game, or write it to a file",
+    ),
     "scenarios": (
+        "cli",
         "brigade.run.show",
         "ScenariosConfig",
         "run_scenarios",
@@ -100,13 +124,16 @@ def _run(command: str, words: Sequence[str]) -> int:
         streams.outlast()
     else:
         interrupt.watch()
-    module_name, config_name, function, _ = COMMANDS[command]
+    extra, module_name, config_name, function, help_ = COMMANDS[command]
     try:
+        require("this command", extra)
         module = importlib.import_module(module_name)
+        from brigade.flags import Settings
+
         kind = getattr(module, config_name)
         try:
-            settings = _Settings.read(command, kind, words)
-            with settings.blamed():
+            settings = Settings.read(command, help_, kind, words)
+            with settings.blamed(_user_errors):
                 code = int(getattr(module, function)(settings.config(kind)))
         except SystemExit as end:  # argparse's
             code = int(end.code or 0)
@@ -140,59 +167,15 @@ def read(command: str, kind: type[Any], words: Sequence[str]) -> Any:
     Raises
     ------
     ConfigError
-        A setting of the file or the command line is wrong.
+        A setting of the file or the command line is wrong, or a flag does not exist.
     SystemExit
-        With 0 after ``--help``, with 2 after a flag that does not exist.
+        With 0 after ``--help``.
     """
-    settings = _Settings.read(command, kind, words)
-    with settings.blamed():
+    from brigade.flags import Settings
+
+    settings = Settings.read(command, COMMANDS[command][-1], kind, words)
+    with settings.blamed(_user_errors):
         return settings.config(kind)
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """What a command was given: on its command line, and in the file that this may name."""
-
-    given: dict[str, Any]
-    file: str | None
-    written: dict[str, Any]  # in the file
-
-    @classmethod
-    def read(cls, command: str, kind: type[Any], words: Sequence[str]) -> _Settings:
-        """Read them; see :func:`read`."""
-        given = vars(_parser(command, kind).parse_args(words))
-        file = given.pop("config", None)
-        if file is None:
-            return cls(given, None, {})
-        try:
-            written = read_table(Path(file))
-        except TableError as error:
-            raise ConfigError(f"--config {file}: {error}") from None
-        internal = written.keys() & set(getattr(kind, "INTERNAL", ()))
-        if internal:
-            raise ConfigError(f"{file}: {internal.pop()!r} is not a setting")
-        return cls(given, file, written)
-
-    def config(self, kind: type[Any]) -> Any:
-        """Make a config of them, where the command line counts for more than the file."""
-        settings = self.written | self.given
-        names = {"given": sorted(settings)} if "given" in getattr(kind, "INTERNAL", ()) else {}
-        return convert(kind, settings | names)
-
-    @contextmanager
-    def blamed(self) -> Iterator[None]:
-        """Say of a fault that lies in the file which file it is, and name settings as there."""
-        try:
-            yield
-        except _user_errors() as error:
-            fault = blamed = str(error)
-            settings = self.written.keys() - self.given.keys()
-            for name in settings:
-                blamed = name.join(re.split(rf"{re.escape(flag(name))}(?![\w-])", blamed))
-            is_unknown = any(fault.startswith(repr(name)) for name in settings)
-            if is_unknown or blamed != fault:
-                raise ConfigError(f"{self.file}: {blamed}") from None
-            raise
 
 
 def _overview() -> str:
@@ -203,93 +186,11 @@ def _overview() -> str:
     )
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        unknown, _, _ = message.removeprefix("unrecognized arguments: ").partition(" ")
-        if message.startswith("unrecognized") and not unknown.startswith("-"):
-            message = f"{unknown!r} is one argument too many"
-        elif message.startswith("unrecognized"):
-            known = [option for action in self._actions for option in action.option_strings]
-            near = difflib.get_close_matches(unknown.split("=")[0], known, 1)
-            message = f"unknown flag {unknown}" + (f"; did you mean {near[0]}?" if near else "")
-        raise SystemExit(_refuse(self.prog, message))
-
-
-def _parser(command: str, kind: type[Any]) -> argparse.ArgumentParser:
-    """Make a parser from a config's fields."""
-    parser = _Parser(
-        prog=f"brigade {command}",
-        description=COMMANDS[command][3].capitalize() + ".",
-        epilog=getattr(kind, "EPILOG", None),
-        allow_abbrev=False,
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=100),
-    )
-    hints = get_type_hints(kind, include_extras=True)
-    positional = getattr(kind, "POSITIONAL", ())
-    for field in msgspec.structs.fields(kind):
-        if field.name in getattr(kind, "INTERNAL", ()):
-            continue
-        hint, description = _described(hints[field.name])
-        options: dict[str, Any] = {"default": argparse.SUPPRESS}
-        if field.name in positional:
-            required = field.default is msgspec.NODEFAULT
-            extra: dict[str, Any] = {} if required else {"nargs": "?", "default": argparse.SUPPRESS}
-            # With choices, argparse would also check its own mark of what was not given.
-            parser.add_argument(field.name, help=description, **extra)
-            continue
-        choices = _choices(hint)
-        if hint is bool:
-            options["action"] = argparse.BooleanOptionalAction
-        else:
-            options["metavar"] = "|".join(choices) if choices else _metavar(hint)
-            options["choices"] = choices
-        default = "" if field.default is None else f" [{_shown(field.default)}]"
-        help_ = (description + default).replace("%", "%%")
-        name = field.encode_name
-        parser.add_argument(flag(name), dest=name, help=help_, **options)
-    fields = msgspec.structs.fields(kind)
-    if not any(field.required and field.name in positional for field in fields):
-        parser.add_argument(
-            "--config",
-            metavar="FILE",
-            help="TOML or JSON file of these settings; flags win",
-            default=argparse.SUPPRESS,
-        )
-    return parser
-
-
-def _described(hint: Any) -> tuple[Any, str]:
-    """Strip a field's type of its annotations and of ``None``; return it and its sentence."""
-    description = ""
-    while True:
-        if get_origin(hint) is Annotated:
-            for extra in hint.__metadata__:
-                description = getattr(extra, "description", None) or description
-            hint = hint.__origin__
-        elif get_origin(hint) in (Union, types.UnionType):
-            hint = next(part for part in get_args(hint) if part is not type(None))
-        else:
-            return hint, description
-
-
-def _choices(hint: Any) -> tuple[str, ...] | None:
-    return get_args(hint) if get_origin(hint) is Literal else None
-
-
-def _metavar(hint: Any) -> str:
-    return {int: "N", float: "X", str: "TEXT"}.get(hint, "VALUE")
-
-
-def _shown(value: Any) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else f"{value}"
-
-
 def _user_errors() -> tuple[type[Exception], ...]:
     """Errors that a person can cause; their sentence is all that is printed."""
-    errors: list[type[Exception]] = [ConfigError]
+    errors: list[type[Exception]] = [MissingExtra]
     for module, name in (
+        ("brigade.config", "ConfigError"),
         ("brigade.wire.endpoints", "AddressError"),
         ("brigade.wire.transport", "TransportError"),
         ("brigade.store.checkpoint", "CheckpointError"),

@@ -14,10 +14,10 @@ PACKAGE = Path(__file__).parent.parent / "brigade"
 TEXT = {"printable", "tables"}
 PURE = TEXT | {"config", "seeds", "agent_numbers"}
 ALLOWED: dict[str, set[str]] = {
-    "env": TEXT | {"_core"},
+    "env": TEXT | {"extras", "_core"},
     "agents": {"_core", "env"},
-    "optimum": TEXT | {"interrupt", "_core", "env"},
-    "play": TEXT | {"interrupt", "_core", "env", "agents"},
+    "optimum": TEXT | {"extras", "interrupt", "_core", "env"},
+    "play": TEXT | {"extras", "interrupt", "_core", "env", "agents"},
     "printable": set(),
     "tables": set(),
     "config": set(),
@@ -31,10 +31,12 @@ ALLOWED: dict[str, set[str]] = {
     "learn": PURE | {"policy", "ppo", "wire"},
     "run": PURE
     | {"_core", "env", "agents", "optimum", "play", "policy", "ppo", "wire", "store", "sim"}
-    | {"learn", "interrupt"},
+    | {"learn", "interrupt", "extras"},
     "interrupt": set(),
     "streams": set(),
-    "cli": PURE | {"interrupt", "streams"},
+    "extras": set(),
+    "flags": PURE,
+    "cli": PURE | {"interrupt", "streams", "extras", "flags"},
 }
 
 
@@ -57,7 +59,8 @@ def imports(path: Path) -> set[str]:
 
 
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE) + [
-    PACKAGE / f"{name}.py" for name in sorted(PURE | {"cli", "interrupt", "streams"})
+    PACKAGE / f"{name}.py"
+    for name in sorted(PURE | {"cli", "flags", "extras", "interrupt", "streams"})
 ]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from copy import copy
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from gymnasium import spaces
@@ -18,7 +19,68 @@ from brigade._core import Scenario
 from brigade.env.actions import ActionForm
 from brigade.env.parallel import BrigadeParallelEnv
 
-__all__ = ["BrigadeAECEnv", "env", "raw_env"]
+__all__ = ["AECInterface", "BrigadeAECEnv", "env", "raw_env"]
+
+
+class AECInterface(Protocol):
+    """What PettingZoo documents of an ``AECEnv``, in types; PettingZoo itself comes without.
+
+    Observations are float32 ``[F]``, actions ``[house, mode, signal]`` or their discrete number.
+    """
+
+    metadata: dict[str, Any]
+    render_mode: str | None
+    agents: list[str]
+    possible_agents: list[str]
+    agent_selection: str
+    rewards: dict[str, float]
+    terminations: dict[str, bool]
+    truncations: dict[str, bool]
+    infos: dict[str, dict[str, Any]]
+
+    @property
+    def num_agents(self) -> int:
+        """Agents still playing."""
+
+    @property
+    def max_num_agents(self) -> int:
+        """Seats."""
+
+    @property
+    def unwrapped(self) -> BrigadeAECEnv:
+        """The environment without wrappers."""
+
+    def observation_space(self, agent: str) -> spaces.Space[Any]:
+        """Give the agent's observation space."""
+
+    def action_space(self, agent: str) -> spaces.Space[Any]:
+        """Give the agent's action space."""
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
+        """Start a new game."""
+
+    def observe(self, agent: str) -> NDArray[np.float32] | None:
+        """Give what the agent saw after the last night."""
+
+    def last(
+        self, observe: bool = True
+    ) -> tuple[NDArray[np.float32] | None, float, bool, bool, dict[str, Any]]:
+        """Give observation, reward, termination, truncation and info of the selected agent."""
+
+    def step(self, action: Any) -> None:
+        """Take the selected agent's action."""
+
+    def agent_iter(self, max_iter: int = ...) -> Iterable[str]:
+        """Give the agents in the order in which they act."""
+
+    def state(self) -> NDArray[np.float32]:
+        """Give the global state, float32 ``[S]``."""
+
+    def render(self) -> NDArray[np.uint8] | str | None:
+        """Show the game as ``render_mode`` says."""
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
 
 
 class BrigadeAECEnv(AECEnv[str, NDArray[np.float32], Any]):  # type: ignore[misc]
@@ -178,14 +240,14 @@ def env(
     max_cycles: int = 1000,
     render_mode: str | None = None,
     actions: ActionForm = "multi",
-) -> AECEnv[str, NDArray[np.float32], Any]:
+) -> AECInterface:
     """Make the AEC environment with PettingZoo's check that its calls come in order.
 
     The parameters are those of :class:`brigade.env.parallel.BrigadeParallelEnv`.
     """
-    return OrderEnforcingWrapper(
-        BrigadeAECEnv(scenario, num_agents, max_cycles, render_mode, actions)
-    )
+    game = BrigadeAECEnv(scenario, num_agents, max_cycles, render_mode, actions)
+    ordered: AECInterface = OrderEnforcingWrapper(game)
+    return ordered
 
 
 raw_env = BrigadeAECEnv

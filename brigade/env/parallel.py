@@ -18,6 +18,7 @@ from brigade.env.gather import Gatherer
 from brigade.env.scenarios import load_scenario
 from brigade.env.spaces import MaskableMultiDiscrete
 from brigade.env.state import StateView
+from brigade.extras import require
 
 if TYPE_CHECKING:
     from brigade.env.render.window import Window
@@ -63,6 +64,13 @@ class BrigadeParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):  # type: i
     state_space
         Space of :meth:`state`.
 
+    Raises
+    ------
+    ValueError
+        An argument is not one of those above, or there is no such scenario.
+    MissingExtra
+        ``render_mode`` needs the extra ``render``, which is not installed (an ImportError).
+
     Examples
     --------
     >>> env = BrigadeParallelEnv("default", num_agents=4)
@@ -90,6 +98,8 @@ class BrigadeParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):  # type: i
             raise ValueError(
                 f"render_mode must be one of {', '.join(RENDER_MODES)} or None, not {render_mode!r}"
             )
+        if render_mode in ("human", "rgb_array"):
+            require(f"render_mode={render_mode!r}", "render")
         if actions not in ACTION_FORMS:
             raise ValueError(f"actions must be 'multi' or 'discrete', not {actions!r}")
         self.scenario = load_scenario(scenario)

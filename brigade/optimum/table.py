@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from brigade.extras import require
 from brigade.optimum.decisions import Pastime
 from brigade.optimum.reference import reference_values_of
 from brigade.optimum.solver import Optimum
@@ -38,7 +39,13 @@ def print_optimum(
     max_burning
         Columns for up to so many fires; by default for those that start in one night with a
         chance of at least 1e-4.
+
+    Raises
+    ------
+    MissingExtra
+        The extra ``cli`` is not installed.
     """
+    require("print_optimum", "cli")
     from rich.text import Text
 
     if console is None:

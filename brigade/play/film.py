@@ -9,10 +9,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["find_ffmpeg", "write_gif", "write_mp4"]
 
@@ -41,6 +44,8 @@ def write_gif(path: Path, frames: Iterable[Frame], fps: float) -> None:
 
 def _with_one_palette(frames: Iterable[Frame]) -> Iterator[Image.Image]:
     """Give frames the colours of a few of them, so that what stands still does not flicker."""
+    from PIL import Image
+
     images = [Image.fromarray(frame) for frame in frames]
     some = images[:: max(1, len(images) // 4)]
     sheet = Image.new("RGB", (some[0].width, some[0].height * len(some)))

@@ -19,6 +19,7 @@ from brigade.env.game import Game
 from brigade.env.render import Snapshot, picture, text
 from brigade.env.scenarios import load_scenario
 from brigade.env.seeding import check_seed, fresh_seed
+from brigade.extras import require
 from brigade.play.film import find_ffmpeg, write_gif, write_mp4
 from brigade.play.record import GameRecord
 from brigade.play.view import view
@@ -226,6 +227,8 @@ def _check_target(record: str | os.PathLike[str] | None) -> Path | None:
         raise ValueError(f"{str(path)!r} exists: choose another name or remove it")
     if not path.parent.is_dir():
         raise ValueError(f"the folder of {str(path)!r} does not exist")
+    if path.suffix.lower() != ".json":
+        require(f"recording {str(path)!r}", "render")
     if path.suffix.lower() == ".mp4":
         find_ffmpeg()
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,8 +12,6 @@ from brigade.agents import scripted_agent
 from brigade.policy.actor import Actor
 from brigade.policy.network import Network
 from brigade.run.team import Team, Trained
-from brigade.store import checkpoint
-from brigade.store.folder import find_checkpoint
 
 
 class PolicyAgent:
@@ -61,21 +58,6 @@ class PolicyAgent:
         if self._greedy:
             return self._actor.act_greedily(rows)
         return self._actor.act(rows, rng)[0]
-
-
-def load_agents(path: str | os.PathLike[str], *, greedy: bool = False) -> list[PolicyAgent]:
-    """Load the whole population of a checkpoint or run, in order of agent numbers.
-
-    Raises
-    ------
-    CheckpointError
-        The file is missing or not a checkpoint (a ValueError).
-    """
-    saved = checkpoint.load(find_checkpoint(os.fspath(path)))
-    return [
-        PolicyAgent(f"agent {number}", saved.network, state.parameters, greedy=greedy)
-        for number, state in enumerate(saved.agents)
-    ]
 
 
 class Ensemble:

@@ -30,6 +30,7 @@ from brigade.agent_numbers import parse_numbers
 from brigade.agents import SCRIPTED
 from brigade.config import DEFAULT_CHECKPOINT_DIR, ConfigError
 from brigade.env.scenarios import load_scenario
+from brigade.extras import require
 from brigade.sim.matchmaking import Matchmaker
 
 if TYPE_CHECKING:
@@ -64,7 +65,10 @@ class Source:
         ------
         CheckpointError
             There is none.
+        MissingExtra
+            The extra ``train`` is not installed.
         """
+        require(f"loading {self.path}", "train")
         from brigade.store import checkpoint
         from brigade.store.folder import find_checkpoint
 

@@ -3,9 +3,9 @@
     python tests/clients/run.py [CLIENT ...] [--keep]
 
 Builds brigade's wheel once, installs it without its dependencies (the environment alone needs
-NumPy, Gymnasium, PettingZoo, Pillow and, to be watched in a terminal, rich) beside the newest
-release of each library, one library at a time, and ends with a table. Needs uv and maturin, which
-`make setup` installs.
+NumPy, Gymnasium and PettingZoo; its tests want the extras `render` and `cli`, too) beside the
+newest release of each library, one library at a time, and ends with a table. Needs uv and maturin,
+which `make setup` installs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 WORK = ROOT / "target" / "clients"
 ELSEWHERE = WORK / "elsewhere"
-TOOLS = ["pillow", "rich", "pytest", "pytest-timeout", "hypothesis"]
+TOOLS = ["pillow", "rich", "msgspec", "pytest", "pytest-timeout", "hypothesis"]
 SUITE = ["tests/env", "tests/agents", "tests/play"]
 
 

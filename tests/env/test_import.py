@@ -54,7 +54,7 @@ def test_import_brigade_alone_loads_nothing_heavy():
     assert "gymnasium" not in heavy
 
 
-@pytest.mark.parametrize("name", [n for n in brigade.__all__ if n != "load_agents"])
+@pytest.mark.parametrize("name", brigade.__all__)
 def test_every_public_name_is_there(name):
     assert getattr(brigade, name) is not None
     assert name in dir(brigade)

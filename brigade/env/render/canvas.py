@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from brigade.env.render.palette import Colour
+from brigade.extras import require
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 OVERSAMPLING = 2
 
@@ -20,6 +23,8 @@ Point = tuple[float, float]
 @cache
 def _font(size: int) -> Any:
     """Give Pillow's own font at ``size`` real pixels: no file of the system is read."""
+    from PIL import ImageFont
+
     return ImageFont.load_default(size)
 
 
@@ -33,12 +38,23 @@ class Canvas:
     """
 
     def __init__(self, image: Image.Image) -> None:
+        from PIL import ImageDraw
+
         self._image = image
         self._draw = ImageDraw.Draw(image, "RGBA")
 
     @staticmethod
     def blank(width: int, height: int) -> Canvas:
-        """Give a black surface of ``width`` by ``height`` logical pixels."""
+        """Give a black surface of ``width`` by ``height`` logical pixels.
+
+        Raises
+        ------
+        MissingExtra
+            The extra ``render`` is not installed.
+        """
+        require("a picture", "render")
+        from PIL import Image
+
         return Canvas(Image.new("RGB", (width * OVERSAMPLING, height * OVERSAMPLING)))
 
     def copy(self) -> Canvas:
@@ -51,6 +67,8 @@ class Canvas:
 
     def gradient(self, top: Colour, bottom: Colour) -> None:
         """Fill everything, from ``top`` to ``bottom``."""
+        from PIL import Image
+
         width, height = self._image.size
         share = np.linspace(0.0, 1.0, height)[:, None]
         column = np.array(top) * (1 - share) + np.array(bottom) * share
