@@ -211,7 +211,7 @@ BAD_MULTI = [
     b"abc",
     None,
     {},
-    object(),
+    pytest.param(object(), id="object"),
     [[], 0, 0],
 ]
 
