@@ -29,7 +29,7 @@ $(VENV)/.built: $(VENV)/.tools $(RUST)
 train: setup ## Train a population of 8 on the default scenario (one to two minutes on 2 cores)
 	@$(BIN)/brigade train --scenario default --population-size 8 --hidden-size 128 \
 		--learning-rate 3e-3 --anneal --update-interval 25 --value-coef 2 --entropy-coef 0.06 \
-		--random-starts 0.4 \
+		--exploring-starts 0.4 \
 		--num-episodes 1000000 --num-transitions 6000000 --num-learners 2 $(ARGS)
 
 test: test-rust test-python ## All tests, Rust's and Python's

@@ -26,6 +26,7 @@ DEFAULT_CHECKPOINT_DIR = "experiments/marl/checkpoints"
 
 # Of a run's settings, those that a run which exists may be given anew.
 CHANGEABLE = ("num_episodes", "num_transitions", "log_interval", "checkpoint_interval")
+EARLIER_NAMES = {"random_starts": "exploring_starts", "normaliser_rate": "popart_rate"}
 # Those that do not decide what comes of it; the scenario's parameters do, and not its name.
 INDECISIVE = ("scenario", "run_name", "checkpoint_dir", "log_interval", "checkpoint_interval")
 
@@ -220,6 +221,20 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         wanted = self.rollout_transitions * self.population_size
         return max(1, -(-wanted // (self.games * self.num_agents_per_game)))
 
+    @property
+    def shortness(self) -> str:
+        """Say so where the first rollout is the whole run, which then learns next to nothing."""
+        steps = self.steps_per_rollout
+        transitions = steps * self.games * self.num_agents_per_game
+        episodes = self.games * (steps // self.max_nights)  # at least: most games end sooner
+        whole = f"the first rollout, of {transitions:,} transitions, is the whole run: "
+        remedy = "and a lower --update-interval or fewer --num-games make rollouts shorter"
+        if self.num_transitions is not None and transitions >= self.num_transitions:
+            return f"{whole}--num-transitions beyond that many makes it longer, {remedy}"
+        if episodes >= self.num_episodes:
+            return f"{whole}it ends {episodes:,} games or more; more --num-episodes, {remedy}"
+        return ""
+
 
 def convert(kind: type[T], values: Mapping[str, Any]) -> T:
     """Build a config from plain values (from a file, a message or the command line).
@@ -236,6 +251,14 @@ def convert(kind: type[T], values: Mapping[str, Any]) -> T:
         return msgspec.convert(dict(values), kind, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(str(error), values)) from None
+
+
+def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings that any version wrote, under their present names."""
+    found = {EARLIER_NAMES.get(name, name): value for name, value in settings.items()}
+    if found.get("advantages") == "counterfactual":
+        found["advantages"] = "difference_rewards"
+    return found
 
 
 def flag(name: str) -> str:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origi
 
 import msgspec
 
-from brigade.config import ConfigError, convert, flag
+from brigade.config import EARLIER_NAMES, ConfigError, convert, flag, renamed
 from brigade.tables import TableError, read_table
 
 
@@ -65,7 +65,7 @@ class Settings:
 
     def config(self, kind: type[Any]) -> Any:
         """Make a config of them, where the command line counts for more than the file."""
-        settings = self.written | self.given
+        settings = renamed(self.written) | self.given
         names = {"given": sorted(settings)} if "given" in getattr(kind, "INTERNAL", ()) else {}
         return convert(kind, settings | names)
 
@@ -100,7 +100,9 @@ class _Parser(argparse.ArgumentParser):
             message = f"{unknown!r} is one argument too many"
         elif message.startswith("unrecognized"):
             known = [option for action in self._actions for option in action.option_strings]
-            near = difflib.get_close_matches(unknown.split("=")[0], known, 1)
+            asked = unknown.split("=")[0]
+            now = {flag(old): flag(new) for old, new in EARLIER_NAMES.items()}.get(asked)
+            near = [now] if now in known else difflib.get_close_matches(asked, known, 1)
             message = f"unknown flag {unknown}" + (f"; did you mean {near[0]}?" if near else "")
         raise ConfigError(message)
 

@@ -167,7 +167,7 @@ class Updater:
     def _prepare(
         self, rollouts: Sequence[Rollout], again: Sequence[bool]
     ) -> tuple[_Data, list[float]]:
-        """Compute advantages and targets, move the normalisers, and stack all on the device."""
+        """Compute advantages and targets, move the PopArt moments, and stack all on the device."""
         stack, config, device = self.stack, self.config, self.stack.device
         old = popart.moments(stack.statistics)
         observations = _stack_observations([r.observations for r in rollouts], device)

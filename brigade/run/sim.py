@@ -206,6 +206,8 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, door: ServerA
         view.say(f"going on from {going_on or 'the beginning: there is no checkpoint yet'}")
     if plan.source is not None:
         view.say(f"beginning with the agents of {options.from_}")
+    if config.shortness and not options.resume:
+        view.say(config.shortness)
     need, free = disk_use(config, network, folder.keep), free_bytes(folder.path)
     if need > free:
         view.say(

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from brigade.store.renamed import renamed
+from brigade.config import renamed
 
 Content = dict[str, Any]
 

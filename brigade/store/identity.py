@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from brigade._core import Scenario
-from brigade.config import ConfigError, RunConfig, convert
-from brigade.store.renamed import renamed
+from brigade.config import ConfigError, RunConfig, convert, renamed
 
 CONFIG, IDENTITY = "config.json", "run.json"
 Keep = int | Literal["all"] | None  # of a run's checkpoints; see RunFolder

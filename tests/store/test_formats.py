@@ -214,7 +214,7 @@ def test_a_setting_that_no_version_had_is_refused(tmp_path, number):
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_runs_before_counterfactual_advantages_learned_by_gae(number):
+def test_runs_before_difference_rewards_learned_by_gae(number):
     saved = load(kept(number))
     assert saved.config.advantages == "gae"
     assert saved.config.exploring_starts == 0.0
