@@ -58,7 +58,9 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = "counterfactual"
     clip: Annotated[float, Meta(gt=0, description="PPO's bound on the probability ratio")] = 0.2
     value_coef: Annotated[float, Meta(ge=0, description="weight of the value loss")] = 0.5
-    entropy_coef: Annotated[float, Meta(ge=0, description="weight of the entropy bonus")] = 0.01
+    entropy_coef: Annotated[
+        float, Meta(ge=0, description="weight of the bonus: entropy, a tenth of it a log barrier")
+    ] = 0.01
     max_grad_norm: Annotated[float, Meta(gt=0, description="each agent's gradient bound")] = 0.5
     normaliser_rate: Annotated[
         float, Meta(gt=0, le=1, description="share of a new rollout in the value statistics")
