@@ -1,9 +1,11 @@
 """Whether an agent failed to learn, where training is short and for own rewards.
 
 That is where agents collapse: small networks, a million transitions, and each for itself. Trains
-one population for each scenario and seed; told of each is what the worst agent's seat would gain if
-the population's median agent had it (replacement.py), as a share of the way from random play to the
-optimum, in bold where that agent has failed. Each scenario's row goes into bench/results.md.
+one population for each scenario and seed; told of each is what the worst agent's seat would itself
+gain if the population's median agent had it (replacement.py), as a share of the way from random
+play to the optimum, in bold where that agent has failed. Where all agents fail alike, none is worse
+than the median: so beside it stands the population's own score. Each scenario's row goes into
+bench/results.md.
 
     python bench/collapse.py [rest_trap ...] [--seeds 3] [--num-transitions 1000000]
 """
@@ -14,7 +16,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from learning import AGENTS, KNOWN, loss, train, write
+from learning import AGENTS, KNOWN, loss, score_of, train, write
 from replacement import gains
 
 from brigade.optimum import DISCOUNTED_OPTIMUM, reference_values
@@ -28,7 +30,7 @@ SETTINGS = [
     *("--num-learners", "2"),
 ]
 BEGIN, END = "<!-- losses: written by bench/collapse.py -->", "<!-- end of losses -->"
-HEAD = "| scenario | worst agent's loss, each seed | seconds a run |"
+HEAD = "| scenario | worst agent's loss, each seed | seconds a run | population's score |"
 
 
 def main() -> None:
@@ -50,11 +52,13 @@ def main() -> None:
 
 def table_row(scenario: str, seeds: int, transitions: int, agents: int) -> str:
     """Measure one scenario; of ``agents`` in all is said whether they failed to learn."""
-    losses, times = [], []
+    losses, times, scores = [], [], []
     for seed in range(1, seeds + 1):
         with tempfile.TemporaryDirectory() as folder:
             run, seconds = train(scenario, seed, transitions, Path(folder), settings=SETTINGS)
-            saved = checkpoint.load(run / "final_checkpoint.pt")
+            final = run / "final_checkpoint.pt"
+            saved = checkpoint.load(final)
+            scores.append(score_of(str(final), None).score)
         values = reference_values(
             saved.scenario, saved.config.num_agents_per_game, saved.config.gamma, 1000
         )
@@ -62,7 +66,9 @@ def table_row(scenario: str, seeds: int, transitions: int, agents: int) -> str:
         scale = optimum - values["random"].discounted_return
         losses.append(loss(gains(saved, agents)[0], agents, scale))
         times.append(seconds)
-    return f"| `{scenario}` | {', '.join(losses)} | {sum(times) / len(times):.0f} |"
+    seconds = sum(times) / len(times)
+    populations = " ".join(f"{score:.3f}" for score in scores)
+    return f"| `{scenario}` | {', '.join(losses)} | {seconds:.0f} | {populations} |"
 
 
 if __name__ == "__main__":

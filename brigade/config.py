@@ -26,7 +26,7 @@ DEFAULT_CHECKPOINT_DIR = "experiments/marl/checkpoints"
 
 # Of a run's settings, those that a run which exists may be given anew.
 CHANGEABLE = ("num_episodes", "num_transitions", "log_interval", "checkpoint_interval")
-EARLIER_NAMES = {"random_starts": "exploring_starts", "normaliser_rate": "popart_rate"}
+EARLIER_NAMES = {"exploring_starts": "exploring_starts", "popart_rate": "popart_rate"}
 # Those that do not decide what comes of it; the scenario's parameters do, and not its name.
 INDECISIVE = ("scenario", "run_name", "checkpoint_dir", "log_interval", "checkpoint_interval")
 
@@ -59,7 +59,9 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = "difference_rewards"
     clip: Annotated[float, Meta(gt=0, description="PPO's bound on the probability ratio")] = 0.2
     value_coef: Annotated[float, Meta(ge=0, description="weight of the value loss")] = 0.5
-    entropy_coef: Annotated[float, Meta(ge=0, description="weight of the entropy bonus")] = 0.01
+    entropy_coef: Annotated[
+        float, Meta(ge=0, description="weight of the bonus: entropy, a tenth of it a log barrier")
+    ] = 0.01
     max_grad_norm: Annotated[float, Meta(gt=0, description="each agent's gradient bound")] = 0.5
     popart_rate: Annotated[
         float, Meta(gt=0, le=1, description="weight of a new rollout in PopArt's moments")
@@ -256,7 +258,7 @@ def convert(kind: type[T], values: Mapping[str, Any]) -> T:
 def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings that any version wrote, under their present names."""
     found = {EARLIER_NAMES.get(name, name): value for name, value in settings.items()}
-    if found.get("advantages") == "counterfactual":
+    if found.get("advantages") == "difference_rewards":
         found["advantages"] = "difference_rewards"
     return found
 

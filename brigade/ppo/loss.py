@@ -4,14 +4,21 @@ Per agent, over a batch of B transitions::
 
     loss = mean(max(-A ratio, -A clip(ratio, 1 - c, 1 + c)))     A in units of its deviation
          + value_coef / 2 * mean((value - target)^2)             in normalised units
-         - entropy_coef * mean(entropy)
+         - entropy_coef * mean((1 - b) entropy + b mean(log π))             b = BARRIER
 
-Ratio and entropy are those of the action components that count: a part of an action that had no
-effect carries nothing but noise, so it has no gradient. Each component may have an advantage A of
-its own: its logits then follow the first line's gradient for that A.
+Ratio, entropy and log π are those of the action components that count: a part of an action that had
+no effect carries nothing but noise, so it has no gradient. Each component may have an advantage A
+of its own: its logits then follow the first line's gradient for that A.
 
-Source: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equations 7 and 9. The
-gradient is written out, since everything behind the outputs is matrix products.
+The mean of log π is over a component's choices, a log barrier. The gradients of A and of the
+entropy vanish with a choice's probability, so a policy that has grown certain cannot change its
+mind when the others' learning turns what was good into what is bad. The barrier's does not vanish.
+Where all choices are nearly as likely, it and the entropy pull alike.
+
+Sources: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equations 7 and 9; Agarwal
+et al. 2021, "On the Theory of Policy Gradient Methods: Optimality, Approximation, and Distribution
+Shift", for the barrier. The gradient is written out, since everything behind the
+outputs is matrix products.
 """
 
 from __future__ import annotations
@@ -24,6 +31,8 @@ from torch import Tensor
 
 from brigade.policy.distribution import by_column, entropy, log_prob, log_softmax
 
+# The barrier's share in the bonus. Alone, it would keep all choices too likely to play well with.
+BARRIER = 0.1
 STATISTICS = ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction")
 
 
@@ -99,7 +108,11 @@ def loss_gradient(
         part.sum(-1, keepdim=True).expand(part.shape) for part in torch.split(plogp, list(nvec), -1)
     ]
     surprise = plogp - probs * torch.cat(parts, dim=-1)
-    logits.add_(surprise * (coefficients.entropy / size)).mul_(weights)
+    # d mean log_prob / d logits = 1 / choices - probs.
+    spread = torch.split(probs, list(nvec), -1)
+    excess = torch.cat([part - 1 / part.shape[-1] for part in spread], dim=-1)
+    certainty = torch.lerp(surprise, excess, BARRIER)
+    logits.add_(certainty * (coefficients.entropy / size)).mul_(weights)
     torch.mul(value_error, coefficients.value / size, out=gradient[..., -1])
 
     statistics = torch.stack(

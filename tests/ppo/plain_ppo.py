@@ -17,6 +17,7 @@ from brigade import seeds
 from brigade.config import PPOConfig
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
+from brigade.ppo.loss import BARRIER
 from brigade.ppo.update import Rollout, minibatch_order, num_batches
 
 LAYERS = (("hidden1", 0), ("hidden2", 2), ("heads", 4))
@@ -92,6 +93,8 @@ def plain_loss(
     each = [p.log_prob(actions[:, i]) * component_mask[:, i] for i, p in enumerate(parts)]
     log_probs = sum(each)
     entropy = sum(part.entropy() * component_mask[:, i] for i, part in enumerate(parts))
+    barrier = sum(part.logits.mean(-1) * component_mask[:, i] for i, part in enumerate(parts))
+    bonus = (1 - BARRIER) * entropy + BARRIER * barrier
     ratio = torch.exp(log_probs - behaviour_log_probs)
     objectives = []
     for i, own in enumerate(each):
@@ -103,7 +106,7 @@ def plain_loss(
     loss = (
         -objective.sum(1).mean()
         + config.value_coef * value_loss
-        - config.entropy_coef * entropy.mean()
+        - config.entropy_coef * bonus.mean()
     )
     said = {
         "policy_loss": -objective.mean(),

@@ -164,3 +164,15 @@ def test_at_ratio_one_the_policy_gradient_is_the_plain_one():
     kl, clip_fraction = (statistics[:, STATISTICS.index(n)] for n in ("kl", "clip_fraction"))
     assert kl.abs().max() < 1e-12
     assert not clip_fraction.any()
+
+
+def test_a_choice_that_an_agent_is_certain_of_is_given_up_when_it_has_become_a_bad_one():
+    # It worked at every fire as long as that was best: at log-odds of 14 it hardly ever rests.
+    outputs = torch.tensor([[[0.0, 14.0, 0.0]]])
+    for _ in range(1000):
+        now = torch.log_softmax(outputs[..., :2], -1)
+        worked = torch.ones(1, 1, 1)
+        batch = Batch(worked.long(), worked, now[..., 1], -worked, torch.zeros(1, 1))
+        gradient, _ = loss_gradient(outputs, batch, Coefficients(0.2, 0.5, 0.06), (2,))
+        outputs -= 10 * gradient
+    assert outputs[0, 0, 1] < outputs[0, 0, 0], "it would rather rest by now"
