@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,6 +19,15 @@ def child_command(*arguments: str) -> list[str]:
     flags = [flag for name, flag in FLAGS.items() if getattr(sys.flags, name)]
     program = Path(str(brigade.__file__)).absolute().with_name("__main__.py")
     return [sys.executable, *flags, "-P", str(program), *arguments]
+
+
+def as_typed(command: str) -> str:
+    """Return what to type for ``brigade`` or ``brigade-sim`` here, be its folder on PATH or not."""
+    beside = Path(sys.executable).with_name(command)
+    if shutil.which(command) or not beside.exists():
+        return command
+    inside = beside.is_relative_to(Path.cwd())
+    return os.path.relpath(beside) if inside else str(beside)
 
 
 def child_environment() -> dict[str, str]:

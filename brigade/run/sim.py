@@ -17,6 +17,7 @@ from rich.text import Text
 
 from brigade.config import ConfigError, PositiveInt, RunConfig, flag
 from brigade.printable import printable
+from brigade.run.child import as_typed
 from brigade.run.keys import server_auth
 from brigade.run.logs import note, start_logs
 from brigade.run.options import check_options
@@ -234,7 +235,7 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, door: ServerA
         how = _how_to_go_on(folder, endpoint, options)
         view.say(f"{simulator.stopped} at {simulator.share:.1%}; {how}")
     elif newest and not failure:
-        view.say(f"try it: brigade evaluate {shlex.quote(str(newest))}")
+        view.say(f"try it: {shlex.join([as_typed('brigade'), 'evaluate', str(newest)])}")
     if failure:
         Console(stderr=True).print(Text(f"brigade sim: {printable(failure)}"), soft_wrap=True)
         return 1
@@ -249,7 +250,7 @@ def _kept(options: SimConfig) -> Keep | UnsetType:
 def _how_to_go_on(folder: RunFolder, endpoint: Endpoint, options: SimConfig) -> str:
     """Say by which command a stopped run goes on, reachable by the same learners."""
     trains = PARENT_VARIABLE in os.environ
-    words = ["brigade", "train"] if trains else ["brigade-sim"]
+    words = [as_typed("brigade"), "train"] if trains else [as_typed("brigade-sim")]
     words += ["--resume", str(folder.path)]
     if not (trains and endpoint.scheme == "ipc"):
         words += ["--bind", endpoint.control]

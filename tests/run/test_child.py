@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import brigade
+from brigade.run.child import as_typed
 
 from .processes import SMALL
 
@@ -76,3 +77,21 @@ def test_what_the_interpreter_was_told_to_ignore_its_children_ignore(tmp_path: P
     done = start(tmp_path, *words, PYTHONPATH=str(tmp_path))
     assert "PYTHONPATH was looked at" not in done.stdout
     assert done.returncode == 0, done.stdout
+
+
+def test_hints_are_commands_that_work_as_they_are_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    for name in ("python", "brigade"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.chdir(tmp_path)
+    assert as_typed("brigade") == ".venv/bin/brigade"
+    monkeypatch.chdir("/")
+    assert as_typed("brigade") == str(folder / "brigade")
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin")
+    assert as_typed("brigade") == "brigade"
