@@ -10,6 +10,7 @@ GAMMA, LAMBDA, CLIP, EPOCHS, BATCH = 0.99, 0.5, 0.2, 4, 2048
 
 
 def network(inputs, outputs, hidden=64):
+    """Two hidden layers."""
     layers = [nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh()]
     return nn.Sequential(*layers, nn.Linear(hidden, outputs))
 
@@ -20,14 +21,15 @@ def policy(actor, observations, mask, nvec):
     return [Categorical(logits=part) for part in logits]
 
 
-def train(scenario="default", seed=1, updates=100, games=64, lr=1e-3, entropy=0.02, verbose=True):
-    steps = 64  # transitions of one update: 64 steps * games * seats
+def train(scenario="default", seed=1, updates=100, games=64, lr=1e-3, entropy=0.02):
+    """Give the trained actor, and the mean reward of a night in each update's transitions."""
+    steps = 64  # so an update has 64 * games * seats transitions
     torch.manual_seed(seed)
     env = brigade.BatchedEnv(games, scenario, num_agents=4, max_cycles=50, seed=seed)
     actor, critic = network(env.num_features, sum(env.action_nvec)), network(env.num_features, 1)
     actor[-1].weight.data.mul_(0.01)  # play begins close to uniform
     parameters = [*actor.parameters(), *critic.parameters()]
-    optimiser = torch.optim.Adam(parameters, lr, eps=1e-5)
+    optimiser = torch.optim.Adam(parameters, eps=1e-5)
     mask, scale, history = torch.from_numpy(env.action_mask), None, []
     shape = (steps, games, env.num_agents)
     seen = torch.zeros(steps + 1, *shape[1:], env.num_features)
@@ -45,17 +47,13 @@ def train(scenario="default", seed=1, updates=100, games=64, lr=1e-3, entropy=0.
                 observations, reward, terminated, truncated = env.step(actions[t].numpy())
                 seen[t + 1], rewards[t] = torch.from_numpy(observations), torch.from_numpy(reward)
                 ended[t] = torch.from_numpy(terminated | truncated)[:, None]
-                after[t] = critic(seen[t + 1]).squeeze(-1)
-                after[t, truncated] = critic(  # the game went on unseen: its last value counts
-                    torch.from_numpy(env.final_observations[truncated])
-                ).squeeze(-1)
+                after[t], final = critic(seen[t + 1])[..., 0], env.final_observations[truncated]
+                after[t, truncated] = critic(torch.from_numpy(final))[..., 0]  # cut, not over
                 after[t, terminated] = 0
         history.append(float(rewards.mean()))
-        if verbose and update % 10 == 9:
-            print(f"update {update + 1}: mean reward of a night {history[-1]:.1f}", flush=True)
-        scale = scale or float(rewards.std()) / (1 - GAMMA) ** 0.5  # returns become about 1
+        scale = scale or float(rewards.std()) / (1 - GAMMA) ** 0.5  # values of the order of 1
         with torch.no_grad():
-            values, advantages, following = critic(seen[:-1]).squeeze(-1), torch.zeros(shape), 0.0
+            values, advantages, following = critic(seen[:-1])[..., 0], torch.zeros(shape), 0.0
             errors = rewards / scale + GAMMA * after - values
             for t in reversed(range(steps)):
                 following = errors[t] + GAMMA * LAMBDA * (1 - ended[t]) * following
@@ -69,7 +67,7 @@ def train(scenario="default", seed=1, updates=100, games=64, lr=1e-3, entropy=0.
             new = sum(head.log_prob(acted[batch, i]) for i, head in enumerate(heads))
             ratio, advantage = (new - old[batch]).exp(), advantages[batch]
             clipped = ratio.clamp(1 - CLIP, 1 + CLIP) * advantage
-            loss = 0.5 * (critic(rows[batch]).squeeze(-1) - targets[batch]).pow(2).mean()
+            loss = 0.5 * (critic(rows[batch])[..., 0] - targets[batch]).pow(2).mean()
             loss -= torch.minimum(ratio * advantage, clipped).mean()
             loss -= entropy * left * sum(head.entropy() for head in heads).mean()
             optimiser.zero_grad()
@@ -78,7 +76,3 @@ def train(scenario="default", seed=1, updates=100, games=64, lr=1e-3, entropy=0.
             optimiser.step()
         seen[0] = seen[-1]
     return actor, history
-
-
-if __name__ == "__main__":
-    train()

@@ -38,7 +38,7 @@ if __name__ == "__main__":
     high = known[DISCOUNTED_OPTIMUM].discounted_return
     for seed in options.seeds:
         began, cpu = time.monotonic(), time.process_time()
-        actor, _ = train(options.scenario, seed, verbose=False)
+        actor, _ = train(options.scenario, seed)
         took, cpu = time.monotonic() - began, time.process_time() - cpu
         mean, interval = discounted_return(actor, options.scenario)
         score, width = (mean - low) / (high - low), interval / (high - low)
