@@ -58,6 +58,8 @@ class BrigadeVectorEnv(gymnasium.vector.VectorEnv):  # type: ignore[type-arg, un
         The same for all rows at once, with the rows as their first axis.
     metadata
         ``autoreset_mode`` is ``AutoresetMode.SAME_STEP``.
+    autoreset_mode
+        The same, as in Gymnasium's own vector environments; None before Gymnasium 1.1.
 
     Raises
     ------
@@ -99,6 +101,7 @@ class BrigadeVectorEnv(gymnasium.vector.VectorEnv):  # type: ignore[type-arg, un
         self.action_form: ActionForm = actions
         self._masks = action_masks(self.games.scenario, num_agents, actions)
         self.copy = copy
+        self.autoreset_mode = self.metadata.get("autoreset_mode")
         self.closed = False
         self.num_envs = self.games.num_envs * self.games.num_agents
         houses = self.games.scenario.num_houses
