@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from brigade.env.batched import BatchedEnv
     from brigade.env.parallel import parallel_env
     from brigade.env.scenarios import load_scenario
+    from brigade.env.vector import vector_env
     from brigade.run.load import load_agents
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "parse_team",
     "raw_env",
     "scenario_names",
+    "vector_env",
 ]
 
 _HOMES = {
@@ -66,6 +68,7 @@ _HOMES = {
     "parse_team": "brigade.agents",
     "raw_env": "brigade.env.aec",
     "scenario_names": "brigade._core",
+    "vector_env": "brigade.env.vector",
 }
 
 

@@ -56,6 +56,20 @@ def test_training_on_one_machine_as_in_the_readme(tmp_path: Path) -> None:
     assert "first:" in run(tmp_path, *words(play))
 
 
+def test_the_first_plot_of_a_run_as_in_the_guide(tmp_path: Path) -> None:
+    for library in ("pandas", "matplotlib"):
+        pytest.importorskip(library, reason=f"{library} is not installed: it is in [analysis]")
+    [code] = blocks(GUIDE, "python")
+    assert len(code.strip().splitlines()) == 5
+    run(tmp_path, "train", *SMALL, "--run-name", "first")
+    environment = {**os.environ, "MPLBACKEND": "Agg"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "return.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_watching_agents_play_as_in_the_guide(tmp_path: Path) -> None:
     run(tmp_path, "train", *SMALL, "--run-name", "first")
     run(tmp_path, "train", *SMALL, "--run-name", "second")

@@ -58,6 +58,28 @@ def decode(code: Any, num_houses: int) -> NDArray[np.int64]:
     return np.array([value >> 2, value >> 1 & 1, value & 1], dtype=np.int64)
 
 
+def decode_all(codes: NDArray[np.integer[Any]], num_houses: int) -> NDArray[np.int32]:
+    """Give the ``[house, mode, signal]`` of many numbers, int32 ``[..., 3]`` of ``[...]``.
+
+    Raises
+    ------
+    ValueError
+        One of them is not below ``4 * num_houses``.
+
+    Examples
+    --------
+    >>> decode_all(np.array([14, 0]), num_houses=10).tolist()
+    [[3, 1, 0], [0, 0, 0]]
+    """
+    wrong = codes[(codes < 0) | (codes >= 4 * num_houses)]
+    if wrong.size:
+        raise ValueError(
+            f"a discrete action is an integer from 0 to {4 * num_houses - 1}, not {wrong[0]}"
+        )
+    values = codes.astype(np.int32)
+    return np.stack([values >> 2, values >> 1 & 1, values & 1], axis=-1)
+
+
 def homes(scenario: Scenario, num_agents: int) -> tuple[int, ...]:
     """Give the home of each seat."""
     given = scenario.agent_home_positions

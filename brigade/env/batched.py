@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from brigade._core import Batch, Scenario
+from brigade.env.actions import action_masks
 from brigade.env.scenarios import load_scenario
 from brigade.env.seeding import game_seeds
+from brigade.env.state import StateView
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
 
 __all__ = ["BatchedEnv", "DefaultOutcomes"]
 
@@ -119,6 +124,10 @@ class BatchedEnv:
         self.returns = np.zeros(block[:2], dtype=np.float64)
         self.lengths = np.zeros(num_envs, dtype=np.int32)
         self._actions = np.zeros((num_envs, num_agents, 3), dtype=np.int32)
+        self._view = StateView(self.scenario, num_agents)
+        masks = action_masks(self.scenario, num_agents, "multi")
+        components = (num_agents, sum(self.action_nvec))
+        self._mask = np.ones(components, np.bool_) if masks is None else np.array(masks, np.bool_)
 
     def reset(self, seed: int | Sequence[int] | None = None) -> NDArray[np.float32]:
         """Start a new game everywhere.
@@ -282,6 +291,51 @@ class BatchedEnv:
             )
         np.copyto(self._actions, given, casting="unsafe")
         return self._actions
+
+    def state(self, observations: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Give each game's global state, for a centralised critic.
+
+        Parameters
+        ----------
+        observations
+            float32 ``[..., A, F]``: those to take it from, ``final_observations`` for example.
+            Without, the present ``observations``.
+
+        Returns
+        -------
+        NDArray[np.float32]
+            ``[B, S]``, or ``[..., S]``: new arrays, by the layout that
+            :func:`brigade.env.state.state_layout` gives.
+
+        Raises
+        ------
+        ValueError
+            If there was no reset yet, or the observations are of another shape.
+        """
+        if observations is None:
+            if not self._started:
+                raise ValueError("call reset() before state()")
+            observations = self.observations
+        if observations.shape[-2:] != self.observations.shape[1:]:
+            raise ValueError(
+                f"observations must be of shape [..., {self.num_agents}, {self.num_features}], "
+                f"not {list(observations.shape)}"
+            )
+        return self._view.state(observations)
+
+    @property
+    def state_space(self) -> spaces.Space[Any]:
+        """The space of one game's state, a Box of shape ``[S]``."""
+        return self._view.space
+
+    @property
+    def action_mask(self) -> NDArray[np.bool_]:
+        """Which actions stand, bool ``[B, A, N + 4]`` (a copy): N houses, two modes, two signals.
+
+        All of them but where the scenario limits reach (``action_validity_mode="adjacent_only"``).
+        A house out of reach is no error: the rules turn it into the seat's home.
+        """
+        return np.tile(self._mask, (self.num_envs, 1, 1))
 
     @property
     def houses(self) -> NDArray[np.int8]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 
 from brigade._core import Scenario, observation_bounds, observation_layout
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
 
 __all__ = ["OWNERSHIP_PARAMETERS", "StateView", "state_layout"]
 
@@ -31,7 +34,7 @@ class StateView:
     Attributes
     ----------
     space
-        Box of the state.
+        Box of the state, the same object at each use.
     layout
         Slice of each part.
     """
@@ -52,16 +55,22 @@ class StateView:
         num_features = parts["parameters"].stop
         others = [seat * num_features + index for seat in range(1, num_agents) for index in own]
         self._take = np.array(shared + others, dtype=np.intp)
-        low, high = (
-            np.tile(bound, num_agents) for bound in observation_bounds(scenario, num_agents)
-        )
-        self.space: spaces.Space[Any] = spaces.Box(
-            low[self._take], high[self._take], dtype=np.float32
-        )
+        self._bounds = [
+            np.tile(bound, num_agents)[self._take]
+            for bound in observation_bounds(scenario, num_agents)
+        ]
+
+    @cached_property
+    def space(self) -> spaces.Space[Any]:
+        """Make the Box; whoever needs none does not load Gymnasium."""
+        from gymnasium import spaces
+
+        low, high = self._bounds
+        return spaces.Box(low, high, dtype=np.float32)
 
     def state(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give the state, float32 ``[S]``, of observations ``[A, F]``; a fresh array."""
-        return observations.reshape(-1)[self._take]
+        """Give the state, float32 ``[..., S]``, of observations ``[..., A, F]``; a fresh array."""
+        return observations.reshape(*observations.shape[:-2], -1)[..., self._take]
 
 
 def state_layout(scenario: Scenario, num_agents: int) -> dict[str, slice]:

@@ -418,3 +418,45 @@ def test_idle_refuses_what_step_refuses():
     actions[1, 2, 0] = 10
     with pytest.raises(ValueError, match="env 1, seat 2: house"):
         env.default_outcomes(actions)
+
+
+@pytest.mark.parametrize("scenario", ["default", "hard"])
+def test_states_are_those_of_single_games(scenario):
+    seeds = [3, 1, 4]
+    env = brigade.BatchedEnv(3, scenario, num_agents=3, max_cycles=8)
+    singles = [brigade.parallel_env(scenario, num_agents=3, max_cycles=8) for _ in seeds]
+    with pytest.raises(ValueError, match=r"reset\(\) before state"):
+        env.state()
+    env.reset(seeds)
+    for single, seed in zip(singles, seeds, strict=True):
+        single.reset(seed)
+    assert env.state_space == singles[0].state_space
+    rng = np.random.default_rng(0)
+    for _ in range(8):
+        assert np.array_equal(env.state(), [single.state() for single in singles])
+        actions = random_actions(rng, env)
+        env.step(actions)
+        for single, rows in zip(singles, actions, strict=True):
+            single.step(dict(zip(single.agents, rows, strict=True)))
+    assert env.truncated.all()
+    assert np.array_equal(env.state(env.final_observations), [single.state() for single in singles])
+    kept = env.state()
+    kept[:] = -1
+    assert (env.state() >= 0).any()
+    with pytest.raises(ValueError, match=r"shape \[..., 3, "):
+        env.state(env.observations[0, 0])
+
+
+def test_masks_are_those_of_single_games_and_all_true_without_limits():
+    adjacent = brigade.load_scenario(
+        "default", action_validity_mode="adjacent_only", agent_home_positions=[0, 5, 5]
+    )
+    env = brigade.BatchedEnv(2, adjacent, num_agents=3)
+    _, infos = brigade.parallel_env(adjacent, num_agents=3).reset(seed=1)
+    expected = np.array([info["action_mask"] for info in infos.values()], dtype=bool)
+    assert env.action_mask.dtype == np.bool_
+    assert np.array_equal(env.action_mask, [expected] * 2)
+    assert env.action_mask.any(axis=-1).all()
+    free = brigade.BatchedEnv(2, num_agents=3)
+    assert free.action_mask.shape == (2, 3, sum(free.action_nvec))
+    assert free.action_mask.all()

@@ -67,6 +67,7 @@ def test_links_within_the_guide_lead_somewhere():
     [
         "brigade.env.actions",
         "brigade.env.batched",
+        "brigade.env.vector",
         "brigade.env.parallel",
         "brigade.env.scenarios",
         "brigade.agents.agent",
