@@ -275,7 +275,7 @@ def test_a_config_that_is_not_text_is_one_line(capsys):
         (("hello",), ("hello",)),
     ],
 )
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 def test_a_wrong_setting_of_a_learner_is_one_line(capsys, words, says):
     line = refused(capsys, "learn", *words)
     for part in says:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from brigade.flags import Settings
 from brigade.run.child import child_command, child_environment
+from brigade.run.train import TrainConfig
 
 from .run.processes import SMALL, brigade, run
 from .run.test_train import RUNS
@@ -169,7 +171,31 @@ def test_the_messages_that_the_guide_explains_are_the_programs_own() -> None:
         assert message in code
 
 
-@pytest.mark.parametrize("name", ["README.md", GUIDE])
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/results.md"]
+PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
+
+
+def anchors(page: Path) -> set[str]:
+    """Give the anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(name: str) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
-        assert (ROOT / name).parent.joinpath(target).exists(), target
+    page = ROOT / name
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        other = page.parent.joinpath(path) if path else page
+        assert other.exists(), target
+        assert not anchor or anchor in anchors(other), target
+
+
+def test_the_settings_of_make_train_exist() -> None:
+    recipe = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    [line] = re.findall(r"^\t@\$\(BIN\)/brigade train (.*) \$\(ARGS\)$", recipe, re.MULTILINE)
+    words = shlex.split(line)
+    config = Settings.read("train", "", TrainConfig, words).config(TrainConfig)
+    assert config.scenario == "default"

@@ -96,7 +96,7 @@ def test_the_cable_is_as_slow_and_lossy_as_it_says(network: Network) -> None:
 
 
 @pytest.mark.parametrize("network", CABLES, indirect=True)
-@pytest.mark.timeout(120 + 6 * CUT_SECONDS)
+@pytest.mark.timeout(300 + 6 * CUT_SECONDS)
 def test_a_cable_that_is_cut_changes_nothing_but_the_time(
     network: Network, tmp_path: Path, alone: bytes
 ) -> None:

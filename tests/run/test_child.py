@@ -91,7 +91,8 @@ def test_hints_are_commands_that_work_as_they_are_printed(
     monkeypatch.setenv("PATH", "/usr/bin")
     monkeypatch.chdir(tmp_path)
     assert as_typed("brigade") == ".venv/bin/brigade"
-    monkeypatch.chdir("/")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
     assert as_typed("brigade") == str(folder / "brigade")
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin")
     assert as_typed("brigade") == "brigade"
