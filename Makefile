@@ -38,7 +38,7 @@ test-rust: setup
 	cargo test --release --quiet --workspace
 
 test-python: setup
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest
 
 torture: setup ## Kill processes at random while training (30 times), suspend them, and send 200,000 bad messages
 	BRIGADE_KILLS=30 BRIGADE_FUZZ=100000 BRIGADE_SUSPEND=30 BRIGADE_CUT=20 $(BIN)/python -m pytest tests/torture tests/network tests/run/test_resume.py tests/run/test_streams.py --timeout 1800 -s
