@@ -6,7 +6,7 @@ from torch.distributions import Categorical
 
 import brigade
 
-GAMMA, LAMBDA, CLIP, EPOCHS, BATCH = 0.99, 0.5, 0.2, 4, 2048
+GAMMA, LAMBDA, CLIP, EPOCHS, BATCH, NIGHTS = 0.99, 0.5, 0.2, 4, 2048, 50
 
 
 def network(inputs, outputs, hidden=64):
@@ -21,16 +21,16 @@ def policy(actor, observations, mask, nvec):
     return [Categorical(logits=part) for part in logits]
 
 
-def train(scenario="default", seed=1, updates=100, games=64, lr=1e-3, entropy=0.02):
+def train(scenario="default", seed=1, updates=100, games=64, lr=1e-3, entropy=0.02, scale=None):
     """Give the trained actor, and the mean reward of a night in each update's transitions."""
     steps = 64  # so an update has 64 * games * seats transitions
     torch.manual_seed(seed)
-    env = brigade.BatchedEnv(games, scenario, num_agents=4, max_cycles=50, seed=seed)
+    env = brigade.BatchedEnv(games, scenario, num_agents=4, max_cycles=NIGHTS, seed=seed)
     actor, critic = network(env.num_features, sum(env.action_nvec)), network(env.num_features, 1)
     actor[-1].weight.data.mul_(0.01)  # play begins close to uniform
     parameters = [*actor.parameters(), *critic.parameters()]
     optimiser = torch.optim.Adam(parameters, eps=1e-5)
-    mask, scale, history = torch.from_numpy(env.action_mask), None, []
+    mask, history = torch.from_numpy(env.action_mask), []
     shape = (steps, games, env.num_agents)
     seen = torch.zeros(steps + 1, *shape[1:], env.num_features)
     seen[0] = torch.from_numpy(env.reset())  # into an array of our own: the next step overwrites
