@@ -26,7 +26,7 @@ DEFAULT_CHECKPOINT_DIR = "experiments/marl/checkpoints"
 
 # Of a run's settings, those that a run which exists may be given anew.
 CHANGEABLE = ("num_episodes", "num_transitions", "log_interval", "checkpoint_interval")
-EARLIER_NAMES = {"exploring_starts": "exploring_starts", "popart_rate": "popart_rate"}
+EARLIER_NAMES = {"random_starts": "exploring_starts", "normaliser_rate": "popart_rate"}
 # Those that do not decide what comes of it; the scenario's parameters do, and not its name.
 INDECISIVE = ("scenario", "run_name", "checkpoint_dir", "log_interval", "checkpoint_interval")
 
@@ -258,7 +258,7 @@ def convert(kind: type[T], values: Mapping[str, Any]) -> T:
 def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings that any version wrote, under their present names."""
     found = {EARLIER_NAMES.get(name, name): value for name, value in settings.items()}
-    if found.get("advantages") == "difference_rewards":
+    if found.get("advantages") == "counterfactual":
         found["advantages"] = "difference_rewards"
     return found
 
