@@ -45,7 +45,7 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     update_interval: Annotated[
         int, Meta(ge=1, description="gradient batches an agent takes between two versions")
     ] = 100
-    gamma: Annotated[float, Meta(ge=0, le=1, description="discount from step to step")] = 0.99
+    gamma: Annotated[float, Meta(ge=0, le=1, description="discount from night to night")] = 0.99
     gae_lambda: Annotated[
         float, Meta(ge=0, le=1, description="GAE's λ; small: an action's effect shows at once")
     ] = 0.5
@@ -222,20 +222,6 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Steps of all games in one rollout, so that each agent gets its transitions on average."""
         wanted = self.rollout_transitions * self.population_size
         return max(1, -(-wanted // (self.games * self.num_agents_per_game)))
-
-    @property
-    def shortness(self) -> str:
-        """Say so where the first rollout is the whole run, which then learns next to nothing."""
-        steps = self.steps_per_rollout
-        transitions = steps * self.games * self.num_agents_per_game
-        episodes = self.games * (steps // self.max_nights)  # at least: most games end sooner
-        whole = f"the first rollout, of {transitions:,} transitions, is the whole run: "
-        remedy = "and a lower --update-interval or fewer --num-games make rollouts shorter"
-        if self.num_transitions is not None and transitions >= self.num_transitions:
-            return f"{whole}--num-transitions beyond that many makes it longer, {remedy}"
-        if episodes >= self.num_episodes:
-            return f"{whole}it ends {episodes:,} games or more; more --num-episodes, {remedy}"
-        return ""
 
 
 def convert(kind: type[T], values: Mapping[str, Any]) -> T:

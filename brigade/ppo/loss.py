@@ -17,8 +17,8 @@ Where all choices are nearly as likely, it and the entropy pull alike.
 
 Sources: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equations 7 and 9; Agarwal
 et al. 2021, "On the Theory of Policy Gradient Methods: Optimality, Approximation, and Distribution
-Shift", for the barrier. The gradient is written out, since everything behind the
-outputs is matrix products.
+Shift", for the barrier. The gradient is written out, since everything behind the outputs is matrix
+products.
 """
 
 from __future__ import annotations

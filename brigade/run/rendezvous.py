@@ -29,7 +29,7 @@ class Rendezvous:
 def arrange(
     config: ServerOptions, endpoint: Endpoint | None, scratch: Scratch, num_learners: int
 ) -> Rendezvous:
-    """Settle where a training's processes meet.
+    """Choose where a training's processes meet.
 
     At the address that the person gave, if there is one; the training's own learners reach it by
     loopback where all addresses are bound, and where there are keys they get a pair for this

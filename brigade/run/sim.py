@@ -34,6 +34,7 @@ from brigade.run.process import (
 from brigade.run.reserve import reserved
 from brigade.run.resolve import Plan, resolve
 from brigade.run.server_options import ServerOptions, check_server_options
+from brigade.sim.diagnosis import ONE_ROLLOUT, is_one_rollout
 from brigade.sim.events import Events
 from brigade.sim.lease_table import Lease
 from brigade.sim.rollout_worker import network_for
@@ -79,16 +80,16 @@ def run_sim(config: SimConfig) -> int:
     keep_memory()
     endpoint = Endpoint.parse(config.bind)
     check_server_options(config, endpoint)
-    door = server_auth(config.key, config.admitted, launchers_folder()) if config.key else None
+    auth = server_auth(config.key, config.admitted, launchers_folder()) if config.key else None
     plan = resolve(config)
     check_options(config, plan.config)
     named = config.run_name is not None or config.resume is not None
     with reserved(plan.config, named=named) as run:
         plan = replace(plan, config=run)
-        return asyncio.run(_run(plan, config, endpoint, door))
+        return asyncio.run(_run(plan, config, endpoint, auth))
 
 
-async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, door: ServerAuth | None) -> int:
+async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerAuth | None) -> int:
     config = plan.config
     folder, saved = _take(plan, options) if options.resume else (None, None)
     sockets = None
@@ -100,7 +101,7 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, door: ServerA
         network = trained.network if trained else network_for(config, identity.scenario)
         row_bytes = 4 * network.num_parameters
         sockets = SimulatorSockets(
-            endpoint, weights_frame_bytes=row_bytes + (1 << 20), server_auth=door
+            endpoint, weights_frame_bytes=row_bytes + (1 << 20), server_auth=auth
         )
         folder = folder or RunFolder(config, identity, keep=_kept(options))
     except BaseException:
@@ -207,8 +208,10 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, door: ServerA
         view.say(f"going on from {going_on or 'the beginning: there is no checkpoint yet'}")
     if plan.source is not None:
         view.say(f"beginning with the agents of {options.from_}")
-    if config.shortness and not options.resume:
-        view.say(config.shortness)
+    steps_a_night = 2 if identity.scenario.commitment_mode == "two_phase" else 1
+    foreseen = not options.resume and is_one_rollout(config, steps_a_night)
+    if foreseen:
+        view.say(ONE_ROLLOUT)
     need, free = disk_use(config, network, folder.keep), free_bytes(folder.path)
     if need > free:
         view.say(
@@ -231,6 +234,9 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, door: ServerA
     what = "final" if newest is not None and newest.name == FINAL and written else "last"
     where = f"{what} checkpoint: {newest}" if newest else "no checkpoint: nothing was learned"
     view.closing(simulator.statistics, simulator.repository.newest, where)
+    versions = simulator.repository.newest.values()
+    if simulator.done and not foreseen and max(versions, default=0) == 1:
+        view.say(ONE_ROLLOUT)
     if simulator.stopped:
         how = _how_to_go_on(folder, endpoint, options)
         view.say(f"{simulator.stopped} at {simulator.share:.1%}; {how}")

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from brigade.agent_numbers import format_agents
+from brigade.config import RunConfig
 from brigade.wire.messages import LearnerReport
 
 QUIET_SECONDS = 3.0  # three heartbeats
 SLOW_SECONDS = 1.0
+ONE_ROLLOUT = (
+    "the first rollout is the whole run, which makes one update: more --num-episodes or "
+    "--num-transitions make the run longer, a lower --update-interval its rollouts shorter"
+)
+
+
+def is_one_rollout(config: RunConfig, steps_a_night: int) -> bool:
+    """Whether the first rollout ends the run, as far as that is known before games are played."""
+    steps = config.steps_per_rollout
+    transitions = steps * config.games * config.num_agents_per_game
+    cuts = steps // (steps_a_night * config.max_nights)  # of each game, if none ends sooner
+    return config.share(cuts * config.games, transitions) >= 1.0
 
 
 def diagnose(

@@ -1,4 +1,4 @@
-"""The lease table: which learner has which agents. Pure; the time is an argument."""
+"""The lease table: which learner has which agents. Pure; times are arguments."""
 
 from __future__ import annotations
 

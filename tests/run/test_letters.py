@@ -19,7 +19,9 @@ from .processes import SMALL
 PACKAGE = Path(str(brigade.__file__)).parent
 C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 ASCII = {"PYTHONIOENCODING": "ascii:strict"}
-TRAIN = ["train", *SMALL, "--num-episodes", "1", "--device", "cpu"]
+# Of one rollout, in which games end by themselves.
+BRIEF = ["--num-episodes", "1", "--max-nights", "1000", "--update-interval", "80"]
+TRAIN = ["train", *SMALL, *BRIEF, "--device", "cpu"]
 
 
 def printed(folder: Path, environment: dict[str, str], *arguments: str) -> tuple[int, str]:
@@ -98,6 +100,7 @@ def test_commands_print_in_ascii(tmp_path: Path, arguments: list[str], expected:
     code, text = printed(tmp_path, C_LOCALE, *arguments)
     assert code == 0, text
     assert expected in text
+    assert ("the first rollout is the whole run" in text) == (arguments is TRAIN)
     assert "\\" not in text
 
 

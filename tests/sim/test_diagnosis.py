@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from brigade.sim.diagnosis import diagnose
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brigade.config import RunConfig
+from brigade.sim.diagnosis import diagnose, is_one_rollout
 from brigade.wire.messages import LearnerReport
 
 
@@ -56,3 +61,27 @@ def test_a_simulator_that_all_learners_wait_for_is_named():
     assert remarks([Case(wait=7.5), Case(wait=10)]) == [slow]
     assert remarks([Case(wait=7.5), Case(wait=0.1)]) == [], "the other learner holds both up"
     assert remarks([Case(wait=7.5)], free=[3]) == ["agent 3 has no learner"]
+
+
+@pytest.mark.parametrize("steps_a_night", [1, 2])
+@given(
+    st.fixed_dictionaries(
+        {
+            "update_interval": st.integers(1, 200),
+            "batch_size": st.integers(2, 512),
+            "num_games": st.integers(1, 100),
+            "num_episodes": st.integers(1, 2000),
+            "num_transitions": st.none() | st.integers(1, 200_000),
+            "max_nights": st.integers(1, 100),
+        }
+    )
+)
+def test_a_run_of_one_rollout_is_foreseen_where_no_game_ends_by_itself(steps_a_night, settings):
+    config = RunConfig(**settings)
+    episodes = transitions = 0
+    for step in range(1, config.steps_per_rollout + 1):
+        transitions += config.games * config.num_agents_per_game
+        episodes += config.games * (step % (steps_a_night * config.max_nights) == 0)
+    over = episodes >= config.num_episodes
+    over |= config.num_transitions is not None and transitions >= config.num_transitions
+    assert is_one_rollout(config, steps_a_night) == over

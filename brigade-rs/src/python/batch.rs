@@ -161,10 +161,11 @@ impl PyBatch {
     ///
     /// Reads `actions`, int32 [B, A, 3]. The others act as there, and no game is stepped. What
     /// happens to a house is decided by the draws that decide it in `step`; where that draws
-    /// nothing, by draws of another stream, derived from the game's generator state. Writes what every seat would get into `rewards` float32 [B, A, A] (the resting seat
-    /// first), whether the game would end by its rules into `terminated` bool [B, A], whether the
-    /// seat's action makes a difference to the houses or the game's end into `changed` bool [B, A],
-    /// and where it does, what that seat would see into `observations` float32 [B, A, F].
+    /// nothing, by draws of another stream, derived from the game's generator state. Writes what
+    /// every seat would get into `rewards` float32 [B, A, A] (the resting seat first), whether the
+    /// game would end by its rules into `terminated` bool [B, A], whether the seat's action makes
+    /// a difference to the houses or the game's end into `changed` bool [B, A], and where it does,
+    /// what that seat would see into `observations` float32 [B, A, F].
     fn default_outcomes(
         &mut self,
         py: Python<'_>,
