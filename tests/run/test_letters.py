@@ -20,7 +20,7 @@ PACKAGE = Path(str(brigade.__file__)).parent
 C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 ASCII = {"PYTHONIOENCODING": "ascii:strict"}
 # Of one rollout, in which games end by themselves.
-BRIEF = ["--num-episodes", "1", "--max-nights", "1000", "--update-interval", "80"]
+BRIEF = ["--num-episodes", "1", "--max-nights", "1000", "--update-interval", "400"]
 TRAIN = ["train", *SMALL, *BRIEF, "--device", "cpu"]
 
 
