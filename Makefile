@@ -66,7 +66,7 @@ dist/.built: $(VENV)/.tools $(RUST) $(shell find brigade -name '*.py' -o -name '
 	PATH="$(abspath $(BIN)):$$PATH" maturin build --release --sdist --zig --compatibility manylinux2014 --out dist
 	@touch $@
 
-test-wheel: setup wheel ## The wheel and the sdist in clean environments, with Python 3.11 to 3.13
+test-wheel: setup wheel ## The wheel with Python 3.11 to 3.13, and the sdist with 3.11, in clean environments
 	BRIGADE_DIST=dist $(BIN)/python -m pytest tests/package/test_wheel.py
 
 bench: setup ## Measure the environment, transport and training; figures go to bench/results.md by hand

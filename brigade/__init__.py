@@ -2,7 +2,7 @@
 
 Everything below loads at its first use, so ``import brigade`` is cheap and loads neither torch nor
 zmq. The environment needs neither of them at any time; what needs an extra that is not installed
-says so when it is called.
+says so when it is used.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ _HOMES = {
 }
 
 
-if not TYPE_CHECKING:  # to whom a name that is not there must not be Any
+if not TYPE_CHECKING:  # or a type checker would take a name that does not exist for Any
 
     def __getattr__(name: str) -> Any:
         """Load a public name from its module, once."""

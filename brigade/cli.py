@@ -1,7 +1,7 @@
 """The commands: which there are, what each needs installed, and how they end.
 
-Whatever a person gets wrong is one line on stderr and exit code 2. The base install has this
-module's imports and no more, so that a command that needs an extra can say so.
+Whatever a person gets wrong is one line on stderr and exit code 2. This imports only what the base
+install has, so that a command that needs an extra can say so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import errno
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from brigade import __version__, interrupt, streams
 from brigade.extras import MissingExtra, require
@@ -159,23 +158,6 @@ def _run(command: str, words: Sequence[str]) -> int:
         raise
     except KeyboardInterrupt:
         return 130
-
-
-def read(command: str, kind: type[Any], words: Sequence[str]) -> Any:
-    """Read a command's words into its config.
-
-    Raises
-    ------
-    ConfigError
-        A setting of the file or the command line is wrong, or a flag does not exist.
-    SystemExit
-        With 0 after ``--help``.
-    """
-    from brigade.flags import Settings
-
-    settings = Settings.read(command, COMMANDS[command][-1], kind, words)
-    with settings.blamed(_user_errors):
-        return settings.config(kind)
 
 
 def _overview() -> str:

@@ -52,7 +52,7 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     advantages: Annotated[
         Literal["difference_rewards", "gae"],
         Meta(
-            description="judge an action against a default action instead, or by GAE alone; "
+            description="judge an action against the default one, or by GAE alone; "
             "the former gives no credit for what others later make of what they saw, so signals "
             "are always judged by GAE"
         ),
@@ -60,7 +60,7 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     clip: Annotated[float, Meta(gt=0, description="PPO's bound on the probability ratio")] = 0.2
     value_coef: Annotated[float, Meta(ge=0, description="weight of the value loss")] = 0.5
     entropy_coef: Annotated[
-        float, Meta(ge=0, description="weight of the bonus: entropy, a tenth of it a log barrier")
+        float, Meta(ge=0, description="weight of the bonus: entropy, and to a tenth a log barrier")
     ] = 0.01
     max_grad_norm: Annotated[float, Meta(gt=0, description="each agent's gradient bound")] = 0.5
     popart_rate: Annotated[
@@ -242,7 +242,16 @@ def convert(kind: type[T], values: Mapping[str, Any]) -> T:
 
 
 def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings that any version wrote, under their present names."""
+    """Return settings that any version wrote, under their present names.
+
+    Raises
+    ------
+    ConfigError
+        One is there under both of its names.
+    """
+    for old, new in EARLIER_NAMES.items():
+        if old in settings and new in settings:
+            raise ConfigError(f"{old!r} is the earlier name of {new!r}: give one of them")
     found = {EARLIER_NAMES.get(name, name): value for name, value in settings.items()}
     if found.get("advantages") == "counterfactual":
         found["advantages"] = "difference_rewards"

@@ -82,10 +82,11 @@ class Settings:
             yield
         except user_errors() as error:
             fault = blamed = str(error)
-            settings = self.written.keys() - self.given.keys()
-            for name in settings:
-                blamed = name.join(re.split(rf"{re.escape(flag(name))}(?![\w-])", blamed))
-            is_unknown = any(fault.startswith(repr(name)) for name in settings)
+            present = {EARLIER_NAMES.get(name, name): name for name in self.written}
+            settings = {now: name for now, name in present.items() if now not in self.given}
+            for now, name in settings.items():
+                blamed = name.join(re.split(rf"{re.escape(flag(now))}(?![\w-])", blamed))
+            is_unknown = any(fault.startswith(repr(name)) for name in settings.values())
             if is_unknown or blamed != fault:
                 raise ConfigError(f"{self.file}: {blamed}") from None
             raise

@@ -17,6 +17,7 @@ import torch
 from brigade import __version__, cli
 from brigade.config import RunConfig
 from brigade.env.scenarios import load_scenario
+from brigade.flags import Settings
 from brigade.ppo.agents import initial_state
 from brigade.run.learn import LearnConfig
 from brigade.run.train import TrainConfig
@@ -208,6 +209,12 @@ def test_an_address_open_to_other_machines_is_one_line(capsys, command):
         ("x.toml", "run-name = 'a/b'", "x.toml: run_name 'a/b' must consist of"),
         ("x.toml", "seed = 1\nseed = 2", "--config x.toml: line 2: cannot overwrite a value"),
         ("x.toml", "num-games = 9\nnum_games = 9", "--config x.toml: 'num_games' is there twice"),
+        ("x.toml", "random_starts = 2.0", "x.toml: random_starts 2.0: expected float < 1.0"),
+        (
+            "x.toml",
+            "random_starts = 0.2\nexploring_starts = 0.2",
+            "'random_starts' is the earlier name of 'exploring_starts': give one of them",
+        ),
         ("x.toml", 'checkpoint_dir = "a\\u0000b"', "x.toml: checkpoint_dir 'a\\x00b': no text"),
         ("x.json", "{", "--config x.json: line 1: expecting property name"),
         ("x.json", '{\n"seed": 1,\n}', "--config x.json: line 3: "),
@@ -236,10 +243,10 @@ def test_a_fault_of_the_command_line_is_not_the_files(capsys):
 
 def test_a_config_file_may_have_a_mark_at_its_start_and_dashes():
     Path("x.toml").write_bytes(b"\xef\xbb\xbfpopulation-size = 12\r\nrun-name = 'Zo\xc3\xab'\r\n")
-    config = cli.read("train", TrainConfig, ["--config", "x.toml"])
+    config = Settings.read("train", "", TrainConfig, ["--config", "x.toml"]).config(TrainConfig)
     assert (config.population_size, config.run_name) == (12, "Zoë")
     Path("x.json").write_bytes(b'\xef\xbb\xbf{"num-learners": 2, "learning_rate": 0.1}')
-    config = cli.read("train", TrainConfig, ["--config", "x.json"])
+    config = Settings.read("train", "", TrainConfig, ["--config", "x.json"]).config(TrainConfig)
     assert (config.num_learners, config.learning_rate) == (2, 0.1)
 
 
@@ -382,23 +389,23 @@ def test_the_version_is_told(capsys):
 def test_flags_win_over_the_config_file(tmp_path):
     path = write("x.toml", "gamma = 0.5\npopulation_size = 12\nanneal = true\nseed = 1\n")
     words = ["--config", path, "--gamma", "0.25", "--no-anneal"]
-    config = cli.read("train", TrainConfig, words)
+    config = Settings.read("train", "", TrainConfig, words).config(TrainConfig)
     assert (config.gamma, config.population_size, config.anneal) == (0.25, 12, False)
     assert config.seed == 1
     again = write("x.json", '{"gamma": 0.75, "num_learners": 2}')
-    config = cli.read("train", TrainConfig, ["--config", again])
+    config = Settings.read("train", "", TrainConfig, ["--config", again]).config(TrainConfig)
     assert (config.gamma, config.num_learners) == (0.75, 2)
 
 
 @pytest.mark.parametrize("words", [["--seed=5", "--anneal"], ["--seed", "5", "--anneal"]])
 def test_flags_are_read_either_way(words):
-    config = cli.read("train", TrainConfig, words)
+    config = Settings.read("train", "", TrainConfig, words).config(TrainConfig)
     assert (config.seed, config.anneal) == (5, True)
 
 
 def test_a_learners_flags_are_read():
     words = ["--connect", "tcp://h:1", "--agents", "0-3", "--device", "cpu", "--threads", "3"]
-    config = cli.read("learn", LearnConfig, words)
+    config = Settings.read("learn", "", LearnConfig, words).config(LearnConfig)
     assert config == LearnConfig(connect="tcp://h:1", agents="0-3", device="cpu", threads=3)
 
 

@@ -177,7 +177,8 @@ PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*
 
 def anchors(page: Path) -> set[str]:
     """Give the anchors that GitHub makes of a page's headings."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
@@ -196,6 +197,6 @@ def test_links_lead_somewhere(name: str) -> None:
 def test_the_settings_of_make_train_exist() -> None:
     recipe = (ROOT / "Makefile").read_text().replace("\\\n", " ")
     [line] = re.findall(r"^\t@\$\(BIN\)/brigade train (.*) \$\(ARGS\)$", recipe, re.MULTILINE)
-    words = shlex.split(line)
-    config = Settings.read("train", "", TrainConfig, words).config(TrainConfig)
+    flags = shlex.split(line)
+    config = Settings.read("train", "", TrainConfig, flags).config(TrainConfig)
     assert config.scenario == "default"

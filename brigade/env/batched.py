@@ -330,10 +330,11 @@ class BatchedEnv:
 
     @property
     def action_mask(self) -> NDArray[np.bool_]:
-        """Which actions stand, bool ``[B, A, N + 4]`` (a copy): N houses, two modes, two signals.
+        """Which choices the rules leave as they are, bool ``[B, A, N + 4]`` (a copy).
 
-        All of them but where the scenario limits reach (``action_validity_mode="adjacent_only"``).
-        A house out of reach is no error: the rules turn it into the seat's home.
+        N houses, two modes, two signals: all of them but where the scenario limits reach
+        (``action_validity_mode="adjacent_only"``). A house out of reach is no error: the rules turn
+        it into the seat's home.
         """
         return np.tile(self._mask, (self.num_envs, 1, 1))
 

@@ -70,7 +70,8 @@ class StateView:
 
     def state(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give the state, float32 ``[..., S]``, of observations ``[..., A, F]``; a fresh array."""
-        return observations.reshape(*observations.shape[:-2], -1)[..., self._take]
+        *leading, seats, features = observations.shape  # of no game, too
+        return observations.reshape(*leading, seats * features)[..., self._take]
 
 
 def state_layout(scenario: Scenario, num_agents: int) -> dict[str, slice]:

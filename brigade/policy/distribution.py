@@ -44,18 +44,15 @@ def log_prob(log_probs: Tensor, columns: Tensor, component_mask: Tensor) -> Tens
     return (log_probs.gather(-1, columns) * component_mask).sum(-1)
 
 
-def by_column(component_mask: Tensor, nvec: Sequence[int]) -> Tensor:
+def by_column(numbers: Tensor, nvec: Sequence[int]) -> Tensor:
     """Repeat each component's number ``[..., C]`` for each of its columns: ``[..., L]``."""
-    parts = [
-        component_mask[..., i : i + 1].expand(*component_mask.shape[:-1], n)
-        for i, n in enumerate(nvec)
-    ]
+    parts = [numbers[..., i : i + 1].expand(*numbers.shape[:-1], n) for i, n in enumerate(nvec)]
     return torch.cat(parts, dim=-1)
 
 
-def entropy(log_probs: Tensor, component_mask: Tensor) -> Tensor:
+def entropy(log_probs: Tensor, weights: Tensor) -> Tensor:
     """Sum of entropies ``[...]`` in nats, from log-probabilities and their weights ``[..., L]``."""
-    return -(log_probs.exp() * log_probs * component_mask).sum(-1)
+    return -(log_probs.exp() * log_probs * weights).sum(-1)
 
 
 def sample(logits: Tensor, nvec: Sequence[int], uniforms: Tensor) -> tuple[Tensor, Tensor]:

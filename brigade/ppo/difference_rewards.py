@@ -26,7 +26,7 @@ from brigade.ppo.gae import Floats
 
 
 @dataclass(frozen=True)
-class DefaultOutcome:
+class DefaultSteps:
     """The same steps, had the agent taken the default action."""
 
     rewards: Floats  # [n]
@@ -41,10 +41,10 @@ def difference_advantages(
     lengths: NDArray[np.integer],
     bootstraps: Floats,
     advantages: Floats,
-    default: DefaultOutcome,
+    default: DefaultSteps,
     gae_lambda: float,
 ) -> Floats:
-    """By how much actions did better than the default one, for M fragments one after another.
+    """By how much each action did better than the default one, for M fragments in a row.
 
     Where it changed nothing, that is the rewards' difference and has no noise at all. Where it did,
     the value of what follows comes in; and, since values are only learned, λ times the advantage of

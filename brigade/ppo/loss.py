@@ -13,7 +13,7 @@ of its own: its logits then follow the first line's gradient for that A.
 The mean of log π is over a component's choices, a log barrier. The gradients of A and of the
 entropy vanish with a choice's probability, so a policy that has grown certain cannot change its
 mind when the others' learning turns what was good into what is bad. The barrier's does not vanish.
-Where all choices are nearly as likely, it and the entropy pull alike.
+Where all choices are about equally likely, it and the entropy pull alike.
 
 Sources: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", equations 7 and 9; Agarwal
 et al. 2021, "On the Theory of Policy Gradient Methods: Optimality, Approximation, and Distribution

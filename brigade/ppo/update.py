@@ -22,7 +22,7 @@ from brigade.ppo import popart
 from brigade.ppo.adam import Adam
 from brigade.ppo.agents import AgentStack, AgentState
 from brigade.ppo.cuda_graph import CudaGraph
-from brigade.ppo.difference_rewards import DefaultOutcome, difference_advantages
+from brigade.ppo.difference_rewards import DefaultSteps, difference_advantages
 from brigade.ppo.gae import Floats, gae
 from brigade.ppo.loss import STATISTICS, Batch, Coefficients, loss_gradient
 from brigade.ppo.upload import Upload, Uploader, to_device
@@ -218,7 +218,7 @@ class Updater:
         values: Floats,
         advantages: Floats,
         bootstraps: Floats,
-        default: DefaultOutcome,
+        default: DefaultSteps,
     ) -> Floats:
         """Advantage of each component of each action, float32 ``[n, C]``.
 
@@ -257,8 +257,8 @@ class Updater:
 
     def _values_ahead(
         self, rollouts: Sequence[Rollout], moments: tuple[Tensor, Tensor]
-    ) -> list[tuple[Floats, DefaultOutcome]]:
-        """Look ahead: for each agent what follows its fragments is worth, and default outcomes.
+    ) -> list[tuple[Floats, DefaultSteps]]:
+        """Look ahead: the values of what follows each agent's fragments, and its default steps.
 
         The former are float32 ``[M]``; both are in the game's units.
         """
@@ -281,7 +281,7 @@ class Updater:
             lasting = rollout.changed & ~rollout.default_terminated
             default[lasting] = row[ends : ends + len(rollout.default_observations)]
             ahead.append(
-                (bootstraps, DefaultOutcome(rollout.default_rewards, rollout.changed, default))
+                (bootstraps, DefaultSteps(rollout.default_rewards, rollout.changed, default))
             )
         return ahead
 

@@ -26,7 +26,10 @@ def as_typed(command: str) -> str:
     beside = Path(sys.executable).with_name(command)
     if shutil.which(command) or not beside.exists():
         return command
-    inside = beside.is_relative_to(Path.cwd())
+    try:
+        inside = beside.is_relative_to(Path.cwd())
+    except OSError:  # the folder is gone
+        return str(beside)
     return os.path.relpath(beside) if inside else str(beside)
 
 

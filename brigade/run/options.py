@@ -1,4 +1,4 @@
-"""Runtime options: how a run is carried on. They change nothing of its result; no torch."""
+"""Runtime options: how a run is carried on, not what comes of it. Imports no torch."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def reserved(config: RunConfig, *, named: bool) -> Iterator[RunConfig]:
     Parameters
     ----------
     config
-        Settled: it has a name.
+        Resolved: it has a name.
     named
         Whether a person gave that name, or the run exists. Then nothing is made or changed.
 

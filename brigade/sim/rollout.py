@@ -58,7 +58,7 @@ class RolloutBuffer:
         """Keep one step of every lane: ``observations`` ``[L, F]``, ``actions`` ``[L, C]``, ...
 
         The names are the ones of a message: ``component_mask`` ``[L, C]``, ``log_probs``,
-        ``values``, ``rewards``, ``discounts``, and the step had the seat taken the default action:
+        ``values``, ``rewards``, ``discounts``, and what the default action would have led to:
         ``default_rewards``, ``default_terminated``, ``changed``, ``default_observations``
         ``[L, F]``.
         """
@@ -134,7 +134,7 @@ class RolloutBuffer:
 
 
 def _needs_default_observation(steps: Mapping[str, Array]) -> NDArray[np.bool_]:
-    """Which steps would have gone on otherwise without the seat's hand in them."""
+    """Which steps would have gone on, and differently, after the default action."""
     needed: NDArray[np.bool_] = np.greater(steps["changed"], steps["default_terminated"])
     return needed
 

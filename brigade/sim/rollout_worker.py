@@ -1,4 +1,4 @@
-"""The player: plays all games at once with the acting policies, and remembers who did what.
+"""The rollout worker: plays all games at once with the acting policies, and remembers who did what.
 
 Pure but for the time it takes: no sockets, no files, no clock; every draw comes from generators
 derived from the run's seed, and all of its state can be taken out and put back.
@@ -169,7 +169,7 @@ class RolloutWorker:
             "log_probs": (log_probs * mask).sum(1),
             "values": values,
             "discounts": np.where(signalling, 1.0, self._config.gamma),
-            "default_rewards": self._of_the_default(default.rewards).ravel(),
+            "default_rewards": self._had_it_rested(default.rewards).ravel(),
             "default_terminated": default.terminated.ravel(),
             "changed": default.changed.ravel(),
             "default_observations": default.observations.reshape(len(lanes), -1),
@@ -191,8 +191,8 @@ class RolloutWorker:
         )
         return mixed
 
-    def _of_the_default(self, rewards: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Training rewards ``[G, A]`` of the seat that idles, of all seats' ``[G, A, A]``."""
+    def _had_it_rested(self, rewards: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Training rewards ``[G, A]`` of each seat had it rested, of all seats' ``[G, A, A]``."""
         return np.diagonal(self._training_rewards(rewards), axis1=1, axis2=2)
 
     def _end_games(self, env: BatchedEnv) -> Episodes:
@@ -225,7 +225,7 @@ class RolloutWorker:
         return episodes
 
     def _start_anywhere(self, game: int) -> None:
-        """Give a new game a random start, if it is its turn to have one."""
+        """Give a new game an exploring start, if it is its turn to have one."""
         share = self._config.exploring_starts
         self._placed[game] = share > 0 and self._starts.random() < share
         if self._placed[game]:

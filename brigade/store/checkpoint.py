@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from brigade._core import Scenario
-from brigade.config import ConfigError, RunConfig, convert
+from brigade.config import ConfigError, RunConfig, convert, renamed
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
 from brigade.store.formats import FORMAT, FormatError, format_of, upgraded
@@ -191,7 +191,7 @@ def load(path: Path) -> Checkpoint:
 
 def _read(content: Any) -> Checkpoint:
     written, content = format_of(content), upgraded(content)
-    config = convert(RunConfig, content["config"])
+    config = convert(RunConfig, renamed(content["config"]))
     shape = content["network"]
     network = Network(
         int(shape["num_features"]),

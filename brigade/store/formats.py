@@ -17,8 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from brigade.config import renamed
-
 Content = dict[str, Any]
 
 # Since format 3, the logits of single choices count so much beside what the query points at.
@@ -133,12 +131,9 @@ def _to_4(content: Content) -> Content:
 
 
 def _to_5(content: Content) -> Content:
-    """What choices draw may count for other logits; in format 4 it does not.
-
-    Some settings have other names.
-    """
+    """What choices draw may count for other logits; in format 4 it does not."""
     network = content["network"] | {"drawn": ()}
-    return content | {"network": network, "config": renamed(content["config"])}
+    return content | {"network": network}
 
 
 _STEPS: tuple[Callable[[Content], Content], ...] = (_to_2, _to_3, _to_4, _to_5)

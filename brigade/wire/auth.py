@@ -72,7 +72,7 @@ def close_to_strangers(socket: zmq.asyncio.Socket, keys: Keys, domain: str = "br
     socket.setsockopt(zmq.ZAP_DOMAIN, domain.encode())
 
 
-def show(socket: zmq.Socket[bytes], credentials: ClientCredentials) -> None:
+def present(socket: zmq.Socket[bytes], credentials: ClientCredentials) -> None:
     """Make a socket, before it connects, prove who it is and whom it wants to reach."""
     socket.setsockopt(zmq.CURVE_PUBLICKEY, credentials.keys.public.encode())
     socket.setsockopt(zmq.CURVE_SECRETKEY, credentials.keys.secret.encode())

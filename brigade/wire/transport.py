@@ -305,7 +305,7 @@ class LearnerSockets:
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS if reconnect else NO_RECONNECT_MS)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, LONGEST_RECONNECT_MS if reconnect else 0)
         if self._credentials is not None:
-            auth.show(socket, self._credentials)
+            auth.present(socket, self._credentials)
         if kind == zmq.DEALER:
             self._monitor = socket.get_monitor_socket(auth.HANDSHAKE_FAILURES)
         return socket

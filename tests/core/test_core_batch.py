@@ -189,7 +189,7 @@ def test_arrays_that_do_not_fit_are_refused(index):
 
 
 @pytest.mark.parametrize("index", range(5))
-def test_arrays_of_an_idle_step_that_do_not_fit_are_refused(index):
+def test_arrays_for_default_outcomes_that_do_not_fit_are_refused(index):
     arrays = Arrays("default", 5, 4, 100, SEEDS)
     good = [
         np.zeros((5, 4, 3), np.int32),

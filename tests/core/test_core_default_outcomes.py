@@ -37,8 +37,8 @@ class DefaultOutcomes:
     def block(self, name):
         """What each seat would see, and will see: [B, A, size] each."""
         real = self.real[..., self.layout[name]]
-        idle = self.observations[..., self.layout[name]]
-        return np.where(self.changed[..., None], idle, real), real
+        default = self.observations[..., self.layout[name]]
+        return np.where(self.changed[..., None], default, real), real
 
     def houses(self):
         """The houses without each seat, and as they will be: [B, A, N] each."""
@@ -62,10 +62,10 @@ def signal(setup, rng, arrays):
     if not setup.two_phase:
         return None
     actions = setup.actions(rng, len(arrays.lengths))
-    idle = DefaultOutcomes(arrays, actions)
-    assert not idle.rewards.any()
-    assert not idle.terminated.any()
-    assert not idle.changed.any()
+    default = DefaultOutcomes(arrays, actions)
+    assert not default.rewards.any()
+    assert not default.terminated.any()
+    assert not default.changed.any()
     return actions[..., 2]
 
 
@@ -79,17 +79,17 @@ def test_every_night_without_a_seat_is_the_reference_s(setup, threads):
     for _ in range(8):
         round1 = signal(setup, rng, arrays)
         actions = actions_at_fires(setup, rng, arrays.batch, 2)
-        idle = DefaultOutcomes(arrays, actions)
-        houses, progress = idle.houses()[0], idle.block("fire_progress")[0]
+        default = DefaultOutcomes(arrays, actions)
+        houses, progress = default.houses()[0], default.block("fire_progress")[0]
         for b, game in enumerate(games):
             given = (actions[b].tolist(), None if round1 is None else round1[b].tolist())
             others = [game.without(seat, *given) for seat in range(setup.num_agents)]
             done = game.step(*given)[2]
             for seat, (other, (rewards, sizes, its_done)) in enumerate(others):
-                error = np.abs(idle.rewards[b, seat] - np.array(rewards))
+                error = np.abs(default.rewards[b, seat] - np.array(rewards))
                 assert (error <= 1e-5 * np.array(sizes) + 1e-30).all()
-                assert idle.terminated[b, seat] == its_done
-                assert idle.changed[b, seat] == (
+                assert default.terminated[b, seat] == its_done
+                assert default.changed[b, seat] == (
                     (other.houses, other.progress, its_done) != (game.houses, game.progress, done)
                 )
                 assert houses[b, seat].tolist() == other.houses
@@ -111,7 +111,7 @@ def test_only_what_a_seat_can_reach_differs(setup):
         actions = actions_at_fires(setup, rng, arrays.batch, 6)
         actions[0] = np.stack([homes, 0 * homes, 0 * homes], 1)
         fires = arrays.batch.houses == BURNING
-        idle = DefaultOutcomes(arrays, actions)
+        default = DefaultOutcomes(arrays, actions)
         targets, works = actions[..., 0], actions[..., 1] == 1
         if setup.scenario.action_validity_mode == "adjacent_only":
             far = np.minimum((targets - homes) % n, (homes - targets) % n) > 1
@@ -119,10 +119,10 @@ def test_only_what_a_seat_can_reach_differs(setup):
         away = (np.arange(n) - targets[..., None]) % n
         reached = np.minimum(away, n - away) <= int(spreads)
         fought = works & np.take_along_axis(fires, targets, 1)
-        houses, real = idle.houses()
+        houses, real = default.houses()
         assert not ((houses != real) & ~(reached & fought[..., None])).any()
-        assert not (idle.changed & ~fought).any()
-        assert (idle.rewards[0] == arrays.rewards[0]).all(), "all rest at home, and would"
+        assert not (default.changed & ~fought).any()
+        assert (default.rewards[0] == arrays.rewards[0]).all(), "all rest at home, and would"
 
 
 def test_what_was_saved_burns_without_the_seat_and_all_other_houses_are_the_same():
@@ -132,13 +132,13 @@ def test_what_was_saved_burns_without_the_seat_and_all_other_houses_are_the_same
     out = np.empty_like(arrays.observations[0])
     for game in range(3000):
         arrays.batch.place(game, np.array([0, 1, 0, 1, 0, 0, 2, 0, 0, 0], np.int8), 0, out)
-    idle = DefaultOutcomes(
+    default = DefaultOutcomes(
         arrays, np.tile(np.array([[1, 1, 0], [3, 1, 0]], np.int32), (3000, 1, 1))
     )
-    houses, real = idle.houses()
+    houses, real = default.houses()
     for seat, target in enumerate((1, 3)):
         differ = houses[:, seat] != real[:, seat]
-        assert (differ.any(1) == idle.changed[:, seat]).all()
+        assert (differ.any(1) == default.changed[:, seat]).all()
         assert abs(differ[:, target].mean() - 0.7) < 0.04
         assert not np.delete(differ, target, axis=1).any()
         assert (houses[differ[:, target], seat, target] == 2).all()
@@ -198,8 +198,8 @@ def nights(scenario, houses, actions, seeds):
     out = np.empty_like(arrays.observations[0])
     for game in range(len(seeds)):
         arrays.batch.place(game, np.array(houses, np.int8), 0, out)
-    idle = DefaultOutcomes(arrays, np.tile(np.array(actions, np.int32), (len(seeds), 1, 1)))
-    return tuple(h[:, 0] @ 3 ** np.arange(len(houses)) for h in idle.houses())
+    default = DefaultOutcomes(arrays, np.tile(np.array(actions, np.int32), (len(seeds), 1, 1)))
+    return tuple(h[:, 0] @ 3 ** np.arange(len(houses)) for h in default.houses())
 
 
 def deviations(first, second):

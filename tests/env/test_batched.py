@@ -350,7 +350,7 @@ def test_a_game_is_not_placed_within_a_night():
     ],
     ids=["bernoulli", "continuous", "two_phase", "adjacent_only", "homes"],
 )
-def test_idle_is_the_coming_step_with_one_seat_at_rest(changes, num_threads):
+def test_default_outcomes_are_the_coming_step_with_one_seat_at_rest(changes, num_threads):
     # What follows a seat's work is certain here (nothing ignites, fires spread or do not), so the
     # night without it is the one that is played from here when the seat rests.
     scenario = brigade.load_scenario("default", prob_house_catches_fire=0.0, **changes)
@@ -382,7 +382,7 @@ def test_idle_is_the_coming_step_with_one_seat_at_rest(changes, num_threads):
         for b in np.flatnonzero(at_fires & (env.houses == 1).any(1)):
             actions[b, :, :2] = (np.flatnonzero(env.houses[b] == 1)[0], 1)
         before = env.get_state()
-        idle = env.default_outcomes(actions)
+        default = env.default_outcomes(actions)
         assert env.get_state() == before
         follows, _, ended = played(actions)
         for seat in range(3):
@@ -390,16 +390,16 @@ def test_idle_is_the_coming_step_with_one_seat_at_rest(changes, num_threads):
             if not signalling:
                 resting[:, seat, :2] = (homes[seat], 0)
             expected, rewards, terminated = played(resting)
-            assert np.array_equal(idle.rewards[:, seat], rewards)
-            assert np.array_equal(idle.terminated[:, seat], terminated)
+            assert np.array_equal(default.rewards[:, seat], rewards)
+            assert np.array_equal(default.terminated[:, seat], terminated)
             houses, expected_houses = follows[:, seat, of_houses], expected[:, seat, of_houses]
             changed = (houses != expected_houses).any(1) | (ended != terminated)
-            assert np.array_equal(idle.changed[:, seat], changed)
+            assert np.array_equal(default.changed[:, seat], changed)
             # What is seen of the seats is as it will be.
             wanted = follows[:, seat].copy()
             wanted[:, of_houses] = expected_houses
-            assert np.array_equal(idle.observations[changed, seat], wanted[changed])
-            assert not idle.observations[~changed, seat].any()
+            assert np.array_equal(default.observations[changed, seat], wanted[changed])
+            assert not default.observations[~changed, seat].any()
             differing += changed.sum()
             endings += (ended != terminated).sum()
         env.step(actions)
@@ -407,7 +407,7 @@ def test_idle_is_the_coming_step_with_one_seat_at_rest(changes, num_threads):
     assert endings > 0 or scenario.min_nights > 2
 
 
-def test_idle_refuses_what_step_refuses():
+def test_default_outcomes_refuse_what_step_refuses():
     env = brigade.BatchedEnv(3, "default", 4, seed=1)
     actions = np.zeros((3, 4, 3), np.int32)
     with pytest.raises(ValueError, match="reset"):
@@ -440,6 +440,7 @@ def test_states_are_those_of_single_games(scenario):
             single.step(dict(zip(single.agents, rows, strict=True)))
     assert env.truncated.all()
     assert np.array_equal(env.state(env.final_observations), [single.state() for single in singles])
+    assert env.state(env.final_observations[:0]).shape == (0, *env.state_space.shape)
     kept = env.state()
     kept[:] = -1
     assert (env.state() >= 0).any()

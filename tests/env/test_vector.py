@@ -90,6 +90,14 @@ def test_rows_are_the_seats_of_the_games(form):
         assert np.array_equal(terminations.reshape(3, 4), np.tile(games.terminated, (4, 1)).T)
         assert np.array_equal(truncations.reshape(3, 4), np.tile(games.truncated, (4, 1)).T)
         assert (games.nights == infos["night"].reshape(3, 4).T).all()
+        ended = games.terminated | games.truncated
+        rows = np.repeat(ended, 4)
+        last = infos.get("final_obs", infos.get("final_observation"))
+        assert (last is None) == (not ended.any())
+        if last is not None:
+            seen = games.final_observations[ended].reshape(-1, games.num_features)
+            assert np.array_equal(np.stack(last[rows]), seen)
+            assert all(row is None for row in last[~rows])
 
 
 @pytest.mark.parametrize("copy", [True, False])
@@ -119,23 +127,23 @@ def test_gymnasiums_wrappers_take_it():
 
 
 @pytest.mark.parametrize(
-    ("form", "actions"),
+    ("form", "actions", "says"),
     [
-        ("multi", np.zeros((8, 2), np.int32)),
-        ("multi", np.zeros((2, 4, 3), np.int32)),
-        ("multi", np.full((8, 3), 2)),
-        ("discrete", np.zeros((8, 3), np.int32)),
-        ("discrete", np.zeros(8)),
-        ("discrete", np.full(8, 40)),
-        ("discrete", np.full(8, -1)),
-        ("discrete", np.full(8, 2**40)),
+        ("multi", np.zeros((8, 2), np.int32), r"integers of shape \(8, 3\), not int32 of shape"),
+        ("multi", np.zeros((2, 4, 3), np.int32), r"integers of shape \(8, 3\), not int32 of"),
+        ("multi", np.full((8, 3), 2), "mode"),
+        ("discrete", np.zeros((8, 3), np.int32), r"integers of shape \(8,\), not int32 of shape"),
+        ("discrete", np.zeros(8), r"integers of shape \(8,\), not float64 of shape"),
+        ("discrete", np.full(8, 40), "from 0 to 39, not 40"),
+        ("discrete", np.full(8, -1), "from 0 to 39, not -1"),
+        ("discrete", np.full(8, 2**40), "from 0 to 39, not 1099511627776"),
     ],
 )
-def test_garbage_is_refused_and_nothing_is_stepped(form, actions):
+def test_garbage_is_refused_and_nothing_is_stepped(form, actions, says):
     envs = brigade.vector_env(2, actions=form)
     envs.reset(seed=1)
     before = envs.games.get_state()
-    with pytest.raises(ValueError, match=r"action|mode"):
+    with pytest.raises(ValueError, match=says):
         envs.step(actions)
     assert envs.games.get_state() == before
 

@@ -118,8 +118,8 @@ REFUSED: dict[str, Arrays] = {
     "a bootstrap missing": changed("bootstrap_observations", lambda a: a[:-1]),
     "a bootstrap too many": changed("bootstrap_observations", lambda a: np.vstack([a, a[:1]])),
     "default observations of another game": changed("default_observations", lambda a: a[:, :4]),
-    "an default observation missing": changed("default_observations", lambda a: a[:-1]),
-    "an default observation too many": changed(
+    "a default observation missing": changed("default_observations", lambda a: a[:-1]),
+    "a default observation too many": changed(
         "default_observations", lambda a: np.vstack([a, a[:1]])
     ),
     "too few default rewards": changed("default_rewards", lambda a: a[:-1]),
@@ -130,10 +130,8 @@ REFUSED: dict[str, Arrays] = {
     "a house that does not exist": changed("actions", put((0, 0), 4)),
     "a mode that does not exist": changed("actions", put((3, 1), 2)),
     "a negative action": changed("actions", lambda a: -a.astype(np.int32) - 1),
-    "component_mask components of another game": changed("component_mask", lambda a: a[:, :2]),
-    "component_mask components that are numbers": changed(
-        "component_mask", lambda a: a.astype(np.float32)
-    ),
+    "a component mask of another game": changed("component_mask", lambda a: a[:, :2]),
+    "a component mask of numbers": changed("component_mask", lambda a: a.astype(np.float32)),
     "actions that are floats": changed("actions", lambda a: a.astype(np.float32)),
     "a fragment without steps": changed("lengths", put(slice(0, 2), [0, 4])),
     "a negative length": changed("lengths", put(slice(0, 2), [-1, 5])),

@@ -125,7 +125,7 @@ def test_a_learner_on_another_host_takes_over_without_a_jump(
     for words in (["new", "sim"], ["new", "box"], ["new", "thief"], ["admit", f"{folder}/box.pub"]):
         assert main(["keys", *words, "--folder", folder]) == 0
 
-    def papers(name: str) -> list[str]:
+    def credentials(name: str) -> list[str]:
         return ["--key", f"{folder}/{name}.key", "--server-key", f"{folder}/sim.pub"]
 
     sim = ["sim", *FLAGS, "--run-name", "apart", "--bind", ADDRESS, "--lease", "2"]
@@ -135,11 +135,11 @@ def test_a_learner_on_another_host_takes_over_without_a_jump(
             return stack.enter_context(brigade(tmp_path, *words, prefix=host.prefix))
 
         simulator = start(near, *sim, "--key", f"{folder}/sim.key")
-        here = start(near, *LEARN, *papers("box"), "--name", "here", "--max-updates", "9")
+        here = start(near, *LEARN, *credentials("box"), "--name", "here", "--max-updates", "9")
         assert here.end() == 0, simulator.output + here.output
         assert updates(tmp_path) == list(range(9)), "it waits for the next learner"
-        thief, naked = start(far, *LEARN, *papers("thief")), start(far, *LEARN)
-        there = start(far, *LEARN, *papers("box"), "--name", "there")
+        thief, naked = start(far, *LEARN, *credentials("thief")), start(far, *LEARN)
+        there = start(far, *LEARN, *credentials("box"), "--name", "there")
         assert simulator.end() == 0, simulator.output + there.output
         assert there.end() == 0, there.output
         assert "here (agents 0-3) is gone: made its 9 updates" in simulator.output

@@ -34,7 +34,7 @@ def test_the_licence_is_said_once_and_alike():
     assert not [line for line in PROJECT["classifiers"] if line.startswith("License ::")]
 
 
-def test_every_python_that_is_named_may_be_installed_with():
+def test_it_installs_on_every_python_that_it_names():
     named = [line.rpartition(" :: ")[2] for line in PROJECT["classifiers"] if ":: 3." in line]
     assert named == ["3.11", "3.12", "3.13"]
     assert PROJECT["requires-python"] == f">={named[0]}"

@@ -52,6 +52,9 @@ class Environment:
         self._venv = folder / "venv"
         made = run(UV, "venv", "--python", python, self._venv, cwd=folder)
         if made.returncode != 0:
+            assert python != "{}.{}".format(*sys.version_info), (
+                made.stderr
+            )  # the one that runs this
             pytest.skip(f"no Python {python}: {' '.join(made.stderr.split())[:300]}")
 
     def install(self, requirement: str) -> None:

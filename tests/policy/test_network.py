@@ -88,11 +88,11 @@ class Plain(nn.Module):
                 for seat, column in enumerate(self.network.seats)
             )
             attention = logits.softmax(1)
-            lean = []
+            tie_break = []
             for c in range(count):
                 balance = attention[:, :c].sum(1) - attention[:, c + 1 :].sum(1)
-                lean.append(attention[:, c] ** 2 * balance * (2 * seat_ranks - balance))
-            logits = logits + query[:, -1:] * torch.stack(lean, 1)
+                tie_break.append(attention[:, c] ** 2 * balance * (2 * seat_ranks - balance))
+            logits = logits + query[:, -1:] * torch.stack(tie_break, 1)
         first, width = self.network.num_seen, self.network.num_private
         claims = [
             (query[:, first : first + width] * observations[:, list(columns)]).sum(1)

@@ -175,7 +175,7 @@ class PlainAgent:
         mean = self.sum / self.weight
         return mean, max(1e-2, np.sqrt(max(0.0, self.sum_squares / self.weight - mean**2)))
 
-    def look_again(self, rollout: Rollout) -> Rollout:
+    def recomputed(self, rollout: Rollout) -> Rollout:
         """The rollout with the log-probabilities and values of the agent as it is now."""
         mean, deviation = self.moments()
         with torch.no_grad():
@@ -202,7 +202,7 @@ class PlainAgent:
         if not len(rollout):
             return {}
         if recompute:
-            rollout = self.look_again(rollout)
+            rollout = self.recomputed(rollout)
         mean, deviation = self.moments()
         following, default = (
             torch.from_numpy(seen).double()

@@ -28,7 +28,7 @@ def test_on_a_gpu_a_step_is_recorded_once_and_then_replayed(monkeypatch):
 
     said = [float(graph.do(step)) for _ in range(TIMES_BEFORE + 3)]
     assert len(steps) == TIMES_BEFORE + 1
-    assert Graph.replays == 3  # graph alone does nothing
+    assert Graph.replays == 3  # recording alone does nothing
     assert said == [*range(1, TIMES_BEFORE + 1), *[TIMES_BEFORE + 1] * 3]
 
 

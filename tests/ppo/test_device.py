@@ -65,7 +65,7 @@ def test_all_that_a_gradient_batch_touches_is_on_its_device(monkeypatch):
             updater(monkeypatch)._gradient_batch(data(CPU), index, [True, True, False])
 
 
-def test_looking_again_and_rescaling_stay_on_the_device(monkeypatch):
+def test_recomputing_and_rescaling_stay_on_the_device(monkeypatch):
     with FakeTensorMode(allow_non_fake_inputs=True):
         there, rollouts = updater(monkeypatch), data()
         log_probs, outputs = there._recompute(

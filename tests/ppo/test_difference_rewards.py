@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from brigade.ppo.difference_rewards import DefaultOutcome, difference_advantages
+from brigade.ppo.difference_rewards import DefaultSteps, difference_advantages
 
 
 def test_one_fragment_by_hand():
@@ -15,7 +15,7 @@ def test_one_fragment_by_hand():
         lengths=np.array([4]),
         bootstraps=np.array([10], np.float32),
         advantages=np.array([9, 4, 2, 1], np.float32),
-        default=DefaultOutcome(
+        default=DefaultSteps(
             rewards=np.array([0, 1, 1, 1], np.float32),
             changed=np.array([True, False, True, True]),
             values=np.array([2, 0, 0, 4], np.float32),  # the third would have ended the game
@@ -36,7 +36,7 @@ def test_nothing_passes_from_one_fragment_to_another():
     lengths = np.array([3, 1, 4])
     columns = [floats(8) for _ in range(3)]
     bootstraps, advantages = floats(3), floats(8)
-    default = DefaultOutcome(floats(8), rng.random(8) < 0.7, floats(8))
+    default = DefaultSteps(floats(8), rng.random(8) < 0.7, floats(8))
     whole = difference_advantages(*columns, lengths, bootstraps, advantages, default, 0.9)
     for start, length, bootstrap in zip((0, 3, 4), lengths, bootstraps, strict=True):
         mine = slice(start, start + length)
@@ -45,7 +45,7 @@ def test_nothing_passes_from_one_fragment_to_another():
             np.array([length]),
             np.array([bootstrap]),
             advantages[mine],
-            DefaultOutcome(
+            DefaultSteps(
                 *(part[mine] for part in (default.rewards, default.changed, default.values))
             ),
             0.9,
@@ -79,7 +79,7 @@ def test_the_policys_gradient_is_that_of_gae_with_less_noise(chance):
         np.ones(n, np.int64),
         outcome.astype(np.float32),
         plain.astype(np.float32),
-        DefaultOutcome(np.zeros(n, np.float32), outcome != default, default.astype(np.float32)),
+        DefaultSteps(np.zeros(n, np.float32), outcome != default, default.astype(np.float32)),
         0.5,
     )
     exact = sum(

@@ -151,7 +151,7 @@ def test_an_upload_is_a_copy_of_what_was_there_when_it_began():
     assert torch.equal(upload.wait(), torch.ones(3, 2))
 
 
-def test_looking_again_is_clipping_around_the_agent_as_it_is():
+def test_recomputing_is_clipping_around_the_agent_as_it_is():
     # Whatever policy acted, the first batch of an update then finds a ratio of 1.
     once = PPOConfig(hidden_size=16, batch_size=32, num_epochs=1, update_interval=1)
     rollouts = [random_rollout(NETWORK, size, size) for size in (USUAL, 5)]
@@ -162,10 +162,10 @@ def test_looking_again_is_clipping_around_the_agent_as_it_is():
         assert said["clip_fraction"] > 0
 
 
-def test_looking_again_finds_what_the_agent_itself_reported():
+def test_recomputing_finds_what_the_agent_itself_reported():
     agents = [PlainAgent(NETWORK, state, CONFIG, k, SEED) for k, state in enumerate(states([0, 1]))]
     rollouts = [random_rollout(NETWORK, size, size) for size in (USUAL, 50)]
-    own = [agent.look_again(rollout) for agent, rollout in zip(agents, rollouts, strict=True)]
+    own = [agent.recomputed(rollout) for agent, rollout in zip(agents, rollouts, strict=True)]
     narrow = [
         replace(r, log_probs=r.log_probs.astype(np.float32), values=r.values.astype(np.float32))
         for r in own

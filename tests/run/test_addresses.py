@@ -60,8 +60,8 @@ def test_a_training_with_keys_admits_its_own_learners_and_whom_it_was_told(
     bind, reached = f"tcp://0.0.0.0:{port}", f"tcp://127.0.0.1:{port}"
 
     def status(name: str) -> int:
-        papers = ["--key", f"{folder}/{name}.key", "--server-key", f"{folder}/sim.pub"]
-        return main(["status", reached, "--json", *papers])
+        credentials = ["--key", f"{folder}/{name}.key", "--server-key", f"{folder}/sim.pub"]
+        return main(["status", reached, "--json", *credentials])
 
     train = [*("train", *ENDLESS, "--bind", bind, "--key", f"{folder}/sim.key")]
     train += ["--device", "cpu", "--num-learners", "2", "--log-interval", "20"]
@@ -93,7 +93,7 @@ def test_a_training_with_keys_admits_its_own_learners_and_whom_it_was_told(
         (["--bind", "tcp://0.0.0.0:5750"], "can be reached from other machines, which needs --key"),
         (["--bind", "tcp://[::]:5750"], "can be reached from other machines, which needs --key"),
         (["--bind", "tcp://lo:5750", "--insecure"], "name an address of that interface"),
-        (["--admitted", "doors"], "--admitted doors goes with --key"),
+        (["--admitted", "friends"], "--admitted friends goes with --key"),
         (["--key", "no/such.key"], "no/such.key: No such file or directory"),
     ],
 )

@@ -27,7 +27,7 @@ def test_a_run_with_keys_loses_a_learner_and_goes_on(tmp_path: Path, capfd: obje
     assert main(["keys", "new", "sim", "--folder", folder]) == 2, "never written over"
     address = f"tcp://127.0.0.1:{free_base_port()}"
 
-    def papers(name: str) -> list[str]:
+    def credentials(name: str) -> list[str]:
         return ["--key", f"{folder}/{name}.key", "--server-key", f"{folder}/sim.pub"]
 
     learn = ["learn", "--connect", address, "--device", "cpu", "--threads", "1"]
@@ -36,16 +36,24 @@ def test_a_run_with_keys_loses_a_learner_and_goes_on(tmp_path: Path, capfd: obje
     sim += ["--lease", "2", "--log-file", str(log), "--checkpoint-interval", "100"]
     with brigade(tmp_path, *sim) as simulator:
         simulator.prints("learners attach with")
-        with brigade(tmp_path, *learn, "--name", "first", *papers("box")) as first:
+        with brigade(tmp_path, *learn, "--name", "first", *credentials("box")) as first:
             simulator.prints("first learns agents 0-3")
             wait_for(lambda: "checkpoint_" in log.read_text(), lambda: simulator.output)
-            before = status(capfd, address, *papers("box"))
+            before = status(capfd, address, *credentials("box"))
             os.kill(first.popen.pid, signal.SIGKILL)
-        second = [*learn, "--name", "second", *papers("box"), "--stand-by", "--max-updates", "9"]
+        second = [
+            *learn,
+            "--name",
+            "second",
+            *credentials("box"),
+            "--stand-by",
+            "--max-updates",
+            "9",
+        ]
         said = run(tmp_path, *second)
         assert "second: made its 9 updates" in said
-        after = status(capfd, address, *papers("box"))
-        assert main(["status", address, *papers("thief")]) == 2, "not admitted"
+        after = status(capfd, address, *credentials("box"))
+        assert main(["status", address, *credentials("thief")]) == 2, "not admitted"
         assert main(["status", address]) == 2, "no key"
         simulator.popen.send_signal(signal.SIGTERM)
         assert simulator.end() == 0, simulator.output
@@ -77,8 +85,8 @@ def test_a_key_that_is_revoked_ends_its_learner_and_another_takes_over(tmp_path:
     server = json.loads(Path(folder, "sim.pub").read_text())["public"]
 
     def learn(name: str) -> list[str]:
-        papers = ["--key", f"{folder}/{name}.key", f"--server-key={server}"]
-        return ["learn", "--connect", address, "--device", "cpu", "--threads", "1", *papers]
+        credentials = ["--key", f"{folder}/{name}.key", f"--server-key={server}"]
+        return ["learn", "--connect", address, "--device", "cpu", "--threads", "1", *credentials]
 
     sim = ["sim", *ENDLESS, "--bind", address, "--key", f"{folder}/sim.key", "--run-name", "keys"]
     log = tmp_path / "events.jsonl"

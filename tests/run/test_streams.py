@@ -50,6 +50,7 @@ def test_training_goes_on_to_its_end(tmp_path: Path, where: str) -> None:
             json.loads(line)  # nothing that was to be printed got into it
 
 
+# With --sync async, which nothing else here trains with to its end.
 def test_a_log_that_cannot_be_written_is_given_up(tmp_path: Path) -> None:
     done = shell(tmp_path, f"{BRIGADE} train {' '.join(NAMED)} --sync async --log-file /dev/full")
     assert done.returncode == 0, done.stderr

@@ -73,6 +73,7 @@ def test_a_simulator_that_all_learners_wait_for_is_named():
             "num_episodes": st.integers(1, 2000),
             "num_transitions": st.none() | st.integers(1, 200_000),
             "max_nights": st.integers(1, 100),
+            "exploring_starts": st.sampled_from([0.0, 0.5]),
         }
     )
 )
@@ -81,7 +82,8 @@ def test_a_run_of_one_rollout_is_foreseen_where_no_game_ends_by_itself(steps_a_n
     episodes = transitions = 0
     for step in range(1, config.steps_per_rollout + 1):
         transitions += config.games * config.num_agents_per_game
-        episodes += config.games * (step % (steps_a_night * config.max_nights) == 0)
+        counts = episodes == 0 or not config.exploring_starts
+        episodes += config.games * counts * (step % (steps_a_night * config.max_nights) == 0)
     over = episodes >= config.num_episodes
     over |= config.num_transitions is not None and transitions >= config.num_transitions
     assert is_one_rollout(config, steps_a_night) == over

@@ -1,4 +1,4 @@
-"""The learner server: what it grants, keeps, sends on and refuses, by sockets of the test's."""
+"""The learner server: what it grants, keeps, sends on and refuses, with the test's own sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The player: what it records is what single engines say happened, to whom it happened."""
+"""The rollout worker: what it records is what single engines say happened, to whom it happened."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -71,18 +71,18 @@ class Ending:
 
 
 class Listener:
-    """Stands before the buffer and keeps whatever the player tells it."""
+    """Stands before the buffer and keeps whatever the worker tells it."""
 
-    def __init__(self, player: RolloutWorker) -> None:
-        self.buffer, player.buffer = player.buffer, self
+    def __init__(self, worker: RolloutWorker) -> None:
+        self.buffer, worker.buffer = worker.buffer, self
         self.steps: list[dict[str, np.ndarray]] = []
         self.endings: list[list[Ending]] = []
         self.seats: list[np.ndarray] = []
-        self.player = player
+        self.worker = worker
 
     def record(self, **step: np.ndarray) -> None:
         self.steps.append({name: array.copy() for name, array in step.items()})
-        self.seats.append(self.player.seats.copy())
+        self.seats.append(self.worker.seats.copy())
         self.endings.append([])
         self.buffer.record(**step)
 
@@ -95,14 +95,14 @@ class Listener:
         return getattr(self.buffer, name)
 
 
-def play(player: RolloutWorker, steps: int) -> tuple[Listener, list[Episodes]]:
-    listener = Listener(player)
+def play(worker: RolloutWorker, steps: int) -> tuple[Listener, list[Episodes]]:
+    listener = Listener(worker)
     episodes = []
     for _ in range(steps):
         if listener.buffer.filled == listener.buffer.steps:
-            player.cut()
+            worker.cut()
             listener.buffer.clear()
-        episodes.append(player.step())
+        episodes.append(worker.step())
     return listener, episodes
 
 
@@ -129,8 +129,8 @@ def check_observation(engine, layout, observation, phase, round1=None) -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_what_is_recorded_is_what_single_engines_played(scenario):
     config = run_config()
-    player = make(config, scenario)
-    listener, episodes = play(player, 60)
+    worker = make(config, scenario)
+    listener, episodes = play(worker, 60)
     layout = brigade.observation_layout(scenario, 3)
     number = seeds.number(SEED, seeds.Purpose.GAMES)
     game_seeds = np.random.SeedSequence(number).generate_state(7, np.uint64)
@@ -200,10 +200,10 @@ def test_what_is_recorded_is_what_single_engines_played(scenario):
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_games_are_numbered_as_they_begin(scenario):
-    player = make(run_config(), scenario)
+    worker = make(run_config(), scenario)
     steps_of_a_night = 2 if scenario is TWO_PHASE else 1
     began, cut = {}, {}
-    for t, ended in enumerate(play(player, 80)[1]):
+    for t, ended in enumerate(play(worker, 80)[1]):
         for number, length, was_cut in zip(ended.numbers, ended.lengths, ended.cut, strict=True):
             assert number not in began
             began[number] = t + 1 - steps_of_a_night * length
@@ -221,19 +221,19 @@ def test_games_are_numbered_as_they_begin(scenario):
 def test_games_that_went_on_from_a_saved_state_have_no_number():
     earlier = make(run_config(), ONE_PHASE)
     play(earlier, 9)
-    player = make(run_config(), ONE_PHASE)
-    player.restore(earlier.state())
-    numbers = np.concatenate([ended.numbers for ended in play(player, 60)[1]])
+    worker = make(run_config(), ONE_PHASE)
+    worker.restore(earlier.state())
+    numbers = np.concatenate([ended.numbers for ended in play(worker, 60)[1]])
     assert (numbers < 0).sum() == 7
     assert sorted(numbers[numbers >= 0])[:20] == list(range(20))
 
 
 def test_each_row_is_acted_and_valued_by_the_agent_in_its_seat():
     config = run_config()
-    player = make(config, ONE_PHASE)
+    worker = make(config, ONE_PHASE)
     network = network_for(config, ONE_PHASE)
     states = distinct_states(network, 5)
-    listener, _ = play(player, 20)
+    listener, _ = play(worker, 20)
     for step, seats in zip(listener.steps, listener.seats, strict=True):
         for lane, agent in enumerate(seats.ravel()):
             row = torch.from_numpy(states[agent].parameters).double()
@@ -261,8 +261,8 @@ def test_each_row_is_acted_and_valued_by_the_agent_in_its_seat():
             counts = (action[1] == 1, True, True)  # a resting agent's house has no effect
             log_prob = sum(
                 Categorical(logits=part).log_prob(a)
-                for part, a, component_mask in zip(parts, action, counts, strict=True)
-                if component_mask
+                for part, a, matters in zip(parts, action, counts, strict=True)
+                if matters
             )
             assert step["log_probs"][lane] == pytest.approx(float(log_prob), abs=1e-4)
             value = float(out[-1]) * (1.0 + agent) + 3.0 * agent
@@ -290,8 +290,8 @@ def test_the_network_points_at_houses_by_all_that_is_seen_of_each(scenario):
 @pytest.mark.parametrize("share", [0.0, 0.4, 0.9])
 def test_a_share_of_the_games_starts_in_any_state(scenario, share):
     games, num_houses = 20, scenario.num_houses
-    player = make(run_config(exploring_starts=share, num_games=games), scenario)
-    listener, episodes = play(player, 300)
+    worker = make(run_config(exploring_starts=share, num_games=games), scenario)
+    listener, episodes = play(worker, 300)
     states, ended, told = set(), 0, 0
     for t in range(299):
         told += len(episodes[t].lengths)
@@ -313,9 +313,9 @@ def test_a_share_of_the_games_starts_in_any_state(scenario, share):
 
 
 def test_seats_change_between_games_and_only_there():
-    player = make(run_config(), ONE_PHASE)
-    listener, _ = play(player, 40)
-    seated = [*listener.seats, player.seats]
+    worker = make(run_config(), ONE_PHASE)
+    listener, _ = play(worker, 40)
+    seated = [*listener.seats, worker.seats]
     changed = 0
     for t, endings in enumerate(listener.endings):
         ended = {int(lane) // 3 for e in endings for lane in e.lanes}
@@ -333,8 +333,8 @@ def test_seats_change_between_games_and_only_there():
 def test_team_spirit_mixes_training_rewards_and_leaves_the_games_own_alone(spirit):
     config = run_config(team_spirit=spirit)
     scenario = brigade.load_scenario(ONE_PHASE, cost_to_work_one_night=3.0)
-    player = make(config, scenario)
-    listener, episodes = play(player, 30)
+    worker = make(config, scenario)
+    listener, episodes = play(worker, 30)
     number = seeds.number(SEED, seeds.Purpose.GAMES)
     game_seeds = np.random.SeedSequence(number).generate_state(7, np.uint64)
     engine = brigade.Engine(scenario, 3, int(game_seeds[0]))
@@ -366,14 +366,14 @@ def test_team_spirit_mixes_training_rewards_and_leaves_the_games_own_alone(spiri
 
 def test_a_rollout_has_every_step_of_every_seat_once():
     config = run_config()
-    player = make(config, ONE_PHASE)
+    worker = make(config, ONE_PHASE)
     steps = config.steps_per_rollout
     for _ in range(2):
-        listener, _ = play(player, steps)
-        player.buffer = listener.buffer
-        player.cut()
+        listener, _ = play(worker, steps)
+        worker.buffer = listener.buffer
+        worker.cut()
         recorded = {tuple(row) for step in listener.steps for row in step["observations"].tolist()}
-        arrays = [player.buffer.arrays(agent, 0) for agent in range(5)]
+        arrays = [worker.buffer.arrays(agent, 0) for agent in range(5)]
         assert sum(len(a["rewards"]) for a in arrays) == steps * 7 * 3
         assert {tuple(row) for a in arrays for row in a["observations"].tolist()} == recorded
         for a in arrays:
@@ -382,21 +382,21 @@ def test_a_rollout_has_every_step_of_every_seat_once():
         assert sum(float(a["rewards"].sum(dtype=np.float64)) for a in arrays) == pytest.approx(
             sum(float(step["rewards"].sum(dtype=np.float64)) for step in listener.steps), rel=1e-6
         )
-        player.buffer.clear()
+        worker.buffer.clear()
 
 
 def test_a_cut_fragment_bootstraps_from_what_its_seat_sees_next():
     config = run_config(population_size=3, num_games=1, max_nights=1000)
     scenario = brigade.load_scenario(ONE_PHASE, min_nights=500)  # no game ends
-    player = make(config, scenario)
-    play(player, 4)
-    player.buffer = player.buffer.buffer
-    player.cut()
+    worker = make(config, scenario)
+    play(worker, 4)
+    worker.buffer = worker.buffer.buffer
+    worker.cut()
     bootstraps = {
-        agent: player.buffer.arrays(agent, 0)["bootstrap_observations"] for agent in range(3)
+        agent: worker.buffer.arrays(agent, 0)["bootstrap_observations"] for agent in range(3)
     }
-    player.buffer.clear()
-    listener, _ = play(player, 1)
+    worker.buffer.clear()
+    listener, _ = play(worker, 1)
     for lane, agent in enumerate(listener.seats[0][0]):
         assert np.array_equal(bootstraps[agent], listener.steps[0]["observations"][lane : lane + 1])
 
@@ -404,15 +404,15 @@ def test_a_cut_fragment_bootstraps_from_what_its_seat_sees_next():
 # ---- state -------------------------------------------------------------------------------
 
 
-def history(player: RolloutWorker, rollouts: int) -> list[dict[str, np.ndarray]]:
+def history(worker: RolloutWorker, rollouts: int) -> list[dict[str, np.ndarray]]:
     """Everything that learners would get."""
     found = []
     for _ in range(rollouts):
         for _ in range(9):
-            player.step()
-        player.cut()
-        found += [player.buffer.arrays(agent, 0) for agent in range(5)]
-        player.buffer.clear()
+            worker.step()
+        worker.cut()
+        found += [worker.buffer.arrays(agent, 0) for agent in range(5)]
+        worker.buffer.clear()
     return found
 
 
@@ -439,12 +439,12 @@ def test_a_restored_worker_goes_on_exactly(scenario, exploring_starts):
 
 
 def test_a_state_is_not_changed_by_playing_on():
-    player = make(run_config(), ONE_PHASE)
-    history(player, 1)
-    state = player.state()
+    worker = make(run_config(), ONE_PHASE)
+    history(worker, 1)
+    state = worker.state()
     kept = {name: value if isinstance(value, str | bytes) else value.copy()
             for name, value in state.items()}  # fmt: skip
-    history(player, 2)
+    history(worker, 2)
     for name, value in state.items():
         assert np.array_equal(value, kept[name]), name
 

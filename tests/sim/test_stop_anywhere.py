@@ -248,12 +248,12 @@ def assert_same(one: Checkpoint | None, other: Checkpoint | None) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def impatient() -> Iterator[None]:
     """What does not arrive at once after the signal does not arrive at all."""
-    threads, lease_timeout = torch.get_num_threads(), simulator_module.LAST_WORDS_SECONDS
+    threads, last_words = torch.get_num_threads(), simulator_module.LAST_WORDS_SECONDS
     torch.set_num_threads(1)
     simulator_module.LAST_WORDS_SECONDS = 0.01
     yield
     torch.set_num_threads(threads)
-    simulator_module.LAST_WORDS_SECONDS = lease_timeout
+    simulator_module.LAST_WORDS_SECONDS = last_words
 
 
 @pytest.fixture(scope="module")

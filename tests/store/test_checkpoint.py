@@ -44,7 +44,7 @@ def agent_state(network: Network, agent: int) -> AgentState:
     return AgentState(agent + 4, 100 * agent, *rows, rng.standard_normal(3))
 
 
-def player_of(states: list[AgentState], network: Network) -> RolloutWorker:
+def worker_of(states: list[AgentState], network: Network) -> RolloutWorker:
     repository = Repository(network, len(states))
     for agent, state in enumerate(states):
         repository.add(agent, state)
@@ -53,19 +53,19 @@ def player_of(states: list[AgentState], network: Network) -> RolloutWorker:
 
 
 def example(steps: int = 5) -> tuple[Checkpoint, RolloutWorker]:
-    """A checkpoint of a run that has begun, and its player."""
+    """A checkpoint of a run that has begun, and its worker."""
     network = network_for(CONFIG, SCENARIO)
     states = [agent_state(network, agent) for agent in range(3)]
-    player = player_of(states, network)
+    worker = worker_of(states, network)
     statistics = Statistics(3)
     for _ in range(steps):
         statistics.count_step(2, 2)
-        statistics.count_episodes(player.step())
-    player.cut()
-    player.buffer.clear()
-    simulator = {"rollout": 4, "rollouts": {0: 4, 1: 4, 2: 3}, **player.state()}
+        statistics.count_episodes(worker.step())
+    worker.cut()
+    worker.buffer.clear()
+    simulator = {"rollout": 4, "rollouts": {0: 4, 1: 4, 2: 3}, **worker.state()}
     whole = Checkpoint("an-id", CONFIG, SCENARIO, network, states, statistics.to_dict(), simulator)
-    return whole, player
+    return whole, worker
 
 
 @pytest.fixture(scope="module")
@@ -115,19 +115,19 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
 
 
 def test_a_player_goes_on_from_a_checkpoint_exactly(tmp_path):
-    whole, player = example()
+    whole, worker = example()
     save(tmp_path / "checkpoint.pt", whole)
     back = load(tmp_path / "checkpoint.pt")
-    again = player_of(back.agents, back.network)
+    again = worker_of(back.agents, back.network)
     again.restore(back.simulator)
     for _ in range(10):
-        one, other = player.step(), again.step()
+        one, other = worker.step(), again.step()
         assert np.array_equal(one.agents, other.agents)
         assert np.array_equal(one.returns, other.returns)
-    for a in (player, again):
+    for a in (worker, again):
         a.cut()
     for agent in range(3):
-        for name, array in player.buffer.arrays(agent, 0).items():
+        for name, array in worker.buffer.arrays(agent, 0).items():
             assert np.array_equal(array, again.buffer.arrays(agent, 0)[name]), name
 
 
@@ -379,7 +379,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "sparse moments": put("optimizers", 0, "first_moment", lambda t: t.to_sparse()),
     "steps that are text": put("optimizers", 0, "steps", "many"),
     "endless steps": put("optimizers", 0, "steps", float("inf")),
-    "a popart of two numbers": put("normalizers", 0, shorter),
+    "PopArt moments of two numbers": put("normalizers", 0, shorter),
     "a version that is a list": put("versions", 0, [1]),
     "an unknown setting": put("config", "no_such_setting", 1),
     "a setting out of range": put("config", "gamma", 2.0),

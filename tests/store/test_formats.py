@@ -51,7 +51,7 @@ def as_bytes(content: dict[str, Any]) -> bytes:
     return file.getvalue()
 
 
-def player_of(saved: Checkpoint) -> RolloutWorker:
+def worker_of(saved: Checkpoint) -> RolloutWorker:
     repository = Repository(saved.network, len(saved.agents))
     for agent, state in enumerate(saved.agents):
         repository.add(agent, state)
@@ -106,13 +106,13 @@ def test_it_is_evaluated(number, capsys):
 @every_format
 def test_its_agents_learn_on(number):
     saved = load(kept(number))
-    player = player_of(saved)
+    worker = worker_of(saved)
     for _ in range(saved.config.steps_per_rollout):
-        player.step()
-    player.cut()
+        worker.step()
+    worker.cut()
     rollouts = [
         Rollout(**{name: arrays[name] for name in Rollout.__dataclass_fields__})
-        for arrays in (player.buffer.arrays(agent, 0) for agent in range(4))
+        for arrays in (worker.buffer.arrays(agent, 0) for agent in range(4))
     ]
     stack = AgentStack(saved.network, range(4), saved.agents, torch.device("cpu"))
     Updater(stack, saved.config, seed=1).update(rollouts)
@@ -129,9 +129,9 @@ def test_it_says_whether_its_run_can_go_on(number):
     assert saved.resumable == (number in RESUMABLE)
     if saved.resumable:
         check_resumable(kept(number), saved)
-        player = player_of(saved)
-        player.restore(saved.simulator)
-        player.step()
+        worker = worker_of(saved)
+        worker.restore(saved.simulator)
+        worker.step()
     else:
         assert saved.simulator == {}
         with pytest.raises(CheckpointError) as refused:

@@ -39,15 +39,15 @@ def test_a_key_is_never_written_over(tmp_path):
 
 def test_keys_are_admitted_and_revoked(tmp_path):
     _, public, drawn = pair(tmp_path, "friend")
-    doors = tmp_path / "admitted"
-    assert keys.admitted(doors) == {}
-    assert keys.admit(public, doors) == "friend"
-    keys.admit(public, doors)  # twice is once
-    assert keys.admitted(doors) == {drawn.public: "friend"}
-    keys.revoke("friend", doors)
-    assert keys.admitted(doors) == {}
+    folder = tmp_path / "admitted"
+    assert keys.admitted(folder) == {}
+    assert keys.admit(public, folder) == "friend"
+    keys.admit(public, folder)  # twice is once
+    assert keys.admitted(folder) == {drawn.public: "friend"}
+    keys.revoke("friend", folder)
+    assert keys.admitted(folder) == {}
     with pytest.raises(ConfigError, match="not admitted"):
-        keys.revoke("friend", doors)
+        keys.revoke("friend", folder)
 
 
 def test_admitting_a_private_key_file_keeps_its_secret_out(tmp_path):

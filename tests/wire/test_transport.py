@@ -353,7 +353,7 @@ def drain_as_the_slot_closes(endpoint: Endpoint) -> None:
 def test_a_connection_that_ends_while_it_is_read_does_not_end_the_learner(endpoint):
     # libzmq would end the whole process.
     child = multiprocessing.get_context("spawn").Process(
-        target=drain_as_the_slot_closes, args=(endpoint,)
+        target=drain_as_the_slot_closes, args=(endpoint,), daemon=True
     )
     child.start()
     child.join(4 * PATIENCE)
