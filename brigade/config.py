@@ -6,6 +6,7 @@ files, ``config.json`` and the welcome that a learner gets are all read through 
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import math
 import re
@@ -238,7 +239,7 @@ def convert(kind: type[T], values: Mapping[str, Any]) -> T:
     try:
         return msgspec.convert(dict(values), kind, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(_explain(str(error), values)) from None
+        raise ConfigError(_explain(str(error), values, kind)) from None
 
 
 def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,7 +264,7 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _explain(message: str, values: Mapping[str, Any]) -> str:
+def _explain(message: str, values: Mapping[str, Any], kind: type[Any]) -> str:
     """Turn msgspec's sentence into one that names the flag and its value."""
     at_field = re.fullmatch(r"(.*) - at `\$\.(\w+)`", message)
     if at_field:
@@ -274,5 +275,10 @@ def _explain(message: str, values: Mapping[str, Any]) -> str:
         return f"{flag(name)} {values.get(name)!r}: {what}"
     unknown = re.fullmatch(r"Object contains unknown field `(.+)`", message, re.DOTALL)
     if unknown:
-        return f"{unknown.group(1)!r} is not a setting; see `brigade train --help`"
+        name = unknown.group(1)
+        near = difflib.get_close_matches(
+            name, [f.encode_name for f in msgspec.structs.fields(kind)], 1
+        )
+        hint = f"did you mean {near[0]!r}?" if near else "see `brigade train --help`"
+        return f"{name!r} is not a setting; {hint}"
     return message

@@ -209,6 +209,11 @@ def test_an_address_open_to_other_machines_is_one_line(capsys, command):
         ("x.toml", "run-name = 'a/b'", "x.toml: run_name 'a/b' must consist of"),
         ("x.toml", "seed = 1\nseed = 2", "--config x.toml: line 2: cannot overwrite a value"),
         ("x.toml", "num-games = 9\nnum_games = 9", "--config x.toml: 'num_games' is there twice"),
+        (
+            "x.toml",
+            "hiden_size = 3",
+            "'hiden_size' is not a setting; did you mean 'hidden_size'?",
+        ),
         ("x.toml", "random_starts = 2.0", "x.toml: random_starts 2.0: expected float < 1.0"),
         (
             "x.toml",

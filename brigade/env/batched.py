@@ -23,6 +23,20 @@ __all__ = ["BatchedEnv", "DefaultOutcomes"]
 _INT32 = np.iinfo(np.int32)
 
 
+def check_count(name: str, count: Any) -> int:
+    """Check how many games are asked for.
+
+    Raises
+    ------
+    ValueError
+        It is no integer from 1 to 2**32 - 1.
+    """
+    whole = isinstance(count, (int, np.integer)) and not isinstance(count, bool)
+    if not whole or not 0 < count < 1 << 32:
+        raise ValueError(f"{name} must be an integer from 1 to {(1 << 32) - 1}, not {count!r}")
+    return int(count)
+
+
 class DefaultOutcomes(NamedTuple):
     """The coming step of B games, for each of A seats as if that seat took the default action."""
 
@@ -94,6 +108,7 @@ class BatchedEnv:
         seed: int | Sequence[int] | None = None,
         num_threads: int = 1,
     ) -> None:
+        num_envs = check_count("num_envs", num_envs)
         self.scenario = load_scenario(scenario)
         self.seeds = np.zeros(0, dtype=np.uint64)
         self._pending = None if seed is None else game_seeds(seed, num_envs)
@@ -310,12 +325,15 @@ class BatchedEnv:
         Raises
         ------
         ValueError
-            If there was no reset yet, or the observations are of another shape.
+            If there was no reset yet, or the observations are of another dtype or shape.
         """
         if observations is None:
             if not self._started:
                 raise ValueError("call reset() before state()")
             observations = self.observations
+        if not isinstance(observations, np.ndarray) or observations.dtype != np.float32:
+            found = getattr(observations, "dtype", type(observations).__name__)
+            raise ValueError(f"observations must be a float32 array, not {found}")
         if observations.shape[-2:] != self.observations.shape[1:]:
             raise ValueError(
                 f"observations must be of shape [..., {self.num_agents}, {self.num_features}], "

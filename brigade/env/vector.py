@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from brigade._core import Scenario, observation_bounds
 from brigade.env.actions import ACTION_FORMS, ActionForm, action_masks, decode_all
-from brigade.env.batched import BatchedEnv
+from brigade.env.batched import BatchedEnv, check_count
 from brigade.env.spaces import MaskableMultiDiscrete
 
 __all__ = ["BrigadeVectorEnv", "vector_env"]
@@ -96,7 +96,11 @@ class BrigadeVectorEnv(gymnasium.vector.VectorEnv):  # type: ignore[type-arg, un
         if actions not in ACTION_FORMS:
             raise ValueError(f"actions must be 'multi' or 'discrete', not {actions!r}")
         self.games = BatchedEnv(
-            num_games, scenario, num_agents, max_cycles, num_threads=num_threads
+            check_count("num_games", num_games),
+            scenario,
+            num_agents,
+            max_cycles,
+            num_threads=num_threads,
         )
         self.action_form: ActionForm = actions
         self._masks = action_masks(self.games.scenario, num_agents, actions)

@@ -461,3 +461,21 @@ def test_masks_are_those_of_single_games_and_all_true_without_limits():
     free = brigade.BatchedEnv(2, num_agents=3)
     assert free.action_mask.shape == (2, 3, sum(free.action_nvec))
     assert free.action_mask.all()
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.5, "3", True, None, 10**12])
+def test_a_number_of_games_that_cannot_be_is_named(count):
+    said = rf"must be an integer from 1 to 4294967295, not {count!r}"
+    with pytest.raises(ValueError, match=f"num_envs {said}"):
+        brigade.BatchedEnv(count)
+    with pytest.raises(ValueError, match=f"num_games {said}"):
+        brigade.vector_env(count)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int32, np.complex64, "U1"])
+def test_states_are_taken_of_observations_only(dtype):
+    env = brigade.BatchedEnv(2)
+    seen = env.reset(1)
+    for given in (seen.astype(dtype), seen.tolist(), "x"):
+        with pytest.raises(ValueError, match="observations must be a float32 array, not "):
+            env.state(given)
