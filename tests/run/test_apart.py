@@ -94,7 +94,10 @@ def test_a_key_that_is_revoked_ends_its_learner_and_another_takes_over(tmp_path:
         brigade(tmp_path, *sim, "--log-file", str(log)) as simulator,
         brigade(tmp_path, *learn("box"), "--name", "first") as first,
     ):
-        wait_for(lambda: '"update"' in log.read_text() if log.exists() else False)
+        wait_for(
+            lambda: '"update"' in log.read_text() if log.exists() else False,
+            lambda: f"{simulator.output}\n{first.output}",
+        )
         assert main(["keys", "revoke", "box", "--folder", folder]) == 0
         assert first.end(10) == 2, first.output
         assert "brigade learn: your key was revoked" in first.output
