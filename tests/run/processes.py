@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -126,8 +127,12 @@ def memory(pid: int) -> int:
 
 
 def free_base_port(count: int = 8) -> int:
-    """A port after which ``count`` ports in a row are free; none that clients are given."""
-    for base in range(10000 + os.getpid() % 20000, 32000, count):
+    """A port after which ``count`` ports in a row are free; none that clients are given.
+
+    Another time it is another: what asked before has perhaps not bound its ports yet.
+    """
+    for _ in range(100):
+        base = 10000 + secrets.randbelow((32000 - 10000) // count) * count
         sockets = [socket.socket() for _ in range(count)]
         try:
             for offset, each in enumerate(sockets):
