@@ -19,6 +19,7 @@ import torch
 
 from brigade.config import RunConfig
 from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim.events import Events
 from brigade.sim.rollout_worker import Episodes
@@ -100,7 +101,8 @@ async def measure(size: int) -> float:
         run_name="none",
     )
     loop = Loop()
-    simulator = Simulator(config, load_scenario("default"), loop, Events())  # type: ignore[arg-type]
+    game = describe(load_scenario("default"), config.num_agents_per_game)
+    simulator = Simulator(config, game, loop, Events())  # type: ignore[arg-type]
     first = initial_state(simulator.network, 1, 0)
     loop.rows = dict.fromkeys(range(size), first)
     hello = messages.Hello(name="nobody", agents="auto", device="cpu")

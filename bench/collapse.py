@@ -19,6 +19,7 @@ from pathlib import Path
 from learning import AGENTS, KNOWN, loss, score_of, train, write
 from replacement import gains
 
+from brigade.games.bucket_brigade import scenario_of
 from brigade.optimum import DISCOUNTED_OPTIMUM, reference_values
 from brigade.run.cores import available_cores
 from brigade.run.process import use_threads
@@ -60,7 +61,7 @@ def table_row(scenario: str, seeds: int, transitions: int, agents: int) -> str:
             saved = checkpoint.load(final)
             scores.append(score_of(str(final), None).score)
         values = reference_values(
-            saved.scenario, saved.config.num_agents_per_game, saved.config.gamma, 1000
+            scenario_of(saved.game), saved.config.num_agents_per_game, saved.config.gamma, 1000
         )
         optimum = values[DISCOUNTED_OPTIMUM].discounted_return
         scale = optimum - values["random"].discounted_return

@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from brigade.env.batched import BatchedEnv
+from brigade.games.bucket_brigade import scenario_of
 from brigade.policy import distribution
 from brigade.policy.actor import Actor
 from brigade.run.measure import play
@@ -153,7 +154,7 @@ def discounted_returns(
     float64 ``[E, A]``
     """
     num_seats, network = agents.shape[1], saved.network
-    env = BatchedEnv(len(agents), saved.scenario, num_seats, max_cycles=MAX_NIGHTS)
+    env = BatchedEnv(len(agents), scenario_of(saved.game), num_seats, max_cycles=MAX_NIGHTS)
     actor = Actor(network, torch.from_numpy(np.stack([a.parameters for a in saved.agents])))
     generator = np.random.default_rng(seed)
     seated = -1

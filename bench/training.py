@@ -26,20 +26,24 @@ from utilisation import told, utilisation
 from brigade.config import RunConfig, convert
 from brigade.env.batched import BatchedEnv
 from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
+from brigade.games.spec import GameSpec
 from brigade.policy import distribution
 from brigade.policy.actor import Actor
+from brigade.policy.build import network_for
 from brigade.policy.network import Network
 from brigade.ppo import update
 from brigade.ppo.adam import Adam
 from brigade.ppo.agents import initial_state
 from brigade.ppo.parallel import GroupedUpdater
-from brigade.ppo.update import Rollout, Updater
+from brigade.ppo.rollout import Rollout
+from brigade.ppo.update import Updater
 from brigade.ppo.upload import Uploader
 from brigade.run.cores import available_cores
 from brigade.run.process import use_threads
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
-from brigade.sim.rollout_worker import RolloutWorker, network_for
+from brigade.sim.rollout_worker import RolloutWorker
 
 CHANGED = 20  # one step in so many has an action that changes a house
 Parts = dict[str, list[tuple[Any, str]]]
@@ -80,7 +84,7 @@ def main() -> None:
     options = parser.parse_args()
     names = ("scenario", "population_size", "num_games", "hidden_size", "sync", "num_transitions")
     config = convert(RunConfig, {name: getattr(options, name) for name in names} | {"seed": 1})
-    network = network_for(config, load_scenario(config.scenario))
+    network = network_for(game_of(config).role, config.hidden_size)
     device = torch.device(options.device)
     flops = flops_per_transition(network, config)
     cores = available_cores()
@@ -212,6 +216,8 @@ def update_speed(
             discounts=np.full(n, 0.99, np.float32),
             lengths=np.full(n // length, length, np.int32),
             terminated=np.zeros(n // length, np.bool_),
+            truncated=np.zeros(n // length, np.bool_),
+            policy_versions=np.zeros(n // length, np.int64),
             bootstrap_observations=floats(n // length, network.num_features),
             default_rewards=floats(n),
             default_terminated=np.zeros(n, np.bool_),
@@ -233,15 +239,20 @@ def update_speed(
     return pace, watch.shares(took)
 
 
+def game_of(config: RunConfig) -> GameSpec:
+    """Describe what a run plays."""
+    return describe(load_scenario(config.scenario), config.num_agents_per_game)
+
+
 def play_shares(config: RunConfig) -> dict[str, float]:
     """Where the time of ``RolloutWorker.step`` goes, on one thread, as beside learners on a CPU."""
-    scenario = load_scenario(config.scenario)
-    network = network_for(config, scenario)
+    game = game_of(config)
+    network = network_for(game.role, config.hidden_size)
     repository = Repository(network, config.population_size)
     for agent in range(config.population_size):
         repository.add(agent, initial_state(network, 1, agent))
     repository.act_with(dict.fromkeys(range(config.population_size), 0))
-    worker = RolloutWorker(config, scenario, repository, seed=1)
+    worker = RolloutWorker(config, game, repository, seed=1)
     use_threads(1)
     watch = Stopwatch()
     steps = max(10, PLAYED // worker.seats.size)

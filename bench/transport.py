@@ -16,7 +16,7 @@ import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -24,13 +24,26 @@ import zmq
 
 from brigade.config import RunConfig
 from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
 from brigade.learn.experience import read_experience
+from brigade.policy.build import network_for
 from brigade.policy.network import Network
 from brigade.run.process import keep_memory
-from brigade.sim.rollout_worker import network_for
 from brigade.wire import messages
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import LearnerSockets, SimulatorSockets
+
+
+def default_network() -> Network:
+    """Shape the networks of a run with default settings."""
+    config = RunConfig()
+    game = describe(load_scenario("default"), config.num_agents_per_game)
+    return network_for(game.role, config.hidden_size)
+
+
+def read(frames: Sequence[messages.Frame], network: Network) -> None:
+    """Look at a message as a learner does."""
+    read_experience(*messages.decode(frames), "bench", network, RunConfig().advantages)
 
 
 def main() -> None:
@@ -40,13 +53,13 @@ def main() -> None:
     parser.add_argument("--transitions", type=int, default=6400, help="in a message")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    network = network_for(RunConfig(), load_scenario("default"))
+    network = default_network()
     header, arrays = experience(network, options.transitions)
     size = sum(len(frame) for frame in messages.encode(header, arrays))
     print(f"{options.messages} messages of {size / 1e6:.2f} MB, {len(arrays) + 1} frames each")
     frames = messages.encode(header, arrays)
     encode = median_time(lambda: messages.encode(header, arrays))
-    decode = median_time(lambda: read_experience(*messages.decode(frames), "bench", network))
+    decode = median_time(lambda: read(frames, network))
     print(f"encode {encode * 1e6:.0f} us, decode and check {decode * 1e6:.0f} us a message")
     ways = {
         "bare": (send_bare, receive_bare),
@@ -126,7 +139,7 @@ def measure(
 
 
 def send_bare(address: str, count: int, transitions: int, pipe: Connection) -> None:
-    network = network_for(RunConfig(), load_scenario("default"))
+    network = default_network()
     frames = messages.encode(*experience(network, transitions))
     with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
         socket.bind(address)
@@ -148,7 +161,7 @@ def receive_bare(address: str, count: int, pipe: Connection) -> None:
 
 def send_ours(address: str, count: int, transitions: int, pipe: Connection) -> None:
     keep_memory()
-    network = network_for(RunConfig(), load_scenario("default"))
+    network = default_network()
     header, arrays = experience(network, transitions)
 
     async def send() -> None:
@@ -169,7 +182,7 @@ def receive_unseen(address: str, count: int, pipe: Connection) -> None:
 
 def receive_ours(address: str, count: int, pipe: Connection, *, look: bool = True) -> None:
     keep_memory()
-    network = network_for(RunConfig(), load_scenario("default"))
+    network = default_network()
     endpoint = Endpoint.parse(address)
     sockets = LearnerSockets(endpoint)
     sockets.attach(endpoint.weights_suffix, endpoint.experience_suffix(0))
@@ -177,7 +190,7 @@ def receive_ours(address: str, count: int, pipe: Connection, *, look: bool = Tru
     while received < count:
         for frames in sockets.receive(1.0)[1]:
             if look:
-                read_experience(*messages.decode(frames), "bench", network)
+                read(frames, network)
             received += 1
             started = started or time.perf_counter()
     pipe.send(time.perf_counter() - started)

@@ -18,10 +18,11 @@ from brigade import __version__, cli
 from brigade.config import RunConfig
 from brigade.env.scenarios import load_scenario
 from brigade.flags import Settings
+from brigade.games.bucket_brigade import describe
+from brigade.policy.build import network_for
 from brigade.ppo.agents import initial_state
 from brigade.run.learn import LearnConfig
 from brigade.run.train import TrainConfig
-from brigade.sim.rollout_worker import network_for
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint, save
 
@@ -327,11 +328,11 @@ def trained(path: Path) -> None:
     config = RunConfig(
         scenario="easy", population_size=3, num_agents_per_game=2, hidden_size=4, seed=0
     )
-    scenario = load_scenario("easy")
-    network = network_for(config, scenario)
+    game = describe(load_scenario("easy"), 2)
+    network = network_for(game.role, config.hidden_size)
     states = [initial_state(network, 0, agent) for agent in range(3)]
     statistics = Statistics(3).to_dict()
-    save(path, Checkpoint("id", config, scenario, network, states, statistics, {}))
+    save(path, Checkpoint("id", config, game, network, states, statistics, {}))
 
 
 @pytest.mark.parametrize(

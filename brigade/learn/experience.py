@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import lt
 
 from brigade.policy.network import Network
-from brigade.ppo.update import Rollout
+from brigade.ppo.rollout import Per, Rollout, columns_for
 from brigade.wire.messages import Arrays, BadMessage, Experience, Message, require
 
 
@@ -20,9 +20,11 @@ class Received:
 
 
 def read_experience(
-    header: Message, arrays: Arrays, run: str, network: Network
+    header: Message, arrays: Arrays, run: str, network: Network, advantages: str
 ) -> tuple[Experience, Received]:
     """Check an experience message and read it; its arrays share the message's memory.
+
+    ``advantages`` is the run's setting, which decides what columns there are.
 
     Raises
     ------
@@ -33,26 +35,14 @@ def read_experience(
         raise BadMessage(f"{type(header).__name__} is not experience of run {run}")
     transitions = arrays["rewards"].size if "rewards" in arrays else 0
     fragments = arrays["lengths"].size if "lengths" in arrays else 0
-    column, ending = (transitions,), (fragments,)
+    rows = {Per.STEP: transitions, Per.FRAGMENT: fragments}
+    columns = columns_for(advantages)
+    sizes = network.num_features, len(network.action_nvec)
     require(
         arrays,
         {
-            "observations": ("f4", (transitions, network.num_features)),
-            "actions": ("u1|i4", (transitions, len(network.action_nvec))),
-            "component_mask": ("b1", (transitions, len(network.action_nvec))),
-            "log_probs": ("f4", column),
-            "values": ("f4", column),
-            "rewards": ("f4", column),
-            "discounts": ("f4", column),
-            "default_rewards": ("f4", column),
-            "default_terminated": ("b1", column),
-            "changed": ("b1", column),
-            "default_observations": ("f4", (None, network.num_features)),
-            "lengths": ("i4", ending),
-            "terminated": ("b1", ending),
-            "truncated": ("b1", ending),
-            "policy_versions": ("i8", ending),
-            "bootstrap_observations": ("f4", (None, network.num_features)),
+            name: (column.dtypes, (rows.get(column.per), *column.shape(*sizes)))
+            for name, column in columns.items()
         },
     )
     lengths, terminated = arrays["lengths"], arrays["terminated"]
@@ -60,9 +50,10 @@ def read_experience(
         raise BadMessage(f"fragments of {int(lengths.sum())} steps for {transitions} transitions")
     if len(arrays["bootstrap_observations"]) != fragments - int(terminated.sum()):
         raise BadMessage("bootstrap observations for another number of fragments")
-    differing = int((arrays["changed"] & ~arrays["default_terminated"]).sum())
-    if len(arrays["default_observations"]) != differing:
-        raise BadMessage("default observations for another number of steps")
+    if "changed" in columns:
+        differing = int((arrays["changed"] & ~arrays["default_terminated"]).sum())
+        if len(arrays["default_observations"]) != differing:
+            raise BadMessage("default observations for another number of steps")
     if bool((terminated & arrays["truncated"]).any()):
         raise BadMessage("a fragment both terminated and truncated")
     actions = arrays["actions"]
@@ -71,10 +62,8 @@ def read_experience(
         and all(map(lt, (column.max() for column in actions.T), network.action_nvec))
     ):
         raise BadMessage("an action that does not exist")
-    names = Rollout.__dataclass_fields__
-    rollout = Rollout(**{name: arrays[name] for name in names})
     versions = sorted(set(arrays["policy_versions"].tolist()))
-    return header, Received(rollout, versions, header.progress)
+    return header, Received(Rollout.of(arrays), versions, header.progress)
 
 
 class Inbox:

@@ -16,6 +16,7 @@ import torch
 from brigade.agent_numbers import format_agents
 from brigade.config import ConfigError, RunConfig, convert
 from brigade.learn.experience import Inbox, read_experience
+from brigade.policy.build import read as read_policy
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.ppo.parallel import BEAT_SECONDS, GroupedUpdater, Learned
@@ -37,7 +38,6 @@ SIMULATOR_TIMEOUT_SECONDS = 15.0
 # and twice as long after each time.
 REPAIR_SECONDS = 10.0
 HAND_OVER_SECONDS = 5.0
-LARGEST_SIZE = 1 << 20  # of an observation, or a choice
 # After which what is not acknowledged is published again; twice as long after each time. At first
 # the subscription may not be up, and all that is published is lost; later, a connection that broke.
 FIRST_REPUBLISH_SECONDS = 0.1
@@ -444,7 +444,7 @@ class Learner:
             raise BadMessage("a welcome without a seed")
         if self._run and welcome.run != self._run:
             raise LearnerRefused(f"this is run {welcome.run}, where run {self._run} was")
-        network = _network(welcome, config.hidden_size)
+        network = _network(welcome)
         for granted in welcome.agents:
             if granted.state:
                 _check_granted(granted, arrays, network)
@@ -493,7 +493,9 @@ class Learner:
         lease = self._lease
         if lease is None:
             return
-        header, received = read_experience(*messages.decode(frames), lease.run, lease.network)
+        advantages = lease.config.advantages
+        decoded = messages.decode(frames)
+        header, received = read_experience(*decoded, lease.run, lease.network, advantages)
         if header.generation != lease.welcome.generation:
             # The slot was given to another before we came to it.
             self._join_anew("rejoining", "this experience is another learner's: joining anew")
@@ -503,30 +505,19 @@ class Learner:
         lease.inbox.add(header.agent, header.sequence, received)
 
 
-def _network(welcome: messages.Welcome, hidden_size: int) -> Network:
-    """Make the network that a welcome describes, checking what its fields' types leave open.
+def _network(welcome: messages.Welcome) -> Network:
+    """Make the network that a welcome describes, for agents that it grants.
 
     Raises
     ------
     BadMessage
-        It grants nothing or an agent twice, or its shapes cannot be.
+        It grants nothing or an agent twice, or there can be no such network.
     """
     agents = [granted.agent for granted in welcome.agents]
     if not agents or len(set(agents)) < len(agents):
         raise BadMessage("a welcome without agents, or with one twice")
-    sizes = [welcome.num_features, *welcome.action_nvec]
-    if not welcome.action_nvec or not all(0 < size <= LARGEST_SIZE for size in sizes):
-        raise BadMessage("a welcome with shapes that cannot be")
     try:
-        return Network(
-            welcome.num_features,
-            tuple(welcome.action_nvec),
-            hidden_size,
-            tuple(map(tuple, welcome.choices)),
-            tuple(welcome.seats),
-            tuple(map(tuple, welcome.private)),
-            tuple(welcome.drawn),
-        )
+        return read_policy(welcome.policy)
     except ValueError as error:
         raise BadMessage(f"a welcome with a network that cannot be: {error}") from None
 

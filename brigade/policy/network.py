@@ -3,28 +3,27 @@
 Every agent has the same shape of network: two hidden layers with ReLU, then one linear layer whose
 columns are a query, the logits of each action component and, last, the state's value.
 
-The query *points*: where the first component chooses among things that the observation describes
-(houses), its product with each thing's features is added to that thing's logit. So what is learned
-about a burning house is learned about all of them at once (after Vinyals et al. 2015, "Pointer
-Networks").
+The query *points*: where the first component chooses among things that the observation describes,
+its product with each thing's features is added to that thing's logit. So what is learned about one
+is learned about all that look like it at once (after Vinyals et al. 2015, "Pointer Networks").
 
-What is pointed at *draws*. A choice that stands beside the first component's, to work at what that
-chose or to rest, has one logit; how likely an agent is to work would have to be learned apart from
-where, for each situation anew. So the logit of working rises by ``log mean exp`` of those of the
-choices: working at each of the N houses and resting are the alternatives of one softmax. Where
-nothing burns, that work does not pay teaches the agent to stay away from houses that do not burn,
-and not from work.
+What is pointed at *draws*. A choice that stands beside the first component's, to act on what that
+chose or not to act, has one logit; how likely an agent is to act would have to be learned apart
+from on what, for each situation anew. So the logit of acting rises by ``log mean exp`` of those of
+the choices: acting on each of the N things and not acting are the alternatives of one softmax.
+Where nothing is worth it, that acting does not pay teaches the agent to stay away from such things,
+and not from acting.
 
 Seats *share out* what is pointed at. Let p be the softmax of these logits, the agent's attention,
 f(c) the attention on the choices before c less that on those behind it, and r the seat's rank,
 from -1 to 1. Then the logit of c rises by ``k p(c)^2 f(c) (2 r - f(c))``, with k the query's last
-entry: most where f(c) is nearest to r. One fire draws everyone (its f is 0); of two that look
-alike, low seats take the first and high ones the second; of four, each of four seats its own. It is
-stratified sampling from the attention, with a stratum for each seat. All agents are born with the
-same k, so that a population has a convention to begin with, where independent learners would each
-settle on one of their own. What a choice is to the seat itself and to no other (its own house) is
-kept out of that: the query points at it too, but its product comes in only afterwards. Seats can
-share out only what they see alike.
+entry: most where f(c) is nearest to r. One thing alone draws everyone (its f is 0); of two that
+look alike, low seats take the first and high ones the second; of four, each of four seats its own.
+It is stratified sampling from the attention, with a stratum for each seat. All agents are born with
+the same k, so that a population has a convention to begin with, where independent learners would
+each settle on one of their own. What a choice is to the seat itself and to no other (that it owns
+it) is kept out of that: the query points at it too, but its product comes in only afterwards. Seats
+can share out only what they see alike.
 
 K agents are one tensor ``[K, num_parameters]``; a layer's weights are views into it, so that one
 batched matrix multiplication serves all agents, one call of the optimiser updates them, and one
@@ -42,8 +41,8 @@ from torch import Tensor
 # How firmly seats share out what is pointed at, before anything is learned.
 SHARING = 16.0
 # How much the logits of single choices count beside what is pointed at. They are for what sight
-# does not tell (a house out of reach); were they as quick to learn, an agent would drift to a
-# favourite house of its own.
+# does not tell (a thing out of reach); were they as quick to learn, an agent would drift to a
+# favourite of its own.
 DETAIL = 0.1
 
 
@@ -56,7 +55,7 @@ class Network:
     num_features
         Length F of an observation.
     action_nvec
-        Number of choices of each action component, for brigade ``(num_houses, 2, 2)``.
+        Number of choices of each action component.
     hidden_size
         Width H of the two hidden layers.
     choices
@@ -70,8 +69,11 @@ class Network:
         For each choice the columns that tell what it is to the seat itself (that it owns it, say):
         ``[action_nvec[0]][S']``. They draw the seat, and have no part in what is shared out.
     drawn
-        The columns of the logits that rise with how much the choices draw, all together; for
-        brigade that of working. Empty where none does.
+        The columns of the logits that rise with how much the choices draw, all together. Empty
+        where none does.
+    signals
+        Action components that work by what others make of them alone. All are computed alike; an
+        update judges these in its own way.
 
     Raises
     ------
@@ -86,8 +88,11 @@ class Network:
     seats: tuple[int, ...] = ()
     private: tuple[tuple[int, ...], ...] = ()
     drawn: tuple[int, ...] = ()
+    signals: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if not all(0 <= c < len(self.action_nvec) for c in self.signals):
+            raise ValueError(f"signals {self.signals} of {len(self.action_nvec)} components")
         if not all(0 <= c < self.num_features for c in self.seats):
             raise ValueError(f"a seat's feature lies outside the {self.num_features}")
         if not self.choices and (self.seats or self.private or self.drawn):

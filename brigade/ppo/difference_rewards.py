@@ -1,13 +1,12 @@
 """Difference rewards: a step's outcome less what it would be with a default action in its place.
 
-The simulator plays each step once more for each seat: the others act as they did, and that seat
-takes the default action, which is to rest at its home. What happens to a house is decided by the
-same draws in both (common random numbers; ``brigade-rs/src/draws.rs``), and what is drawn for in
-the default outcome only, such as the spreading of a fire that the agent put out, by draws of
-another stream. So the distribution of the default outcome does not depend on what the agent chose:
-it is a baseline that leaves the policy gradient's mean as it is, and all luck that both outcomes
-share is gone from the difference. What is left out is what others later make of where they saw the
-agent: what is seen of it is the same in both.
+The simulator looks at each step once more for each seat: the others act as they did, and that seat
+takes the default action. Both outcomes should be decided by the same draws as far as that is
+possible (common random numbers), and what is drawn for in the default outcome only by draws of
+another stream. Then the distribution of the default outcome does not depend on what the agent
+chose: it is a baseline that leaves the policy gradient's mean as it is, and all luck that both
+outcomes share is gone from the difference. What is left out is what others later make of what they
+saw the agent do: what is seen of it is the same in both.
 
 The method is Wolpert and Tumer 2002, "Optimal Payoff Functions for Members of Collectives", with
 the values of what follows added to the rewards. As in Foerster et al. 2018, "Counterfactual
@@ -30,7 +29,7 @@ class DefaultSteps:
     """The same steps, had the agent taken the default action."""
 
     rewards: Floats  # [n]
-    changed: NDArray[np.bool_]  # [n]: the houses, or the game's end, would be others
+    changed: NDArray[np.bool_]  # [n]: what follows, or the game's end, would be another
     values: Floats  # [n]: where they would, the value of what would follow; 0 after the end
 
 

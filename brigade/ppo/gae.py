@@ -30,7 +30,7 @@ def gae(
     ----------
     rewards, values, discounts
         float32 ``[n]``: reward of each step, value of the observation it was taken in, and how
-        much the next step counts for (0.99, say; 1 within a night of two phases).
+        much the next step counts for (0.99, say; 1 after a step that takes no time).
     lengths
         int ``[M]``, at least 1 each, sum ``n``: steps of each fragment.
     bootstraps

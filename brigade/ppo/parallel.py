@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ from brigade.config import PPOConfig
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentStack, AgentState
 from brigade.ppo.divergence import divergence
-from brigade.ppo.update import Rollout, Updater
+from brigade.ppo.rollout import Rollout
+from brigade.ppo.update import Updater
 
 BEAT_SECONDS = 0.05
 
@@ -165,7 +166,7 @@ class _Group:
         between_batches: Callable[[], None],
     ) -> list[Learned]:
         """Learn, and go back to the state before where an agent diverged."""
-        nothing = [_none_of(rollouts[0])] * self._missing if self._missing else []
+        nothing = [rollouts[0].none_of_it()] * self._missing if self._missing else []
         # What becomes too large for a float is noticed at the end.
         with np.errstate(over="ignore", invalid="ignore"):
             metrics = self._updater.update(
@@ -192,11 +193,6 @@ def group_size(network: Network) -> int:
     costs beside its products. It must depend on nothing but the network.
     """
     return 4 if network.hidden_size < 256 else 1
-
-
-def _none_of(rollout: Rollout) -> Rollout:
-    """A rollout of no steps."""
-    return Rollout(**{each.name: getattr(rollout, each.name)[:0] for each in fields(rollout)})
 
 
 def _as_in_main() -> None:

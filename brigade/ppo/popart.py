@@ -1,6 +1,6 @@
 """PopArt moments: running statistics of an agent's returns, for values at unit scale.
 
-Returns of this game differ by orders of magnitude between scenarios. The value head therefore
+Returns differ by orders of magnitude from game to game. The value head therefore
 predicts ``(return - mean) / deviation``; when the statistics move, the head is rescaled so that its
 predictions in the game's own units stay what they were (PopArt: van Hasselt et al. 2016, "Learning
 values across many orders of magnitude").

@@ -7,7 +7,7 @@ them: each row's gradient, clipping, optimiser and PopArt moments see that agent
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,38 +25,8 @@ from brigade.ppo.cuda_graph import CudaGraph
 from brigade.ppo.difference_rewards import DefaultSteps, difference_advantages
 from brigade.ppo.gae import Floats, gae
 from brigade.ppo.loss import STATISTICS, Batch, Coefficients, loss_gradient
-from brigade.ppo.upload import Upload, Uploader, to_device
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """What one agent lived through: M fragments, n transitions, one after another."""
-
-    observations: NDArray[np.float32] | Upload  # [n, F]
-    actions: NDArray[np.integer]  # [n, C]
-    component_mask: NDArray[np.bool_]  # [n, C]: which components of the action had an effect
-    log_probs: NDArray[np.float32]  # [n], of those components, under the policy that acted
-    values: NDArray[np.float32]  # [n], the behaviour policy's, in the game's units
-    rewards: NDArray[np.float32]  # [n]
-    discounts: NDArray[np.float32]  # [n]
-    lengths: NDArray[np.int32]  # [M], sum n
-    terminated: NDArray[np.bool_]  # [M]: the game ended with the fragment
-    bootstrap_observations: NDArray[np.float32]  # [fragments that did not terminate, F]
-    # The same steps, had the agent rested at its home.
-    default_rewards: NDArray[np.float32]  # [n]
-    default_terminated: NDArray[np.bool_]  # [n]: the game would have ended
-    changed: NDArray[np.bool_]  # [n]: the houses, or the game's end, would be others
-    default_observations: NDArray[np.float32]  # [steps changed without having ended so, F]
-
-    def __len__(self) -> int:
-        """Count the transitions, n."""
-        return len(self.rewards)
-
-    def sent(self, uploader: Uploader) -> Rollout:
-        """Begin to upload the observations, which are nearly all of it: the rollout with those."""
-        if isinstance(self.observations, Upload):
-            return self
-        return replace(self, observations=uploader.begin(self.observations))
+from brigade.ppo.rollout import Rollout
+from brigade.ppo.upload import Upload, to_device
 
 
 def num_batches(transitions: int, config: PPOConfig) -> int:
@@ -222,11 +192,10 @@ class Updater:
     ) -> Floats:
         """Advantage of each component of each action, float32 ``[n, C]``.
 
-        The last component is the signal, which no house feels: it works by what others make of it,
-        and GAE finds that. All are in units of the GAE's deviation, which is mostly luck, so that
-        where there is less luck the policy moves less, and does not grow certain the sooner. In
-        units of their own size, an agent that seldom acts would find that size small, the cost of
-        acting large in proportion, and act still less.
+        A signal works by what others make of it, and GAE finds that. All are in units of the GAE's
+        deviation, which is mostly luck, so that where there is less luck the policy moves less, and
+        does not grow certain the sooner. In units of their own size, an agent that seldom acts
+        would find that size small, the cost of acting large in proportion, and act still less.
         """
         if not len(rollout):
             return np.zeros(rollout.actions.shape, np.float32)
@@ -240,7 +209,9 @@ class Updater:
             done = difference_advantages(*steps, default, gae_lambda)
             # Where there is next to no luck, as in a single step, their own size is the larger.
             done /= max(deviation, np.sqrt(np.mean(done**2)))
-        return np.stack([*[done] * (rollout.actions.shape[1] - 1), seen], axis=1)
+        signals = self.stack.network.signals
+        components = range(rollout.actions.shape[1])
+        return np.stack([seen if c in signals else done for c in components], axis=1)
 
     def _recompute(
         self, observations: Tensor, columns: Tensor, component_mask: Tensor
@@ -277,7 +248,7 @@ class Updater:
             ends = len(rollout.bootstrap_observations)
             bootstraps = np.zeros(len(rollout.lengths), np.float32)
             bootstraps[~rollout.terminated] = row[:ends]
-            default = np.zeros(len(rollout), np.float32)
+            default = np.zeros(len(rollout.changed), np.float32)
             lasting = rollout.changed & ~rollout.default_terminated
             default[lasting] = row[ends : ends + len(rollout.default_observations)]
             ahead.append(

@@ -16,6 +16,7 @@ import msgspec
 
 from brigade._core import Scenario, num_features
 from brigade.config import ConfigError, RunConfig, convert, flag
+from brigade.games.bucket_brigade import describe, scenario_of
 from brigade.run.options import RuntimeOptions, resumed
 from brigade.run.team import check_shape, load_for, parse_source
 from brigade.store.identity import Identity, read_identity
@@ -66,7 +67,8 @@ def resolve(config: RuntimeOptions) -> Plan:
         identity = read_identity(folder)
         if identity is None and not any(folder.glob("*.pt")):
             scenario = _scenario(run)  # an earlier version began it, and came to nothing
-            identity = Identity(run.identity(scenario.to_dict()), scenario)
+            game = describe(scenario, run.num_agents_per_game)
+            identity = Identity(run.identity(scenario.to_dict()), game)
         return Plan(run, identity)
     if config.from_ is None:
         run = run_config(config)
@@ -76,12 +78,13 @@ def resolve(config: RuntimeOptions) -> Plan:
         source = _source(config.from_, config.checkpoint_dir)
         run = _after(source, run_config(config), config)
         given = "scenario" in config.given
-        scenario = _scenario(run) if given else _fitting(run, source.scenario)
+        scenario = _scenario(run) if given else _fitting(run, scenario_of(source.game))
         check_shape(f"--from {config.from_}", source, scenario, run.num_agents_per_game)
         begun_from = _digest(source)
     run = _filled_in(run, scenario)
     name = run.identity(scenario.to_dict(), begun_from)
-    return Plan(run, Identity(name, scenario, begun_from), source)
+    game = describe(scenario, run.num_agents_per_game)
+    return Plan(run, Identity(name, game, begun_from), source)
 
 
 def run_config(config: RunConfig) -> RunConfig:

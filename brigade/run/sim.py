@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from brigade.config import ConfigError, PositiveInt, RunConfig, flag
+from brigade.policy.build import network_for
 from brigade.printable import printable
 from brigade.run.child import as_typed
 from brigade.run.keys import server_auth
@@ -37,7 +38,6 @@ from brigade.run.server_options import ServerOptions, check_server_options
 from brigade.sim.diagnosis import ONE_ROLLOUT, is_one_rollout
 from brigade.sim.events import Events
 from brigade.sim.lease_table import Lease
-from brigade.sim.rollout_worker import network_for
 from brigade.sim.simulator import NotWritten, RunFailed, Simulator
 from brigade.sim.view import View
 from brigade.store.checkpoint import Checkpoint, CheckpointError, check_resumable
@@ -94,11 +94,13 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
     folder, saved = _take(plan, options) if options.resume else (None, None)
     sockets = None
     try:
-        identity = plan.identity or (Identity(saved.run, saved.scenario) if saved else None)
+        identity = plan.identity or (Identity(saved.run, saved.game) if saved else None)
         if identity is None:
             raise ConfigError(f"run {config.run_name} has no whole checkpoint to go on from")
         trained = saved or plan.source  # whose networks may be those of an earlier version
-        network = trained.network if trained else network_for(config, identity.scenario)
+        network = (
+            trained.network if trained else network_for(identity.game.role, config.hidden_size)
+        )
         row_bytes = 4 * network.num_parameters
         sockets = SimulatorSockets(
             endpoint, weights_frame_bytes=row_bytes + (1 << 20), server_auth=auth
@@ -177,7 +179,7 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
     )
     simulator = Simulator(
         config,
-        identity.scenario,
+        identity.game,
         sockets,
         events,
         options.lease,
@@ -208,8 +210,7 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
         view.say(f"going on from {going_on or 'the beginning: there is no checkpoint yet'}")
     if plan.source is not None:
         view.say(f"beginning with the agents of {options.from_}")
-    steps_a_night = 2 if identity.scenario.commitment_mode == "two_phase" else 1
-    foreseen = not options.resume and is_one_rollout(config, steps_a_night)
+    foreseen = not options.resume and is_one_rollout(config, identity.game.steps_per_turn)
     if foreseen:
         view.say(ONE_ROLLOUT)
     need, free = disk_use(config, network, folder.keep), free_bytes(folder.path)

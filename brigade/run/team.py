@@ -31,6 +31,7 @@ from brigade.agents import SCRIPTED
 from brigade.config import DEFAULT_CHECKPOINT_DIR, ConfigError
 from brigade.env.scenarios import load_scenario
 from brigade.extras import require
+from brigade.games.bucket_brigade import scenario_of
 from brigade.sim.matchmaking import Matchmaker
 
 if TYPE_CHECKING:
@@ -291,10 +292,10 @@ def load_team(
         for player in each
     ]
     remarks = [
-        f"{titles[path]} was trained on {saved.scenario.name}"
-        + ("" if saved.scenario.name != game.name else " with other parameters")
+        f"{titles[path]} was trained on {saved.game.name}"
+        + ("" if saved.game.name != game.name else " with other parameters")
         for path, saved in loaded.items()
-        if saved.scenario != game
+        if scenario_of(saved.game) != game
     ]
     order = None if is_population else [each.index(player) for player in lineup]
     return Team(game, seats, players, order, remarks)
@@ -317,12 +318,12 @@ def _game(loaded: dict[str, Checkpoint], scenario: str | None, seats: int) -> Sc
         return load_for(scenario, seats)
     (path, first), *others = loaded.items()
     for other, saved in others:
-        if saved.scenario != first.scenario:
+        if scenario_of(saved.game) != scenario_of(first.game):
             raise ConfigError(
-                f"{path} was trained on {first.scenario.name} and {other} on "
-                f"{saved.scenario.name}: say with --scenario which is to be played"
+                f"{path} was trained on {first.game.name} and {other} on "
+                f"{saved.game.name}: say with --scenario which is to be played"
             )
-    return first.scenario
+    return scenario_of(first.game)
 
 
 def load_for(name: str, seats: int) -> Scenario:
@@ -355,7 +356,7 @@ def check_shape(path: str, saved: Checkpoint, scenario: Scenario, seats: int) ->
         theirs.action_nvec[0],
     ):
         raise ConfigError(
-            f"{path} was trained with {saved.scenario.num_houses} houses and "
+            f"{path} was trained with {scenario_of(saved.game).num_houses} houses and "
             f"{saved.config.num_agents_per_game} seats; {scenario.name} has "
             f"{scenario.num_houses} and {seats}"
         )

@@ -34,7 +34,7 @@ class Cohort:
     returns
         float64 ``[n, A]``: each seat's undiscounted return.
     cut
-        bool ``[n]``: which of them the limit on nights ended.
+        bool ``[n]``: which of them the limit on their length ended.
     """
 
     agents: NDArray[np.int64]

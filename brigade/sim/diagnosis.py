@@ -16,11 +16,11 @@ ONE_ROLLOUT = (
 )
 
 
-def is_one_rollout(config: RunConfig, steps_a_night: int) -> bool:
+def is_one_rollout(config: RunConfig, steps_per_turn: int) -> bool:
     """Whether the first rollout ends the run, as far as that is known before games are played."""
     steps = config.steps_per_rollout
     transitions = steps * config.games * config.num_agents_per_game
-    cuts = steps // (steps_a_night * config.max_nights)  # of each game, if none ends sooner
+    cuts = steps // (steps_per_turn * config.max_nights)  # of each game, if none ends sooner
     if config.exploring_starts:
         cuts = min(cuts, 1)  # of those after the first, any may start anywhere and not count
     return config.share(cuts * config.games, transitions) >= 1.0

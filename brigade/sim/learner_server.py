@@ -21,6 +21,9 @@ import msgspec
 
 from brigade.agent_numbers import format_agents
 from brigade.config import RunConfig
+from brigade.games.build import described
+from brigade.games.spec import GameSpec
+from brigade.policy.build import described as described_policy
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
 from brigade.ppo.divergence import too_large
@@ -92,6 +95,7 @@ class LearnerServer:
         self,
         run: str,
         config: RunConfig,
+        game: GameSpec,
         repository: Repository,
         sockets: SimulatorSockets,
         events: Events,
@@ -116,6 +120,7 @@ class LearnerServer:
         # Fencing tokens of leases that have ended.
         self._former: deque[str] = deque(maxlen=MOST_FORMER)
         self._config = config
+        self._game = game
         self._repository = repository
         self._sockets = sockets
         self._events = events
@@ -325,12 +330,8 @@ class LearnerServer:
             weights=endpoint.weights_suffix,
             experience=endpoint.experience_suffix(lease.slot),
             config=msgspec.to_builtins(self._config.nameless),
-            num_features=network.num_features,
-            action_nvec=list(network.action_nvec),
-            choices=[list(columns) for columns in network.choices],
-            seats=list(network.seats),
-            private=[list(columns) for columns in network.private],
-            drawn=list(network.drawn),
+            game=described(self._game),
+            policy=described_policy(network),
             agents=granted,
         )
         await self._sockets.send_control(peer, messages.encode(welcome, arrays))

@@ -8,8 +8,7 @@ which one or two other odd ones among them do not move.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,8 @@ LEAST_GAMES = 50
 LEAST_PEERS = 2
 # A look is taken once the agents have been seen so many times as much, in the median.
 ENOUGH = 2
-# Its peers must work in so many of their steps for it to be odd that an agent works in less than
-# so small a share of that.
+# Its peers must act in so many of their steps for it to be odd that an agent acts in less than so
+# small a share of that.
 OFTEN = 0.05
 SELDOM = 0.02
 # An agent whose every step is the same is odd where its peers' most frequent action is not.
@@ -41,14 +40,21 @@ class Figures:
     Attributes
     ----------
     actions
-        int64 ``[P, N + 1]``: how often each rested, then how often it worked at each house; what
-        :func:`tally` counts. Of agents that do not learn there is nothing.
+        int64 ``[P, n]``: how often each did nothing, then how often it did whatever there is to
+        do; see :class:`brigade.games.vector.Activities`. Just its steps, where n is 1. Of agents
+        that do not learn there is nothing.
     returns
         For each agent the returns of its games that ended.
+    activities
+        What there is to do, ``[n]``, in words that follow an agent's name.
+    active
+        The word for doing anything else than nothing.
     """
 
     actions: NDArray[np.int64]
     returns: Sequence[Sequence[float]]
+    activities: Sequence[str]
+    active: str
 
 
 @dataclass(frozen=True)
@@ -76,22 +82,6 @@ def sentences(outliers: Sequence[Outlier], most: int = 8) -> list[str]:
     if len(said) > most:
         said[most - 1 :] = [f"and {len(said) - most + 1} more that are unlike their peers"]
     return said
-
-
-def tally(
-    actions: NDArray[Any], component_mask: NDArray[Any], num_houses: int
-) -> NDArray[np.int64]:
-    """Count what one agent did: int64 ``[N + 1]``, rest first and then work at each house.
-
-    Parameters
-    ----------
-    actions, component_mask
-        ``[n, 3]`` (house, mode, signal), as experience has them. A step whose mode does not count,
-        in which signals are given, is left out.
-    """
-    house, mode = actions[:, 0].astype(np.int64), actions[:, 1]
-    done = np.where(mode == 1, house + 1, 0)[component_mask[:, 1]]
-    return np.bincount(done, minlength=num_houses + 1).astype(np.int64)
 
 
 class Watch:
@@ -123,7 +113,7 @@ class Watch:
             np.median(steps[steps > 0]) >= ENOUGH * LEAST_STEPS
             and np.median(games) >= ENOUGH * LEAST_GAMES
         ):
-            self._look(Figures(self._actions, self._returns))
+            self._look(replace(figures, actions=self._actions, returns=self._returns))
 
     def _look(self, figures: Figures) -> None:
         before = {(found.agent, found.kind) for found in self._found}
@@ -137,7 +127,7 @@ def outliers(figures: Figures) -> list[Outlier]:
 
     Agents of whom too little was seen are neither named nor anybody's peers.
     """
-    return _idle_or_rigid(figures.actions) + _behind(figures.returns)
+    return _idle_or_rigid(figures) + _behind(figures.returns)
 
 
 def median_of_others(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -154,26 +144,27 @@ def median_of_others(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (other((len(values) - 2) // 2) + other((len(values) - 1) // 2)) / 2
 
 
-def _idle_or_rigid(actions: NDArray[np.int64]) -> list[Outlier]:
+def _idle_or_rigid(figures: Figures) -> list[Outlier]:
     """Name agents by what they do."""
+    actions, active = figures.actions, figures.active
     known = np.flatnonzero(actions.sum(1) >= LEAST_STEPS)
     if len(known) <= LEAST_PEERS:
         return []
     steps = actions[known].sum(1)
     shares = actions[known] / steps[:, None]
-    work, most = 1 - shares[:, 0], shares.max(1)
-    usual, usually_most = median_of_others(work), median_of_others(most)
-    idle = (usual >= OFTEN) & (work < SELDOM * usual)
-    rigid = (most == 1) & (work == 1) & (usually_most < NEARLY_ALWAYS)
+    acting, most = 1 - shares[:, 0], shares.max(1)
+    usual, usually_most = median_of_others(acting), median_of_others(most)
+    idle = (usual >= OFTEN) & (acting < SELDOM * usual)
+    rigid = (most == 1) & (acting == 1) & (usually_most < NEARLY_ALWAYS)
     found = []
     for i in np.flatnonzero(idle | rigid):
         agent, last = int(known[i]), f"of its last {steps[i]:,} steps"
         if idle[i]:
-            how = "has not worked in any" if work[i] == 0 else f"worked in {work[i]:.2%}"
+            how = f"has not {active} in any" if acting[i] == 0 else f"{active} in {acting[i]:.2%}"
             sentence = f"agent {agent} {how} {last}; its peers do in {usual[i]:.0%} of theirs"
         else:
             sentence = (
-                f"agent {agent} worked at house {actions[agent].argmax() - 1} in each {last}; "
+                f"agent {agent} {figures.activities[actions[agent].argmax()]} in each {last}; "
                 f"what its peers do most takes {usually_most[i]:.0%} of theirs"
             )
         found.append(Outlier(agent, "idle" if idle[i] else "rigid", sentence))

@@ -13,34 +13,40 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from brigade.ppo.rollout import COLUMNS, Column, Per
+
 Array = NDArray[np.generic]
 
 
 class RolloutBuffer:
-    """Room for T steps of L lanes, filled step by step and read agent by agent."""
+    """Memory for T steps of L lanes, filled step by step and read agent by agent.
+
+    Parameters
+    ----------
+    columns
+        Which columns to keep.
+    """
 
     def __init__(
-        self, steps: int, num_lanes: int, num_features: int, action_nvec: tuple[int, ...]
+        self,
+        steps: int,
+        num_lanes: int,
+        num_features: int,
+        action_nvec: tuple[int, ...],
+        columns: Mapping[str, Column] = COLUMNS,
     ) -> None:
-        def room(*shape: int, dtype: type = np.float32) -> NDArray[np.float32]:
-            return np.zeros((num_lanes, steps, *shape), dtype)
-
         self.steps = steps
-        narrow = np.uint8 if max(action_nvec) <= 256 else np.int32
-        self._columns: dict[str, Array] = {
-            "observations": room(num_features),
-            "actions": room(len(action_nvec), dtype=narrow),
-            "component_mask": room(len(action_nvec), dtype=np.bool_),
-            "log_probs": room(),
-            "values": room(),
-            "rewards": room(),
-            "discounts": room(),
-            "default_rewards": room(),
-            "default_terminated": room(dtype=np.bool_),
-            "changed": room(dtype=np.bool_),
-        }
+        self._columns: dict[str, Array] = {}
+        for name, column in columns.items():
+            if column.per is Per.STEP:
+                # Of the dtypes for whole numbers, the first that all choices fit in.
+                wide = name == "actions" and max(action_nvec) > 256
+                dtype = column.dtypes.split("|")[wide]
+                shape = column.shape(num_features, len(action_nvec))
+                self._columns[name] = np.zeros((num_lanes, steps, *shape), dtype)
         # Few steps have a default observation; here is where each of those lies in the row of them.
-        self._places = room(dtype=np.int32)
+        self._places = np.zeros((num_lanes, steps), np.int32)
+        self._has_default = any(column.default for column in columns.values())
         self._num_features = num_features
         self._lanes = np.arange(num_lanes)
         self.clear()
@@ -55,19 +61,17 @@ class RolloutBuffer:
         self._num_default = 0
 
     def record(self, **step: Array) -> None:
-        """Keep one step of every lane: ``observations`` ``[L, F]``, ``actions`` ``[L, C]``, ...
+        """Keep one step of every lane: each column of a step, ``[L, ...]``, by its name.
 
-        The names are the ones of a message: ``component_mask`` ``[L, C]``, ``log_probs``,
-        ``values``, ``rewards``, ``discounts``, and what the default action would have led to:
-        ``default_rewards``, ``default_terminated``, ``changed``, ``default_observations``
-        ``[L, F]``.
+        Where default steps are kept, ``default_observations`` ``[L, F]`` belong to it.
         """
         for name, column in self._columns.items():
             column[:, self.filled] = step[name]
-        lasting = np.flatnonzero(_needs_default_observation(step))
-        self._places[lasting, self.filled] = np.arange(len(lasting)) + self._num_default
-        self._default.append(step["default_observations"][lasting])
-        self._num_default += len(lasting)
+        if self._has_default:
+            lasting = np.flatnonzero(_needs_default_observation(step))
+            self._places[lasting, self.filled] = np.arange(len(lasting)) + self._num_default
+            self._default.append(step["default_observations"][lasting])
+            self._num_default += len(lasting)
         self.filled += 1
 
     def end(
@@ -120,11 +124,12 @@ class RolloutBuffer:
             name: np.take(column.reshape(-1, *column.shape[2:]), rows, axis=0)
             for name, column in self._columns.items()
         }
-        if len(self._default) > 1:
-            self._default = [np.concatenate(self._default)]
-        places = np.take(self._places, rows[_needs_default_observation(taken)])
+        if self._has_default:
+            if len(self._default) > 1:
+                self._default = [np.concatenate(self._default)]
+            places = np.take(self._places, rows[_needs_default_observation(taken)])
+            taken["default_observations"] = self._default[0][places]
         return taken | {
-            "default_observations": self._default[0][places],
             "lengths": lengths.astype(np.int32),
             "terminated": mine.terminated,
             "truncated": mine.truncated,

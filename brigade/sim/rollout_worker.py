@@ -1,13 +1,13 @@
 """The rollout worker: plays all games at once with the acting policies, and remembers who did what.
 
 Pure but for the time it takes: no sockets, no files, no clock; every draw comes from generators
-derived from the run's seed, and all of its state can be taken out and put back.
+derived from the run's seed, and all of its state can be taken out and put back. It knows games
+only by what :mod:`brigade.games.vector` says of them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,20 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brigade import seeds
-from brigade._core import Scenario, observation_layout
 from brigade.config import RunConfig
-from brigade.env.batched import BatchedEnv
+from brigade.games.build import build
+from brigade.games.spec import GameSpec
+from brigade.games.vector import (
+    ComponentMasks,
+    DefaultActions,
+    ExploringStarts,
+    Saves,
+    Step,
+    Timed,
+)
 from brigade.policy.actor import Actor
-from brigade.policy.distribution import offsets
-from brigade.policy.network import Network
+from brigade.ppo.rollout import columns_for
 from brigade.sim.matchmaking import Matchmaker
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
-
-# Blocks of an observation that hold as many entries for each house, house by house.
-HOUSE_BLOCKS = ("houses", "fire_progress", "workers")
-# The same, but what a house is to the seat that looks.
-OWN_BLOCKS = ("owned", "home")
 
 
 @dataclass(frozen=True)
@@ -37,74 +39,10 @@ class Episodes:
 
     agents: NDArray[np.int64]  # [m, A]: who sat where
     returns: NDArray[np.float64]  # [m, A]: each seat's undiscounted sum of the game's own rewards
-    lengths: NDArray[np.int32]  # [m], nights
-    cut: NDArray[np.bool_]  # [m]: whether the limit on nights ended it
+    lengths: NDArray[np.int32]  # [m], by the game's own clock
+    cut: NDArray[np.bool_]  # [m]: whether the limit on that ended it
     # [m]: how many of these had begun before it; -1 where it went on from a saved state
     numbers: NDArray[np.int64]
-
-
-def network_for(config: RunConfig, scenario: Scenario) -> Network:
-    """Shape of the policies of a run."""
-    env = BatchedEnv(1, scenario, config.num_agents_per_game)
-    seat = observation_layout(scenario, config.num_agents_per_game)["seat"]
-    return Network(
-        env.num_features,
-        env.action_nvec,
-        config.hidden_size,
-        choices=house_columns(scenario, config.num_agents_per_game, HOUSE_BLOCKS),
-        private=house_columns(scenario, config.num_agents_per_game, OWN_BLOCKS),
-        seats=tuple(range(seat.start, seat.stop)),
-        drawn=(offsets(env.action_nvec)[1] + 1,),  # to work
-    )
-
-
-def house_columns(
-    scenario: Scenario, num_seats: int, names: Sequence[str]
-) -> tuple[tuple[int, ...], ...]:
-    """Where these blocks of an observation describe each house."""
-    layout = observation_layout(scenario, num_seats)
-    blocks = [layout[name] for name in names]
-    widths = [(block.stop - block.start) // scenario.num_houses for block in blocks]
-    return tuple(
-        tuple(
-            block.start + house * width + i
-            for block, width in zip(blocks, widths, strict=True)
-            for i in range(width)
-        )
-        for house in range(scenario.num_houses)
-    )
-
-
-def component_mask(actions: NDArray[np.int32], signalling: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which components of actions ``[R, 3]`` (house, mode, signal) have an effect: bool ``[R, 3]``.
-
-    Where a night's signals are given first (``signalling`` ``[R]``), only the signal has one; and
-    a resting agent's house puts out nothing and costs nothing.
-    """
-    mask = np.ones(actions.shape, np.bool_)
-    mask[:, 0] = (actions[:, 1] == 1) & ~signalling
-    mask[:, 1] = ~signalling
-    return mask
-
-
-def exploring_start(
-    generator: np.random.Generator, num_houses: int, latest_night: int
-) -> tuple[NDArray[np.int8], int]:
-    """Draw a state with a fire in it, however rarely a good team sees it.
-
-    Returns
-    -------
-    houses
-        int8 ``[N]``: any number of ruined ones, and one to three that burn.
-    night
-        In ``[0, latest_night]``.
-    """
-    houses = np.zeros(num_houses, np.int8)
-    order = generator.permutation(num_houses)
-    ruined = int(generator.integers(num_houses))
-    houses[order[:ruined]] = 2
-    houses[order[ruined : ruined + int(generator.choice([1, 1, 1, 2, 2, 3]))]] = 1
-    return houses, int(generator.integers(latest_night + 1))
 
 
 class RolloutWorker:
@@ -112,25 +50,41 @@ class RolloutWorker:
 
     Attributes
     ----------
+    game
+        The games.
     seats
         int64 ``[G, A]``: the agent in each seat of each game.
     buffer
         The rollout in the making.
+
+    Raises
+    ------
+    ValueError
+        The settings ask for what the game cannot do; the sentence names the flag.
     """
 
     def __init__(
-        self, config: RunConfig, scenario: Scenario, repository: Repository, seed: int
+        self, config: RunConfig, spec: GameSpec, repository: Repository, seed: int
     ) -> None:
         self._config = config
         self._repository = repository
-        self._env = BatchedEnv(
+        self.game = build(
+            spec,
             config.games,
-            scenario,
-            config.num_agents_per_game,
-            max_cycles=config.max_nights,
+            max_turns=config.max_nights,
             seed=seeds.number(seed, seeds.Purpose.GAMES),
         )
-        self._phase = observation_layout(scenario, config.num_agents_per_game)["phase"].start
+        columns = columns_for(config.advantages)
+        self._default_actions: DefaultActions | None = None
+        if any(column.default for column in columns.values()):
+            if not isinstance(self.game, DefaultActions):
+                raise ValueError(
+                    f"{spec.name} has no default actions to compare with: use --advantages gae"
+                )
+            self._default_actions = self.game
+        self._restarts = self.game if isinstance(self.game, ExploringStarts) else None
+        if config.exploring_starts and self._restarts is None:
+            raise ValueError(f"{spec.name} has no --exploring-starts")
         self._actor = Actor(repository.network, repository.parameters)
         self._actions = seeds.generator(seed, seeds.Purpose.ACTIONS)
         self._starts = seeds.generator(seed, seeds.Purpose.STARTS)
@@ -139,83 +93,92 @@ class RolloutWorker:
         self._begun = config.games
         self.matchmaker = Matchmaker(
             config.population_size,
-            config.num_agents_per_game,
+            spec.num_seats,
             config.matchmaking,
             seeds.generator(seed, seeds.Purpose.MATCHMAKING),
         )
         self.seats = np.stack([self.matchmaker.match() for _ in range(config.games)])
-        self._lanes = np.arange(self.seats.size).reshape(self.seats.shape)
         self._actor.seat(self.seats.ravel())
+        role = spec.role
         self.buffer = RolloutBuffer(
-            config.steps_per_rollout, self.seats.size, self._env.num_features, self._env.action_nvec
+            config.steps_per_rollout, self.seats.size, role.num_features, role.action_nvec, columns
         )
-        self._env.reset()
+        self.game.reset()
 
     def step(self) -> Episodes:
         """Play one step of every game into the buffer; return the games that ended with it."""
-        env, lanes = self._env, self.seats.ravel()
-        observations = env.observations.reshape(len(lanes), -1)
+        game, agents, units = self.game, self.seats.ravel(), self._repository
+        observations = game.observations
         actions, log_probs, values = self._actor.act(observations, self._actions)
-        units = self._repository
-        values = values * units.deviation.numpy()[lanes] + units.mean.numpy()[lanes]
-        signalling = observations[:, self._phase] == 1
-        mask = component_mask(actions, signalling)
-        joint = actions.reshape(*self.seats.shape, -1)
-        default = env.default_outcomes(joint)
-        step = {
+        mask = np.ones(actions.shape, np.bool_)
+        if isinstance(game, ComponentMasks):
+            mask = game.component_mask(actions)
+        discounts = np.full(len(agents), self._config.gamma)
+        if isinstance(game, Timed):
+            discounts = np.where(game.takes_time(), self._config.gamma, 1.0)
+        columns: dict[str, NDArray[Any]] = {
             "observations": observations.copy(),
             "actions": actions,
             "component_mask": mask,
             "log_probs": (log_probs * mask).sum(1),
-            "values": values,
-            "discounts": np.where(signalling, 1.0, self._config.gamma),
-            "default_rewards": self._had_it_rested(default.rewards).ravel(),
-            "default_terminated": default.terminated.ravel(),
-            "changed": default.changed.ravel(),
-            "default_observations": default.observations.reshape(len(lanes), -1),
+            "values": values * units.deviation.numpy()[agents] + units.mean.numpy()[agents],
+            "discounts": discounts,
         }
-        env.step(joint)
-        self.buffer.record(**step, rewards=self._training_rewards(env.rewards).ravel())
-        return self._end_games(env)
+        if self._default_actions is not None:
+            default = self._default_actions.default_outcomes(actions)
+            columns |= {
+                "default_rewards": self._own(self._training_rewards(default.rewards)),
+                "default_terminated": default.terminated,
+                "changed": default.changed,
+                "default_observations": default.observations,
+            }
+        step = game.step(actions)
+        rewards = self._training_rewards(step.rewards.reshape(self.seats.shape)).ravel()
+        self.buffer.record(**columns, rewards=rewards)
+        return self._end_games(step)
 
     def cut(self) -> None:
         """End the rollout here: open fragments are cut and bootstrap from what follows."""
-        observations = self._env.observations.reshape(self.seats.size, -1)
-        self.buffer.cut(self.seats.ravel(), observations.copy())
+        self.buffer.cut(self.seats.ravel(), self.game.observations.copy())
 
     def _training_rewards(self, rewards: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mix a seat's own reward with its match's mean ("team spirit", OpenAI Five 2019)."""
+        """Mix each seat's own reward ``[..., A]`` with its match's mean.
+
+        "Team spirit": Berner et al. 2019, "Dota 2 with Large Scale Deep Reinforcement Learning".
+        """
         spirit = np.float32(self._config.team_spirit)
         mixed: NDArray[np.float32] = (1 - spirit) * rewards + spirit * rewards.mean(
             -1, keepdims=True
         )
         return mixed
 
-    def _had_it_rested(self, rewards: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Training rewards ``[G, A]`` of each seat had it rested, of all seats' ``[G, A, A]``."""
-        return np.diagonal(self._training_rewards(rewards), axis1=1, axis2=2)
+    def _own(self, rewards: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of what all seats of a lane's game get, ``[L, A]``, the lane's own: ``[L]``."""
+        by_game = rewards.reshape(*self.seats.shape, -1)
+        return np.diagonal(by_game, axis1=1, axis2=2).ravel()
 
-    def _end_games(self, env: BatchedEnv) -> Episodes:
+    def _end_games(self, step: Step) -> Episodes:
         """Close the fragments of games that ended, and seat others in the games that follow."""
-        ended = np.flatnonzero(env.terminated | env.truncated)
-        whole = ended[~self._placed[ended]]
+        counted = ~self._placed[step.ended]
+        whole = step.ended[counted]
         episodes = Episodes(
             self.seats[whole].copy(),
-            env.returns[whole].copy(),
-            env.lengths[whole].copy(),
-            env.truncated[whole].copy(),
+            step.returns[counted].copy(),
+            step.lengths[counted].copy(),
+            step.cut[counted].copy(),
             self._numbers[whole],
         )
-        if len(ended):
-            num_seats = self.seats.shape[1]
+        lanes = np.flatnonzero(step.terminated | step.truncated)
+        if len(lanes):
             self.buffer.end(
-                self._lanes[ended].ravel(),
-                self.seats[ended].ravel(),
-                env.terminated[ended].repeat(num_seats),
-                env.truncated[ended].repeat(num_seats),
-                env.final_observations[ended].reshape(len(ended) * num_seats, -1),
+                lanes,
+                self.seats.ravel()[lanes],
+                step.terminated[lanes],
+                step.truncated[lanes],
+                step.final_observations[lanes],
             )
-            for game in ended:
+        if len(step.ended):
+            for game in step.ended:
                 self.seats[game] = self.matchmaker.match()
                 self._start_anywhere(int(game))
                 if not self._placed[game]:
@@ -228,15 +191,14 @@ class RolloutWorker:
         """Give a new game an exploring start, if it is its turn to have one."""
         share = self._config.exploring_starts
         self._placed[game] = share > 0 and self._starts.random() < share
-        if self._placed[game]:
-            scenario = self._env.scenario
-            latest = min(2 * scenario.min_nights, self._config.max_nights - 1)
-            self._env.place(game, *exploring_start(self._starts, scenario.num_houses, latest))
+        if self._placed[game] and self._restarts is not None:
+            self._restarts.restart(game, self._starts)
 
     def state(self) -> dict[str, Any]:
         """Everything between two rollouts, as plain values, bytes and arrays."""
+        assert isinstance(self.game, Saves)
         return {
-            "games": self._env.get_state(),
+            "games": self.game.get_state(),
             "seats": self.seats.copy(),
             "games_played": self.matchmaker.games.copy(),
             "matchmaking": json.dumps(self.matchmaker.generator.bit_generator.state),
@@ -271,7 +233,8 @@ class RolloutWorker:
         matchmaking = _generator(state["matchmaking"], "matchmaking")
         actions = _generator(state["actions"], "actions")
         starts = _generator(state["starts"], "starts")
-        self._env.set_state(bytes(state["games"]))
+        assert isinstance(self.game, Saves)
+        self.game.set_state(bytes(state["games"]))
         self.seats[:] = seats
         self.matchmaker.games[:] = played
         self.matchmaker.generator, self._actions, self._starts = matchmaking, actions, starts

@@ -19,9 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from brigade._core import Scenario
 from brigade.config import RunConfig
+from brigade.games.spec import GameSpec
+from brigade.games.vector import Activities
+from brigade.policy.build import network_for
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.ppo.divergence import refuse_too_large
@@ -30,10 +33,10 @@ from brigade.sim.diagnosis import diagnose
 from brigade.sim.events import Events, Progress
 from brigade.sim.learner_server import LearnerServer
 from brigade.sim.metrics_joiner import MetricsJoiner
-from brigade.sim.outliers import Figures, Watch, sentences, tally
+from brigade.sim.outliers import Figures, Watch, sentences
 from brigade.sim.repository import Repository
 from brigade.sim.resume_point import ResumePoint, ResumePoints, acting_states, missing_policies
-from brigade.sim.rollout_worker import RolloutWorker, network_for
+from brigade.sim.rollout_worker import RolloutWorker
 from brigade.sim.schedule import Schedule
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint
@@ -66,6 +69,8 @@ class Simulator:
     ----------
     config
         With ``seed`` and ``run_name`` filled in.
+    game
+        What is played.
     lease_timeout
         Seconds of silence after which a learner counts as lost.
     start_with
@@ -87,7 +92,7 @@ class Simulator:
     def __init__(
         self,
         config: RunConfig,
-        scenario: Scenario,
+        game: GameSpec,
         sockets: SimulatorSockets,
         events: Events,
         lease_timeout: float = LEASE_TIMEOUT_SECONDS,
@@ -98,17 +103,18 @@ class Simulator:
         network: Network | None = None,
     ) -> None:
         assert config.seed is not None, "the run has a seed by now"
-        self.run_id = run or config.identity(scenario.to_dict())
+        self.run_id = run or config.identity(game.arguments)
         self.config = config
-        self.scenario = scenario
-        self.network = network or network_for(config, scenario)
+        self.game = game
+        self.network = network or network_for(game.role, config.hidden_size)
         self.repository = Repository(self.network, config.population_size)
-        self.worker = RolloutWorker(config, scenario, self.repository, config.seed)
+        self.worker = RolloutWorker(config, game, self.repository, config.seed)
         self.statistics = Statistics(config.population_size)
         self._cohorts = Cohorts(cohort_size(config))
         self.server = LearnerServer(
             self.run_id,
             config,
+            game,
             self.repository,
             sockets,
             events,
@@ -367,7 +373,7 @@ class Simulator:
         for _ in range(config.steps_per_rollout):
             episodes = self.worker.step()
             for counted in (self.statistics, here):
-                counted.count_step(config.games, config.num_agents_per_game)
+                counted.count_step(*self.worker.seats.shape)
                 counted.count_episodes(episodes)
             self._cohorts.add(episodes)
             if self.done:
@@ -407,21 +413,36 @@ class Simulator:
         started = slept = time.perf_counter()
         self.worker.cut()
         learning = self.server.learning()
-        num_houses = self.scenario.num_houses
-        actions = np.zeros((self.config.population_size, num_houses + 1), np.int64)
+        done: dict[int, NDArray[np.int64]] = {}
         for agent in learning:
             arrays = self.worker.buffer.arrays(agent, self.repository.acting[agent])
-            actions[agent] = tally(arrays["actions"], arrays["component_mask"], num_houses)
+            done[agent] = self._count_activities(arrays)
             self.server.send(agent, arrays, self.share)
             if time.perf_counter() - slept > YIELD_SECONDS:
                 await asyncio.sleep(0)
                 slept = time.perf_counter()
         self.worker.buffer.clear()
-        self._watch.add(Figures(actions, here.recent))
+        self._watch.add(self._figures(done, here))
         self._behind = None
         self._rollout += 1
         self._updates += not learning  # there is nothing to wait for
         self._joiner.times.transport += time.perf_counter() - started
+
+    def _count_activities(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
+        """Count what one agent did; its steps, where the game does not tell."""
+        game = self.worker.game
+        if isinstance(game, Activities):
+            return game.count_activities(arrays["actions"], arrays["component_mask"])
+        return np.array([len(arrays["actions"])])
+
+    def _figures(self, done: Mapping[int, NDArray[np.int64]], here: Statistics) -> Figures:
+        """Put together what was done in a rollout."""
+        game = self.worker.game
+        words = (game.activities, game.active) if isinstance(game, Activities) else (["acted"], "")
+        actions = np.zeros((self.config.population_size, len(words[0])), np.int64)
+        for agent, counts in done.items():
+            actions[agent] = counts
+        return Figures(actions, here.recent, *words)
 
     def _report(self) -> None:
         self._reported = time.perf_counter()
@@ -619,7 +640,7 @@ class Simulator:
         return Checkpoint(
             self.run_id,
             self.config,
-            self.scenario,
+            self.game,
             self.network,
             [point.states[agent] for agent in sorted(point.states)],
             point.statistics,

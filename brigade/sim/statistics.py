@@ -19,8 +19,8 @@ class Statistics:
 
     Attributes
     ----------
-    total_episodes, total_nights, total_steps, total_transitions
-        Games that ended, and their nights; steps of games; steps of seats.
+    total_episodes, total_turns, total_steps, total_transitions
+        Games that ended, and their length by their own clock; steps of games; steps of seats.
     recent
         For each agent the undiscounted returns of its last :data:`RECENT_GAMES` games.
     """
@@ -29,7 +29,7 @@ class Statistics:
         self.total_episodes = 0
         self.total_steps = 0
         self.total_transitions = 0
-        self.total_nights = 0
+        self.total_turns = 0
         self.match_counts: NDArray[np.int64] = np.zeros(population_size, np.int64)
         self.recent = [deque[float](maxlen=RECENT_GAMES) for _ in range(population_size)]
 
@@ -41,7 +41,7 @@ class Statistics:
     def count_episodes(self, episodes: Episodes) -> None:
         """Count games that ended."""
         self.total_episodes += len(episodes.lengths)
-        self.total_nights += int(episodes.lengths.sum())
+        self.total_turns += int(episodes.lengths.sum())
         for agent, value in zip(episodes.agents.ravel(), episodes.returns.ravel(), strict=True):
             self.match_counts[agent] += 1
             self.recent[agent].append(float(value))
@@ -52,14 +52,14 @@ class Statistics:
 
     @property
     def mean_length(self) -> float:
-        """Mean nights of the games that ended."""
-        return self.total_nights / self.total_episodes if self.total_episodes else float("nan")
+        """Mean length of the games that ended."""
+        return self.total_turns / self.total_episodes if self.total_episodes else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
         return {
             "total_episodes": self.total_episodes,
-            "total_nights": self.total_nights,
+            "total_turns": self.total_turns,
             "total_steps": self.total_steps,
             "total_transitions": self.total_transitions,
             "match_counts": dict(enumerate(self.match_counts.tolist())),
@@ -71,7 +71,7 @@ class Statistics:
         """Read what :meth:`to_dict` gave."""
         statistics = cls(len(values["match_counts"]))
         statistics.total_episodes = values["total_episodes"]
-        statistics.total_nights = values["total_nights"]
+        statistics.total_turns = values["total_turns"]
         statistics.total_steps = values["total_steps"]
         statistics.total_transitions = values["total_transitions"]
         for agent, count in values["match_counts"].items():

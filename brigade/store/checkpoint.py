@@ -11,8 +11,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from brigade._core import Scenario
 from brigade.config import ConfigError, RunConfig, convert, renamed
+from brigade.games.build import described
+from brigade.games.build import read as read_game
+from brigade.games.spec import GameSpec
+from brigade.policy.build import described as described_policy
+from brigade.policy.build import read as read_policy
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
 from brigade.store.formats import FORMAT, FormatError, format_of, upgraded
@@ -37,7 +41,7 @@ class Checkpoint:
 
     run: str  # the run's id
     config: RunConfig
-    scenario: Scenario
+    game: GameSpec
     network: Network
     agents: list[AgentState]
     statistics: dict[str, Any]
@@ -84,20 +88,12 @@ def save(
     content = {
         "format": FORMAT,
         "run": c.run,
-        "scenario_name": c.scenario.name,
-        "scenario": c.scenario.to_dict(),
+        "scenario_name": c.game.name,
+        "game": described(c.game),
         "population_size": c.config.population_size,
         "total_episodes": c.statistics["total_episodes"],
         "config": _plain(c.config.nameless),
-        "network": {
-            "num_features": c.network.num_features,
-            "action_nvec": list(c.network.action_nvec),
-            "hidden_size": c.network.hidden_size,
-            "choices": c.network.choices,
-            "seats": c.network.seats,
-            "private": c.network.private,
-            "drawn": c.network.drawn,
-        },
+        "policy": described_policy(c.network),
         "policies": {
             agent: c.network.state_dict(torch.tensor(state.parameters))
             for agent, state in enumerate(c.agents)
@@ -192,16 +188,7 @@ def load(path: Path) -> Checkpoint:
 def _read(content: Any) -> Checkpoint:
     written, content = format_of(content), upgraded(content)
     config = convert(RunConfig, renamed(content["config"]))
-    shape = content["network"]
-    network = Network(
-        int(shape["num_features"]),
-        tuple(map(int, shape["action_nvec"])),
-        int(shape["hidden_size"]),
-        tuple(tuple(map(int, columns)) for columns in shape["choices"]),
-        tuple(map(int, shape["seats"])),
-        tuple(tuple(map(int, columns)) for columns in shape["private"]),
-        tuple(map(int, shape["drawn"])),
-    )
+    network = read_policy(content["policy"])
     agents = []
     for agent in range(config.population_size):
         optimizer = content["optimizers"][agent]
@@ -219,7 +206,7 @@ def _read(content: Any) -> Checkpoint:
     return Checkpoint(
         str(content["run"]),
         config,
-        Scenario(name=content["scenario_name"], **content["scenario"]),
+        read_game(content["game"]),
         network,
         agents,
         _whole_statistics(content["statistics"], config.population_size),
@@ -230,7 +217,7 @@ def _read(content: Any) -> Checkpoint:
 
 def _whole_statistics(statistics: dict[str, Any], population_size: int) -> dict[str, Any]:
     """Check that a checkpoint's statistics count what they should."""
-    for name in ("total_episodes", "total_nights", "total_steps", "total_transitions"):
+    for name in ("total_episodes", "total_turns", "total_steps", "total_transitions"):
         if not isinstance(statistics[name], int) or statistics[name] < 0:
             raise CheckpointError(f"statistics: {name} is {statistics[name]!r}")
     for name in ("match_counts", "episode_rewards"):

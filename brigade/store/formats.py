@@ -136,5 +136,25 @@ def _to_5(content: Content) -> Content:
     return content | {"network": network}
 
 
-_STEPS: tuple[Callable[[Content], Content], ...] = (_to_2, _to_3, _to_4, _to_5)
+def _to_6(content: Content) -> Content:
+    """Game and policy are described by kind and version; until format 5 there was one of each.
+
+    The length of games is counted in turns, of which bucket brigade's are nights.
+    """
+    game = {
+        "kind": "bucket_brigade",
+        "version": 1,
+        "name": content["scenario_name"],
+        "arguments": {
+            "num_seats": content["config"]["num_agents_per_game"],
+            "scenario": content["scenario"],
+        },
+    }
+    policy = {"kind": "mlp", "version": 1, "signals": (2,)} | content["network"]
+    statistics = dict(content["statistics"])
+    statistics["total_turns"] = statistics.pop("total_nights")
+    return content | {"game": game, "policy": policy, "statistics": statistics}
+
+
+_STEPS: tuple[Callable[[Content], Content], ...] = (_to_2, _to_3, _to_4, _to_5, _to_6)
 FORMAT = len(_STEPS) + 1

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from brigade._core import Scenario
 from brigade.config import ConfigError, RunConfig, convert, renamed
+from brigade.games.build import described
+from brigade.games.build import read as read_game
+from brigade.games.spec import GameSpec
 
 CONFIG, IDENTITY = "config.json", "run.json"
 Keep = int | Literal["all"] | None  # of a run's checkpoints; see RunFolder
@@ -26,7 +28,7 @@ class Identity:
     """
 
     run: str
-    scenario: Scenario
+    game: GameSpec
     begun_from: str = ""
 
 
@@ -87,10 +89,19 @@ def read_identity(folder: Path) -> Identity | None:
         return None
     content = _read(path)
     try:
-        scenario = Scenario(**content["scenario"], name=content["scenario_name"])
-        return Identity(str(content["run"]), scenario, str(content["begun_from"]))
+        return Identity(str(content["run"]), _game(content, folder), str(content["begun_from"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path} is not whole: {type(error).__name__}: {error}") from None
+
+
+def _game(content: dict[str, Any], folder: Path) -> GameSpec:
+    """Read the game, which earlier versions wrote as a scenario alone."""
+    if "game" in content:
+        return read_game(content["game"])
+    seats = read_config(folder).num_agents_per_game
+    arguments = {"num_seats": seats, "scenario": content["scenario"]}
+    description = {"kind": "bucket_brigade", "version": 1, "name": content["scenario_name"]}
+    return read_game(description | {"arguments": arguments})
 
 
 def read_keep(folder: Path) -> Keep:
@@ -123,8 +134,7 @@ def write_identity(folder: Path, identity: Identity, keep: Keep) -> None:
         "keep": keep,
         "run": identity.run,
         "begun_from": identity.begun_from,
-        "scenario_name": identity.scenario.name,
-        "scenario": identity.scenario.to_dict(),
+        "game": described(identity.game),
     }
     write_whole(folder / IDENTITY, json.dumps(content, indent=2) + "\n")
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from brigade.printable import UNPRINTABLE
 
-PROTOCOL: Final = 7
+PROTOCOL: Final = 8
 OTHER_PROTOCOLS = 1000  # what lies beyond is garbage, not a version to come
 
 # dtypes that may be on the wire, by NumPy's name with byte order.
@@ -63,7 +63,7 @@ class OtherProtocol(BadMessage):
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
     """What every header has: the protocol's version. A header's type is its class's name."""
 
-    protocol: Literal[7] = PROTOCOL
+    protocol: Literal[8] = PROTOCOL
 
 
 class Hello(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
@@ -107,12 +107,8 @@ class Welcome(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     weights: Name
     experience: Name
     config: dict[str, Any]
-    num_features: Count
-    action_nvec: list[Count]
-    choices: list[list[Count]]  # see Network.choices
-    seats: list[Count]  # see Network.seats
-    private: list[list[Count]]  # see Network.private
-    drawn: list[Count]  # see Network.drawn
+    game: dict[str, Any]  # see games/build.py
+    policy: dict[str, Any]  # see policy/build.py
     agents: list[Granted]
 
 
@@ -153,15 +149,8 @@ class Acknowledge(Header, frozen=True, kw_only=True, forbid_unknown_fields=True,
 class Experience(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
     """One agent's part of one rollout (experience): n transitions in M fragments.
 
-    Arrays: ``observations`` float32 ``[n, F]``, ``actions`` uint8 or int32 ``[n, C]``,
-    ``component_mask`` bool ``[n, C]`` (the component had an effect), ``log_probs`` (of the
-    components in it), ``values``, ``rewards``, ``discounts`` float32 ``[n]``, ``lengths`` int32
-    ``[M]``, ``terminated``, ``truncated`` bool ``[M]`` (how the fragment ended; neither: cut by
-    the rollout's end), ``policy_versions`` int64 ``[M]``, ``bootstrap_observations`` float32
-    ``[fragments that did not terminate, F]``. And of the same steps as they would have gone, had
-    the agent taken the default action: ``default_rewards`` float32 ``[n]``,
-    ``default_terminated`` and ``changed`` bool ``[n]`` (the houses, or the game's end, would be
-    others), ``default_observations`` float32 ``[steps changed without having ended so, F]``.
+    Arrays: the columns of :class:`brigade.ppo.rollout.Rollout`, of default steps only where the
+    run's advantages need them.
     """
 
     run: Name

@@ -11,8 +11,9 @@ import torch
 
 from brigade.config import RunConfig, convert
 from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
+from brigade.policy.build import network_for
 from brigade.ppo.agents import AgentState, initial_state
-from brigade.sim.rollout_worker import network_for
 from brigade.store.checkpoint import Checkpoint
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
@@ -30,10 +31,10 @@ def population(
         {"scenario": name, "hidden_size": 4, "population_size": len(work), "seed": 1}
         | {"team_spirit": team_spirit},
     )
-    scenario = load_scenario(name)
-    network = network_for(config, scenario)
+    game = describe(load_scenario(name), config.num_agents_per_game)
+    network = network_for(game.role, config.hidden_size)
     agents = [fire_fighter(network, initial_state(network, 1, 0), logit) for logit in work]
-    return Checkpoint("run", config, scenario, network, agents, {}, {})
+    return Checkpoint("run", config, game, network, agents, {}, {})
 
 
 def fire_fighter(network, state: AgentState, work: float) -> AgentState:

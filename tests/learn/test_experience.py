@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from brigade.learn.experience import Inbox, Received, read_experience
 from brigade.policy.network import Network
-from brigade.ppo.update import Rollout
+from brigade.ppo.rollout import Rollout
 from brigade.sim.rollout import RolloutBuffer
 from brigade.wire.messages import BadMessage, Experience, Heartbeat, decode, encode
 
@@ -46,7 +46,7 @@ def arrays(seed: int = 0) -> Arrays:
 
 def read(given_: Arrays, header=HEADER, run="r") -> Received:
     header, brought = decode([bytes(frame) for frame in encode(header, given_)])
-    return read_experience(header, brought, run, NETWORK)[1]
+    return read_experience(header, brought, run, NETWORK, "difference_rewards")[1]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -84,7 +84,7 @@ def test_wide_actions_are_taken_too():
 def test_arrays_are_not_copied():
     frames = encode(HEADER, arrays())
     header, brought = decode(frames)
-    _, received = read_experience(header, brought, "r", NETWORK)
+    _, received = read_experience(header, brought, "r", NETWORK, "difference_rewards")
     assert np.shares_memory(received.rollout.observations, brought["observations"])
 
 

@@ -15,6 +15,7 @@ import torch
 from brigade.config import RunConfig
 from brigade.learn import learner as learner_module
 from brigade.learn.learner import Learner, LearnerRefused, RunOver
+from brigade.policy.build import described
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentStack, AgentState, initial_state
 from brigade.ppo.parallel import GroupedUpdater
@@ -26,6 +27,7 @@ from brigade.wire.endpoints import Endpoint
 from brigade.wire.messages import Frame, Granted, Header
 
 NETWORK = Network(num_features=5, action_nvec=(3, 2, 2), hidden_size=8)
+POLICY = described(NETWORK)
 CONFIG = RunConfig(
     hidden_size=8, batch_size=8, num_epochs=2, update_interval=4, seed=11, num_agents_per_game=2
 )
@@ -121,12 +123,8 @@ def welcome(agents=(3, 5), states: dict[int, AgentState] | None = None, **change
         weights="-weights",
         experience="-experience-4",
         config=msgspec.to_builtins(CONFIG),
-        num_features=NETWORK.num_features,
-        action_nvec=list(NETWORK.action_nvec),
-        choices=[],
-        seats=[],
-        private=[],
-        drawn=[],
+        game={},
+        policy=POLICY,
         agents=granted,
     )
     arrays = {f"{a}/{n}": x for a, s in states.items() for n, x in s.arrays().items()}
@@ -275,9 +273,13 @@ def test_a_second_welcome_changes_nothing(learner, sockets):
         {"agents": []},
         {"agents": [Granted(3, 0, 0, 0, False), Granted(3, 0, 0, 0, False)]},
         {"agents": [Granted(3, 4, 0, 0, True)]},  # its arrays are not there
-        {"action_nvec": []},
-        {"action_nvec": [3, 0, 2]},
-        {"num_features": 0},
+        {"policy": {}},
+        {"policy": POLICY | {"action_nvec": []}},
+        {"policy": POLICY | {"action_nvec": [3, 0, 2]}},
+        {"policy": POLICY | {"num_features": 0}},
+        {"policy": POLICY | {"hidden_size": 1 << 40}},
+        {"policy": POLICY | {"seats": [0]}},
+        {"policy": POLICY | {"kind": "one to come"}},
         {"config": {}},
         {"config": {"seed": 1, "no_such_setting": 1}},
         {"config": {"seed": 1, "hidden_size": -1}},
@@ -288,9 +290,13 @@ def test_a_second_welcome_changes_nothing(learner, sockets):
         "no agents",
         "an agent twice",
         "a state without arrays",
+        "no policy",
         "no actions",
         "no choice",
         "no features",
+        "a width without end",
+        "seats without anything to share out",
+        "another kind of policy",
         "no seed",
         "an unknown setting",
         "a wrong setting",
@@ -569,7 +575,10 @@ def test_it_publishes_what_the_update_makes_of_the_rollouts(learner, sockets):
         sockets.experience += frames
         assert learner.step(0)
         by_hand.update(
-            [read_experience(*messages.decode(f), RUN, NETWORK)[1].rollout for f in frames],
+            [
+                read_experience(*messages.decode(f), RUN, NETWORK, CONFIG.advantages)[1].rollout
+                for f in frames
+            ],
             progress=0.5,
         )
         for (header, state), expected in zip(

@@ -18,7 +18,8 @@ from brigade.config import PPOConfig
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
 from brigade.ppo.loss import BARRIER
-from brigade.ppo.update import Rollout, minibatch_order, num_batches
+from brigade.ppo.rollout import Rollout
+from brigade.ppo.update import minibatch_order, num_batches
 
 LAYERS = (("hidden1", 0), ("hidden2", 2), ("heads", 4))
 
@@ -288,6 +289,8 @@ def random_rollout(
         discounts=np.where(rng.random(transitions) < 0.3, 1.0, 0.97).astype(np.float32),
         lengths=np.array(lengths, np.int32),
         terminated=terminated,
+        truncated=np.zeros_like(terminated),
+        policy_versions=np.zeros(len(lengths), np.int64),
         bootstrap_observations=rng.random(
             (int((~terminated).sum()), network.num_features), dtype=np.float32
         ),

@@ -71,18 +71,21 @@ import numpy as np, torch
 from brigade.config import PPOConfig
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentStack, initial_state
-from brigade.ppo.update import Rollout, Updater
+from brigade.ppo.rollout import Rollout
+from brigade.ppo.update import Updater
 import brigade.learn.learner
 
 network = Network(3, (2, 2), 4)
 stack = AgentStack(network, [0], [initial_state(network, 0, 0)], torch.device("cpu"))
-rollout = Rollout(
-    np.zeros((9, 3), np.float32), np.zeros((9, 2), np.uint8), np.ones((9, 2), bool),
-    *np.zeros((3, 9), np.float32),
-    np.ones(9, np.float32), np.array([9], np.int32), np.array([True]), np.zeros((0, 3), np.float32),
-    np.zeros(9, np.float32), *np.zeros((2, 9), bool), np.zeros((0, 3), np.float32),
-)
-Updater(stack, PPOConfig(hidden_size=4, batch_size=4), 0).update([rollout])
+rollout = Rollout.of({
+    "observations": np.zeros((9, 3), np.float32), "actions": np.zeros((9, 2), np.uint8),
+    "component_mask": np.ones((9, 2), bool), "log_probs": np.zeros(9, np.float32),
+    "values": np.zeros(9, np.float32), "rewards": np.zeros(9, np.float32),
+    "discounts": np.ones(9, np.float32), "lengths": np.array([9], np.int32),
+    "terminated": np.array([True]), "truncated": np.array([False]),
+    "policy_versions": np.array([0]), "bootstrap_observations": np.zeros((0, 3), np.float32),
+})
+Updater(stack, PPOConfig(hidden_size=4, batch_size=4, advantages="gae"), 0).update([rollout])
 print([name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in sys.modules])
 """
 

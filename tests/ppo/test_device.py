@@ -6,17 +6,18 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from brigade.config import PPOConfig, RunConfig
+from brigade.config import PPOConfig
 from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
+from brigade.policy.build import network_for
 from brigade.ppo import popart, update
 from brigade.ppo.agents import AgentStack, initial_state
 from brigade.ppo.loss import STATISTICS
 from brigade.ppo.update import Updater
-from brigade.sim.rollout_worker import network_for
 
 K, N, B = 3, 100, 32
 CONFIG = PPOConfig(hidden_size=16, batch_size=B)
-NETWORK = network_for(RunConfig(hidden_size=16), load_scenario("default"))
+NETWORK = network_for(describe(load_scenario("default"), 4).role, 16)
 GPU = torch.device("cuda:0")
 CPU = torch.device("cpu")
 

@@ -16,7 +16,8 @@ from brigade.policy.network import Network
 from brigade.ppo.agents import AgentStack, AgentState, initial_state
 from brigade.ppo.divergence import LARGEST_WEIGHT, divergence
 from brigade.ppo.parallel import GroupedUpdater, Learned, group_size
-from brigade.ppo.update import Rollout, Updater
+from brigade.ppo.rollout import Rollout
+from brigade.ppo.update import Updater
 
 NARROW = Network(num_features=9, action_nvec=(4, 2, 2), hidden_size=16)
 WIDE = Network(num_features=9, action_nvec=(4, 2, 2), hidden_size=256)

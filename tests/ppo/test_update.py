@@ -18,10 +18,11 @@ from brigade.policy.network import Network
 from brigade.ppo import cuda_graph
 from brigade.ppo.agents import AgentStack, AgentState, initial_state
 from brigade.ppo.loss import STATISTICS
-from brigade.ppo.update import Rollout, Updater, minibatch_order, num_batches
+from brigade.ppo.rollout import Rollout
+from brigade.ppo.update import Updater, minibatch_order, num_batches
 from brigade.ppo.upload import Uploader
 
-NETWORK = Network(num_features=9, action_nvec=(4, 2, 2), hidden_size=16)
+NETWORK = Network(num_features=9, action_nvec=(4, 2, 2), hidden_size=16, signals=(2,))
 POINTING = Network(12, (3, 2, 2), 16, ((0,), (1,), (2,)), (6, 7, 8), ((3,), (4,), (5,)))
 CONFIG = PPOConfig(
     hidden_size=16, batch_size=32, num_epochs=4, update_interval=10, learning_rate=1e-3
@@ -40,8 +41,7 @@ def updater(agents, config=CONFIG, given_states=None) -> Updater:
 
 
 def empty_rollout() -> Rollout:
-    whole = random_rollout(NETWORK, 3, 0)
-    return Rollout(**{name: getattr(whole, name)[:0] for name in Rollout.__dataclass_fields__})
+    return random_rollout(NETWORK, 3, 0).none_of_it()
 
 
 def assert_same(one: AgentState, other: AgentState) -> None:
@@ -413,6 +413,8 @@ def test_agents_learn_what_they_are_paid_for():
                     discounts=np.full(count, 0.99, np.float32),
                     lengths=np.ones(count, np.int32),
                     terminated=np.ones(count, np.bool_),
+                    truncated=np.zeros(count, np.bool_),
+                    policy_versions=np.zeros(count, np.int64),
                     bootstrap_observations=observations[:0],
                     default_rewards=np.zeros(count, np.float32),
                     default_terminated=np.zeros(count, np.bool_),

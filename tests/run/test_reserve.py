@@ -12,6 +12,7 @@ import pytest
 
 from brigade.config import ConfigError, RunConfig
 from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
 from brigade.run.options import RuntimeOptions
 from brigade.run.reserve import check_free, reserved
 from brigade.run.resolve import resolve
@@ -21,7 +22,7 @@ from brigade.store.identity import Identity
 from .processes import SMALL, brigade, run
 from .test_train import RUNS
 
-IDENTITY = Identity("an-id", load_scenario("easy"))
+IDENTITY = Identity("an-id", describe(load_scenario("easy"), 4))
 
 
 def config(folder: Path) -> RunConfig:

@@ -143,7 +143,7 @@ def test_a_run_needs_nothing_but_its_folder(
     run(there, "train", "--resume", "cut")
     assert (there / "cut" / "final_checkpoint.pt").read_bytes() == final_bytes(here, "whole")
     scenario.unlink()
-    assert load(there / "cut" / "final_checkpoint.pt").scenario.min_nights == 4
+    assert load(there / "cut" / "final_checkpoint.pt").game.arguments["scenario"]["min_nights"] == 4
     said = run(there, "evaluate", "cut", "--episodes", "4")
     assert "town" in said
 
@@ -169,7 +169,7 @@ def test_trained_agents_begin_another_run(tmp_path: Path, whole: dict[str, Path]
         assert not begun.first_moment.any(), "its optimiser begins anew"
         assert (begun.version, begun.steps) == (0, 0)
         assert after.version > 0
-    assert (last.scenario.name, last.config.hidden_size) == ("hard", old.config.hidden_size)
+    assert (last.game.name, last.config.hidden_size) == ("hard", old.config.hidden_size)
     assert last.run != old.run
     # A run that is cut off at once goes on from those agents, and not from untrained ones.
     for name in ("final_checkpoint.pt", "metrics.jsonl"):

@@ -17,7 +17,9 @@ from brigade import cli, interrupt
 from brigade.config import RunConfig, convert
 from brigade.env.batched import BatchedEnv
 from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
 from brigade.play import GameRecord
+from brigade.policy.build import network_for
 from brigade.ppo.agents import initial_state
 from brigade.run import evaluate as evaluation
 from brigade.run.agents import Ensemble
@@ -25,7 +27,6 @@ from brigade.run.child import child_command, child_environment
 from brigade.run.evaluate import EvaluateConfig, evaluate
 from brigade.run.measure import measure, play
 from brigade.run.team import Source, load_team, parse_source, parse_team
-from brigade.sim.rollout_worker import network_for
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint, save
 
@@ -59,8 +60,8 @@ def untrained(
         hidden_size=4,
         seed=seed,
     )
-    game = load_scenario(scenario)
-    network = network_for(config, game)
+    game = describe(load_scenario(scenario), seats)
+    network = network_for(game.role, config.hidden_size)
     states = [initial_state(network, seed, agent) for agent in range(size)]
     statistics = Statistics(size).to_dict()
     save(path, Checkpoint("id", config, game, network, states, statistics, {}))

@@ -16,8 +16,11 @@ import pytest
 import torch
 
 from brigade.config import RunConfig
+from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
 from brigade.learn import learner as learner_module
 from brigade.learn.learner import Learner
+from brigade.policy.build import read
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim import learner_server
@@ -30,6 +33,7 @@ from brigade.wire.endpoints import Endpoint
 from brigade.wire.messages import Header
 from brigade.wire.transport import LearnerSockets, Sender, SimulatorSockets, TransportError
 
+GAME = describe(load_scenario("default"), 2)
 NETWORK = Network(num_features=5, action_nvec=(3, 2, 2), hidden_size=8)
 CONFIG = RunConfig(
     population_size=4,
@@ -132,6 +136,7 @@ class Harness:
         self.server = LearnerServer(
             "a-run",
             settings,
+            GAME,
             self.repository,
             self.sockets,  # type: ignore[arg-type]
             events,
@@ -223,7 +228,7 @@ def test_a_learner_is_told_all_that_it_needs():
         welcome = await harness.hello(b"one", "0-1")
         assert isinstance(welcome, messages.Welcome)
         assert welcome.run == harness.run
-        assert (welcome.num_features, tuple(welcome.action_nvec)) == (5, (3, 2, 2))
+        assert read(welcome.policy) == NETWORK
         assert welcome.config["seed"] == 11
         assert [tuple(getattr(g, n) for n in ("agent", "version", "state"))
                 for g in welcome.agents] == [(0, 0, False), (1, 0, False)]  # fmt: skip
@@ -643,7 +648,7 @@ def test_a_learner_that_was_there_before_the_simulator_learns(monkeypatch, hello
         sockets = SimulatorSockets(endpoint, 1 << 20)
         repository = Repository(NETWORK, 4)
         server = LearnerServer(
-            "a-run", CONFIG, repository, sockets, Events(), 10.0, learned=lambda *_: None,
+            "a-run", CONFIG, GAME, repository, sockets, Events(), 10.0, learned=lambda *_: None,
             changed=lambda: None, failed=lambda why: None, report=lambda: REPORT,
         )  # fmt: skip
         tasks = [
@@ -701,7 +706,7 @@ def test_a_learner_of_another_version_is_told_in_its_own_protocol(protocol):
 
     async def main() -> None:
         here = SimulatorSockets(endpoint, 1 << 20)
-        server = LearnerServer("a-run", CONFIG, Repository(NETWORK, 4), here, Events(), 10.0,
+        server = LearnerServer("a-run", CONFIG, GAME, Repository(NETWORK, 4), here, Events(), 10.0,
                     learned=lambda *_: None, changed=lambda: None, failed=lambda why: None,
                     report=lambda: REPORT)  # fmt: skip
         task = asyncio.create_task(server.serve_control())

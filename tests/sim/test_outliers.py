@@ -8,19 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
+from brigade.games.build import build
 from brigade.sim import outliers as module
 from brigade.sim.outliers import (
     ENOUGH,
     LEAST_GAMES,
     LEAST_STEPS,
-    Figures,
     Watch,
     median_of_others,
-    tally,
 )
 
 HOUSES = 10
 STEPS = 6400
+GAME = build(describe(load_scenario("default"), 4), 1, max_turns=50, seed=1)
+
+
+def figures_of(actions: np.ndarray, returns: list[list[float]]) -> module.Figures:
+    return module.Figures(actions, returns, GAME.activities, GAME.active)
 
 
 def acting(work: list[float], steps: int = STEPS, seed: int = 0) -> np.ndarray:
@@ -35,7 +41,7 @@ def returning(means: list[float], games: int = 200, seed: int = 0) -> list[list[
     return [(mean + rng.standard_normal(games)).tolist() for mean in means]
 
 
-def outliers(figures: Figures) -> list[str]:
+def outliers(figures: module.Figures) -> list[str]:
     """What is said of them."""
     return [outlier.sentence for outlier in module.outliers(figures)]
 
@@ -43,7 +49,7 @@ def outliers(figures: Figures) -> list[str]:
 def remarks(work=(), means=(), **kwargs) -> list[str]:
     work = list(work) or [0.5] * len(means)
     means = list(means) or [0.0] * len(work)
-    return outliers(Figures(acting(work, **kwargs), returning(means)))
+    return outliers(figures_of(acting(work, **kwargs), returning(means)))
 
 
 @given(
@@ -54,7 +60,7 @@ def remarks(work=(), means=(), **kwargs) -> list[str]:
 )
 def test_nobody_is_named_where_all_are_alike(work, agents, spread, seed):
     returns = 3.0 + spread * np.array(returning([0.0] * agents, 100, seed))
-    assert outliers(Figures(acting([work] * agents, seed=seed), returns.tolist())) == []
+    assert outliers(figures_of(acting([work] * agents, seed=seed), returns.tolist())) == []
 
 
 @given(work=st.lists(st.floats(0.2, 0.8), min_size=8, max_size=8))
@@ -76,7 +82,7 @@ def test_an_agent_that_hardly_ever_works_is_named():
     actions = acting([0.21] * 8)
     actions[5] = 0
     actions[5, :2] = STEPS - 4, 4
-    [remark] = outliers(Figures(actions, [[]] * 8))
+    [remark] = outliers(figures_of(actions, [[]] * 8))
     assert remark.startswith("agent 5 worked in 0.06% of its last 6,400 steps; ")
 
 
@@ -89,12 +95,12 @@ def test_an_agent_that_always_does_the_same_is_named():
     actions = acting([0.5] * 6)
     actions[2] = 0
     actions[2, 1 + 7] = STEPS
-    [remark] = outliers(Figures(actions, [[]] * 6))
+    [remark] = outliers(figures_of(actions, [[]] * 6))
     assert remark == (
         "agent 2 worked at house 7 in each of its last 6,400 steps; "
         "what its peers do most takes 50% of theirs"
     )
-    assert outliers(Figures(np.tile(actions[2], (6, 1)), [[]] * 6)) == [], "as all do"
+    assert outliers(figures_of(np.tile(actions[2], (6, 1)), [[]] * 6)) == [], "as all do"
 
 
 @pytest.mark.parametrize("gap", [1.0, 30.0])
@@ -110,32 +116,32 @@ def test_an_agent_far_behind_is_named_with_its_gap(gap):
 
 
 def test_a_small_gap_is_nothing_however_sure_it_is():
-    assert outliers(Figures(acting([0.5] * 3), returning([1, 1, 0.7], games=5000))) == []
+    assert outliers(figures_of(acting([0.5] * 3), returning([1, 1, 0.7], games=5000))) == []
 
 
 def test_a_large_gap_that_may_be_chance_is_nothing():
     few = returning([1, 1, 1, 0.4], games=LEAST_GAMES)
-    assert outliers(Figures(acting([0.5] * 4), few)) == []
+    assert outliers(figures_of(acting([0.5] * 4), few)) == []
 
 
 def test_what_rounding_makes_of_equal_returns_is_nothing():
     returns = [[120.1] * 100, [120.1] * 100, [120.1 - 1e-12] * 100, [100.1, 100.2] * 50]
-    [remark] = outliers(Figures(acting([0.0] * 4), returns))
+    [remark] = outliers(figures_of(acting([0.0] * 4), returns))
     assert remark.startswith("agent 3 returns 19.9 ± ")
 
 
 def test_too_little_was_seen_to_say_anything():
     assert remarks(work=[0.2, 0.2, 0], steps=LEAST_STEPS - 1) == []
     assert remarks(work=[0.2, 0.2, 0], steps=LEAST_STEPS) != []
-    assert outliers(Figures(acting([0.5] * 3), returning([9, 9, 0], LEAST_GAMES - 1))) == []
-    assert outliers(Figures(acting([0.5] * 3), returning([9, 9, 0], LEAST_GAMES))) != []
+    assert outliers(figures_of(acting([0.5] * 3), returning([9, 9, 0], LEAST_GAMES - 1))) == []
+    assert outliers(figures_of(acting([0.5] * 3), returning([9, 9, 0], LEAST_GAMES))) != []
 
 
 def test_agents_of_whom_too_little_was_seen_are_nobodys_peers():
     actions = acting([0.2] * 4)
     actions[1:3] = 0
     actions[3] = [STEPS] + [0] * HOUSES
-    assert outliers(Figures(actions, [[]] * 4)) == [], "one peer is none"
+    assert outliers(figures_of(actions, [[]] * 4)) == [], "one peer is none"
 
 
 @given(
@@ -149,17 +155,19 @@ def test_a_tally_counts_rest_and_work_at_each_house_where_the_mode_counts(action
         -1, 3
     )
     by_hand = Counter(1 + house if mode else 0 for house, mode, _, night in actions if night)
-    assert tally(taken, component_mask, HOUSES).tolist() == [by_hand[i] for i in range(HOUSES + 1)]
+    assert GAME.count_activities(taken, component_mask).tolist() == [
+        by_hand[i] for i in range(HOUSES + 1)
+    ]
 
 
 def test_one_is_named_who_was_odd_in_two_looks_one_after_the_other():
     watch = Watch()
     parts = 4
-    alike = Figures(
+    alike = figures_of(
         acting([0.5] * 6, ENOUGH * LEAST_STEPS // parts),
         returning([0.0] * 6, ENOUGH * LEAST_GAMES // parts),
     )
-    odd = Figures(alike.actions.copy(), alike.returns)
+    odd = figures_of(alike.actions.copy(), alike.returns)
     odd.actions[5] = [alike.actions[5].sum()] + [0] * HOUSES
     for _ in range(parts):
         watch.add(odd)
@@ -181,7 +189,7 @@ def test_one_is_named_who_was_odd_in_two_looks_one_after_the_other():
 
 def test_agents_that_do_not_learn_hold_up_no_look():
     watch = Watch()
-    figures = Figures(
+    figures = figures_of(
         acting([0.5] * 8, 2 * ENOUGH * LEAST_STEPS), returning([0.0] * 8, 2 * ENOUGH * LEAST_GAMES)
     )
     figures.actions[3:] = 0

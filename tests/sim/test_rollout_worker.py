@@ -11,10 +11,12 @@ from torch.distributions import Categorical
 import brigade
 from brigade import seeds
 from brigade.config import RunConfig
+from brigade.games.bucket_brigade import describe
+from brigade.policy.build import network_for
 from brigade.policy.network import DETAIL, Network
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim.repository import Repository
-from brigade.sim.rollout_worker import Episodes, RolloutWorker, network_for
+from brigade.sim.rollout_worker import Episodes, RolloutWorker
 
 SEED = 99
 ONE_PHASE = brigade.load_scenario("default", num_houses=6, min_nights=2)
@@ -53,12 +55,13 @@ def distinct_states(network: Network, agents: int) -> list[AgentState]:
 
 
 def make(config: RunConfig, scenario: brigade.Scenario, seed: int = SEED) -> RolloutWorker:
-    network = network_for(config, scenario)
+    game = describe(scenario, config.num_agents_per_game)
+    network = network_for(game.role, config.hidden_size)
     repository = Repository(network, config.population_size)
     for agent, state in enumerate(distinct_states(network, config.population_size)):
         repository.add(agent, state)
     repository.act_with(dict.fromkeys(range(config.population_size), 0))
-    return RolloutWorker(config, scenario, repository, seed)
+    return RolloutWorker(config, game, repository, seed)
 
 
 @dataclass
@@ -231,7 +234,7 @@ def test_games_that_went_on_from_a_saved_state_have_no_number():
 def test_each_row_is_acted_and_valued_by_the_agent_in_its_seat():
     config = run_config()
     worker = make(config, ONE_PHASE)
-    network = network_for(config, ONE_PHASE)
+    network = network_for(describe(ONE_PHASE, 3).role, config.hidden_size)
     states = distinct_states(network, 5)
     listener, _ = play(worker, 20)
     for step, seats in zip(listener.steps, listener.seats, strict=True):
@@ -271,7 +274,7 @@ def test_each_row_is_acted_and_valued_by_the_agent_in_its_seat():
 
 @pytest.mark.parametrize("scenario", [ONE_PHASE, TWO_PHASE])
 def test_the_network_points_at_houses_by_all_that_is_seen_of_each(scenario):
-    network = network_for(run_config(), scenario)
+    network = network_for(describe(scenario, 4).role, 8)
     env = brigade.BatchedEnv(1, scenario, 4, seed=3)
     env.reset()
     env.step(np.array([[[1, 1, 0], [1, 1, 1], [2, 0, 0], [4, 1, 0]]], np.int32))

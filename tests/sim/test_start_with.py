@@ -12,6 +12,7 @@ import torch
 
 from brigade.config import RunConfig
 from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
 from brigade.learn.learner import Learner
 from brigade.ppo.agents import initial_state
 from brigade.sim.events import Events
@@ -28,7 +29,7 @@ CONFIG = RunConfig(
 
 def finish(config: RunConfig, wanted: str, start_with: int | None) -> Checkpoint:
     finals: list[Checkpoint] = []
-    scenario = load_scenario("default")
+    game = describe(load_scenario("default"), config.num_agents_per_game)
     with tempfile.TemporaryDirectory(prefix="b-") as folder:
         endpoint = Endpoint.parse(f"ipc://{folder}/control")
 
@@ -40,7 +41,7 @@ def finish(config: RunConfig, wanted: str, start_with: int | None) -> Checkpoint
         async def story() -> None:
             sockets = SimulatorSockets(endpoint, 1 << 24)
             events = Events(checkpoint=lambda content, final: finals.append(content))
-            simulator = Simulator(config, scenario, sockets, events, start_with=start_with)
+            simulator = Simulator(config, game, sockets, events, start_with=start_with)
             learner = threading.Thread(target=learn)
             learner.start()
             await simulator.run()

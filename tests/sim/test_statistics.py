@@ -41,7 +41,7 @@ def test_it_counts_what_was_played(batches, last, seed):
             for agent, value in zip(seated, values, strict=True):
                 returns[int(agent)].append(float(value))
     assert statistics.total_episodes == sum(batches)
-    assert statistics.total_nights == nights
+    assert statistics.total_turns == nights
     assert statistics.total_steps == 3 * len(batches)
     assert statistics.total_transitions == 6 * len(batches)
     assert statistics.match_counts.tolist() == [len(returns[a]) for a in range(4)]

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from brigade.config import RunConfig
 from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim import simulator as simulator_module
 from brigade.sim.events import Events
@@ -34,7 +35,7 @@ from brigade.wire import messages
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import Sender
 
-SCENARIO = load_scenario("v2_minimal")
+GAME = describe(load_scenario("v2_minimal"), 2)
 SEED = 7
 TRANSITIONS = 300
 ORDERS = st.lists(st.integers(0, 11), min_size=1, max_size=40)
@@ -73,7 +74,7 @@ class Sockets:
         header, arrays = messages.decode([bytes(frame) for frame in frames])
         if isinstance(header, messages.Welcome):
             self.run, self.fencing_token = header.run, header.fencing_token
-            network = simulator_module.network_for(config("lockstep"), SCENARIO)
+            network = simulator_module.network_for(GAME.role, config("lockstep").hidden_size)
             for granted in header.agents:
                 state = initial_state(network, SEED, granted.agent)
                 if granted.state:
@@ -173,7 +174,7 @@ def play(
         nonlocal simulator
         sockets = Sockets()
         settings = config(sync, "freeze" if freeze else "wait")
-        simulator = Simulator(settings, SCENARIO, sockets, Events(checkpoint=save))
+        simulator = Simulator(settings, GAME, sockets, Events(checkpoint=save))
         if going_on is not None:
             simulator.restore(going_on)
         hello = messages.encode(messages.Hello(name="l", agents="auto", device="cpu"))
@@ -337,13 +338,13 @@ def test_without_waiting_it_goes_on_to_the_end(uninterrupted, stop_at, heard_aft
 def test_a_checkpoint_that_lacks_a_policy_is_not_gone_on_with(uninterrupted, sync):
     spoilt = uninterrupted[sync].numbered[-1]
     state = {name: value for name, value in spoilt.simulator.items() if "acting" not in name}
-    simulator = Simulator(config(sync), SCENARIO, Sockets(), Events())
+    simulator = Simulator(config(sync), GAME, Sockets(), Events())
     simulator.restore(spoilt)  # as it is, it will do
     lacking = Checkpoint(
-        spoilt.run, spoilt.config, spoilt.scenario, spoilt.network, spoilt.agents,
+        spoilt.run, spoilt.config, spoilt.game, spoilt.network, spoilt.agents,
         spoilt.statistics, state,
     )  # fmt: skip
-    fresh = Simulator(config(sync), SCENARIO, Sockets(), Events())
+    fresh = Simulator(config(sync), GAME, Sockets(), Events())
     if sync == "overlap":
         with pytest.raises(ValueError, match=r"version \d+ of agent 0 is missing"):
             fresh.restore(lacking)

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 
 import brigade
 from brigade.config import RunConfig
+from brigade.games.bucket_brigade import describe, scenario_of
+from brigade.policy.build import network_for, read
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
 from brigade.sim.repository import Repository
-from brigade.sim.rollout_worker import RolloutWorker, network_for
+from brigade.sim.rollout_worker import RolloutWorker
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint, CheckpointError, load, save
 from brigade.store.formats import FORMAT
@@ -36,6 +38,7 @@ CONFIG = RunConfig(
     max_nights=7,
 )
 SCENARIO = brigade.load_scenario("easy", num_houses=4, min_nights=3, name="a small town")
+GAME = describe(SCENARIO, CONFIG.num_agents_per_game)
 
 
 def agent_state(network: Network, agent: int) -> AgentState:
@@ -49,12 +52,12 @@ def worker_of(states: list[AgentState], network: Network) -> RolloutWorker:
     for agent, state in enumerate(states):
         repository.add(agent, state)
     repository.act_with({agent: state.version for agent, state in enumerate(states)})
-    return RolloutWorker(CONFIG, SCENARIO, repository, 5)
+    return RolloutWorker(CONFIG, GAME, repository, 5)
 
 
 def example(steps: int = 5) -> tuple[Checkpoint, RolloutWorker]:
     """A checkpoint of a run that has begun, and its worker."""
-    network = network_for(CONFIG, SCENARIO)
+    network = network_for(GAME.role, CONFIG.hidden_size)
     states = [agent_state(network, agent) for agent in range(3)]
     worker = worker_of(states, network)
     statistics = Statistics(3)
@@ -64,7 +67,7 @@ def example(steps: int = 5) -> tuple[Checkpoint, RolloutWorker]:
     worker.cut()
     worker.buffer.clear()
     simulator = {"rollout": 4, "rollouts": {0: 4, 1: 4, 2: 3}, **worker.state()}
-    whole = Checkpoint("an-id", CONFIG, SCENARIO, network, states, statistics.to_dict(), simulator)
+    whole = Checkpoint("an-id", CONFIG, GAME, network, states, statistics.to_dict(), simulator)
     return whole, worker
 
 
@@ -95,8 +98,9 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     back = load(path)
     assert back.run == whole.run
     assert back.config == whole.config.nameless
-    assert back.scenario == whole.scenario
-    assert back.scenario.name == whole.scenario.name
+    assert back.game == whole.game
+    assert scenario_of(back.game) == SCENARIO
+    assert back.game.name == SCENARIO.name
     assert back.network == whole.network
     assert back.statistics == whole.statistics
     assert len(back.agents) == 3
@@ -178,8 +182,7 @@ def test_it_loads_as_plain_weights_with_the_promised_keys(saved):
 def test_a_policy_in_it_is_a_state_dict_of_the_network(saved):
     content = torch.load(saved, weights_only=True)
     whole, _ = example()
-    network = Network(**{n: v if n != "action_nvec" else tuple(v)
-                         for n, v in content["network"].items()})  # fmt: skip
+    network = read(content["policy"])
     assert network == whole.network
     for agent, state in enumerate(whole.agents):
         policy = content["policies"][agent]
@@ -358,7 +361,7 @@ def spoilt(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
-NEEDED = ("run", "scenario_name", "scenario", "config", "network", "policies", "optimizers")
+NEEDED = ("run", "game", "config", "policy", "policies", "optimizers")
 NEEDED += ("normalizers", "versions", "statistics", "simulator")
 CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     **{f"without {key}": remove(key) for key in NEEDED},
@@ -384,14 +387,21 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "an unknown setting": put("config", "no_such_setting", 1),
     "a setting out of range": put("config", "gamma", 2.0),
     "another population": put("config", "population_size", 4),
-    "another width": put("network", "hidden_size", 5),
-    "a negative width": put("network", "hidden_size", -4),
-    "an endless width": put("network", "hidden_size", float("inf")),
-    "a huge width": put("network", "hidden_size", 10**30),
-    "an unknown parameter": put("scenario", "no_such_parameter", 1),
-    "a parameter out of range": put("scenario", "prob_fire_spreads_to_neighbor", 2.0),
-    "a parameter that is a number": put("scenario", 5, 2.0),
-    "a scenario without a name": put("scenario_name", None),
+    "another width": put("policy", "hidden_size", 5),
+    "a negative width": put("policy", "hidden_size", -4),
+    "an endless width": put("policy", "hidden_size", float("inf")),
+    "a huge width": put("policy", "hidden_size", 10**30),
+    "a policy of a kind to come": put("policy", "kind", "transformer"),
+    "a policy of another version": put("policy", "version", 2),
+    "a game of a kind to come": put("game", "kind", "chess"),
+    "a game of another version": put("game", "version", 2),
+    "a game of no seats": put("game", "arguments", "num_seats", 0),
+    "an unknown parameter": put("game", "arguments", "scenario", "no_such_parameter", 1),
+    "a parameter out of range": put(
+        "game", "arguments", "scenario", "prob_fire_spreads_to_neighbor", 2.0
+    ),
+    "a parameter that is a number": put("game", "arguments", "scenario", 5, 2.0),
+    "a game without a name": put("game", "name", None),
 }  # fmt: skip
 
 

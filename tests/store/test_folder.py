@@ -22,6 +22,7 @@ from test_checkpoint import example
 
 from brigade.config import ConfigError, RunConfig, convert
 from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
 from brigade.store import folder as folder_module
 from brigade.store.checkpoint import Checkpoint, CheckpointError, load, save
 from brigade.store.folder import RunFolder, find_checkpoint
@@ -33,13 +34,15 @@ from brigade.store.identity import (
     write_config,
 )
 
+GAME = describe(load_scenario("easy", min_nights=3), 4)
+
 
 def config(folder: Path, name: str = "a-run", **changes) -> RunConfig:
     return RunConfig(run_name=name, checkpoint_dir=str(folder), seed=3, **changes)
 
 
 def begin(config: RunConfig, **settings: Any) -> RunFolder:
-    return RunFolder(config, Identity("an-id", load_scenario("easy", min_nights=3)), **settings)
+    return RunFolder(config, Identity("an-id", GAME), **settings)
 
 
 def newest(folder: RunFolder) -> Checkpoint | None:
@@ -331,8 +334,8 @@ def test_a_run_knows_what_it_is_wherever_it_lies(tmp_path):
     folder.path.rename(moved)
     identity = read_identity(moved)
     assert identity.run == "an-id"
-    assert identity.scenario == load_scenario("easy", min_nights=3)
-    assert identity.scenario.name == "easy (changed)"
+    assert identity.game == GAME
+    assert identity.game.name == "easy (changed)"
     found = read_config(moved)
     assert found == config(moved.parent, moved.name, gamma=0.5)
 

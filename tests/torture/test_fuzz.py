@@ -25,10 +25,11 @@ import zmq
 
 from brigade.config import RunConfig
 from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
 from brigade.learn.learner import Learner
+from brigade.policy.build import network_for
 from brigade.ppo.agents import initial_state
 from brigade.sim.events import Events
-from brigade.sim.rollout_worker import network_for
 from brigade.sim.simulator import Simulator
 from brigade.store.checkpoint import Checkpoint
 from brigade.wire import messages
@@ -53,9 +54,9 @@ CONFIG = RunConfig(
     seed=5,
     run_name="fuzz",
 )
-SCENARIO = load_scenario("default")
-NETWORK = network_for(CONFIG, SCENARIO)
-RUN = CONFIG.identity(SCENARIO.to_dict())
+GAME = describe(load_scenario("default"), CONFIG.num_agents_per_game)
+NETWORK = network_for(GAME.role, CONFIG.hidden_size)
+RUN = CONFIG.identity(GAME.arguments)
 
 
 def recorded() -> list[list[bytes]]:
@@ -145,7 +146,7 @@ class Play:
         self.sockets = SimulatorSockets(self.endpoint, 4 * NETWORK.num_parameters + (1 << 20))
         self.finals: list[Checkpoint] = []
         events = Events(checkpoint=lambda content, final: self.finals.append(content))
-        self.simulator = Simulator(CONFIG, SCENARIO, self.sockets, events)
+        self.simulator = Simulator(CONFIG, GAME, self.sockets, events)
         self.learner: Learner | None = None
 
     def learn(self) -> None:

@@ -60,12 +60,8 @@ BY_TYPE = {
         weights=NAMES,
         experience=NAMES,
         config=CONFIGS,
-        num_features=COUNTS,
-        action_nvec=st.lists(COUNTS, max_size=5),
-        choices=st.lists(st.lists(COUNTS, max_size=3), max_size=5),
-        seats=st.lists(COUNTS, max_size=5),
-        private=st.lists(st.lists(COUNTS, max_size=3), max_size=3),
-        drawn=st.lists(COUNTS, max_size=3),
+        game=CONFIGS,
+        policy=CONFIGS,
         agents=st.lists(
             st.builds(Granted, COUNTS, COUNTS, COUNTS, COUNTS, st.booleans()), max_size=5
         ),

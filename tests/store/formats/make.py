@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from brigade.env.batched import BatchedEnv
+from brigade.games.bucket_brigade import scenario_of
 from brigade.policy.network import Activations, forward
 from brigade.ppo import popart
 from brigade.store.checkpoint import Checkpoint, load
@@ -82,7 +83,7 @@ def outputs(
 def seen(saved: Checkpoint) -> NDArray[np.float32]:
     """Observations ``[16, F]`` of games played at random."""
     rng = np.random.default_rng(1)
-    env = BatchedEnv(16, saved.scenario, saved.config.num_agents_per_game, seed=2)
+    env = BatchedEnv(16, scenario_of(saved.game), saved.config.num_agents_per_game, seed=2)
     env.reset()
     rows = []
     for _ in range(20):

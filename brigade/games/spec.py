@@ -1,0 +1,97 @@
+"""Descriptions of games: what a policy must fit, and what another process needs to build one.
+
+Pure data. A *seat* is a place in one game; a *role* is a set of seats that see and do things of the
+same shape, so that one policy can take any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Entities:
+    """How an observation describes the choices of an action's first component.
+
+    A policy may point at what is described instead of learning each choice by itself; see
+    ``policy/network.py``, which gives the fields' meaning.
+    """
+
+    choices: tuple[tuple[int, ...], ...]
+    private: tuple[tuple[int, ...], ...] = ()
+    seats: tuple[int, ...] = ()
+    drawn: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Role:
+    """Seats that one policy can take.
+
+    Attributes
+    ----------
+    name
+        What the role is called.
+    seats
+        Which seats of a game.
+    num_features
+        Length F of an observation, float32 ``[F]``.
+    action_nvec
+        Number of choices of each of the C action components.
+    entities
+        What the first component chooses among, where observations describe that.
+    signals
+        Components that change nothing but what others see, so that they work by what others make of
+        it alone.
+    """
+
+    name: str
+    seats: tuple[int, ...]
+    num_features: int
+    action_nvec: tuple[int, ...]
+    entities: Entities | None = None
+    signals: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class GameSpec:
+    """One game, such as checkpoints and run folders keep it.
+
+    Attributes
+    ----------
+    kind
+        Which module builds it; see :mod:`brigade.games.build`.
+    name
+        What people call it.
+    arguments
+        Plain values that the kind and these build it from, the same anywhere.
+    roles
+        Who plays it. They follow from the arguments.
+    steps_per_turn
+        Steps of the trainer in one unit of the game's own clock, such as a night of two phases.
+    """
+
+    kind: str
+    name: str
+    arguments: Mapping[str, Any] = field(hash=False)
+    roles: tuple[Role, ...]
+    steps_per_turn: int = 1
+
+    @property
+    def num_seats(self) -> int:
+        """Seats of a game, A."""
+        return sum(len(role.seats) for role in self.roles)
+
+    @property
+    def role(self) -> Role:
+        """The role of all seats.
+
+        Raises
+        ------
+        ValueError
+            There are several.
+        """
+        if len(self.roles) != 1:
+            raise ValueError(f"{self.name} has {len(self.roles)} roles")
+        return self.roles[0]

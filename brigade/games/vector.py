@@ -1,0 +1,150 @@
+"""What a game must do to be trained on, and what it may do besides.
+
+B games of one kind are played side by side, and each begins anew where it ends. A *lane* is one
+seat of one game: lane ``b * A + a`` is seat a of game b, and L = B * A. A trainer knows lanes only.
+
+What not every game can do is a capability, a protocol of its own below. A trainer asks for it with
+``isinstance`` and does without it where it is missing; no capability is known by a game's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brigade.games.spec import GameSpec
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of all games led to. The arrays may be overwritten by the next.
+
+    Attributes
+    ----------
+    rewards
+        float32 ``[L]``.
+    terminated, truncated
+        bool ``[L]``: the lane's part ended by the game's rules, or because it was cut.
+    final_observations
+        float32 ``[L, F]``: what a lane saw last, where either is so. Other rows are stale.
+    ended
+        int64 ``[m]``: the games that ended, and have begun anew.
+    returns
+        float64 ``[m, A]``: each seat's undiscounted sum of rewards in those.
+    lengths
+        int32 ``[m]``: how long they took, by the game's own clock.
+    cut
+        bool ``[m]``: whether it was the limit on their length that ended them.
+    """
+
+    rewards: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    final_observations: NDArray[np.float32]
+    ended: NDArray[np.int64]
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int32]
+    cut: NDArray[np.bool_]
+
+
+class VectorGame(Protocol):
+    """B games side by side; see the head of this file."""
+
+    @property
+    def spec(self) -> GameSpec:
+        """The game that is played."""
+
+    @property
+    def num_games(self) -> int:
+        """How many of it, B."""
+
+    @property
+    def observations(self) -> NDArray[np.float32]:
+        """What each lane sees now, float32 ``[L, F]``. The next step may overwrite it."""
+
+    def reset(self) -> None:
+        """Begin all games."""
+
+    def step(self, actions: NDArray[np.int32]) -> Step:
+        """Play one step of each game with actions ``[L, C]``, and begin anew those that end."""
+
+
+@dataclass(frozen=True)
+class DefaultOutcomes:
+    """A coming step, for each lane as if it alone took the default action."""
+
+    rewards: NDArray[np.float32]  # [L, A]: what all seats of its game would get
+    terminated: NDArray[np.bool_]  # [L]: whether the game would end by its rules
+    changed: NDArray[np.bool_]  # [L]: whether the lane's own action changes what follows
+    observations: NDArray[np.float32]  # [L, F]: what it would see, where changed; else 0
+
+
+@runtime_checkable
+class DefaultActions(Protocol):
+    """It can tell what a default action in an action's place would lead to."""
+
+    def default_outcomes(self, actions: NDArray[np.int32]) -> DefaultOutcomes:
+        """Look one step ahead of actions ``[L, C]``, which are not played."""
+
+
+@runtime_checkable
+class ComponentMasks(Protocol):
+    """Some components of its actions have no effect now and then."""
+
+    def component_mask(self, actions: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which components of the coming actions ``[L, C]`` would have one: bool ``[L, C]``."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """Not every step takes time, so not every step discounts what follows."""
+
+    def takes_time(self) -> NDArray[np.bool_]:
+        """Whether each lane's coming step does: bool ``[L]``."""
+
+
+@runtime_checkable
+class ExploringStarts(Protocol):
+    """Its games can begin in a state that is drawn, however rarely play would lead to it."""
+
+    def restart(self, game: int, generator: np.random.Generator) -> None:
+        """Put a game that has just begun into such a state."""
+
+
+@runtime_checkable
+class Saves(Protocol):
+    """Its games can be taken up again later, bit for bit."""
+
+    def get_state(self) -> bytes:
+        """All that decides how the games go on."""
+
+    def set_state(self, state: bytes) -> None:
+        """Go on from there.
+
+        Raises
+        ------
+        ValueError
+            It is not the state of games such as these.
+        """
+
+
+@runtime_checkable
+class Activities(Protocol):
+    """It can say what agents do, so that one that does nothing is noticed."""
+
+    @property
+    def activities(self) -> Sequence[str]:
+        """What there is to do, in words that follow an agent's name; first, doing nothing."""
+
+    @property
+    def active(self) -> str:
+        """The word for doing anything else than nothing, such as "worked"."""
+
+    def count_activities(
+        self, actions: NDArray[np.integer], component_mask: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """How often each was done in actions ``[n, C]``, of which those in the mask count."""

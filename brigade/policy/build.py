@@ -1,0 +1,72 @@
+"""Policies from the roles that they are for, and from their descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from brigade.games.spec import Entities, Role
+from brigade.policy.network import Network
+
+LARGEST_SIZE = 1 << 20  # of an observation, a layer or a choice
+Size = Annotated[int, Meta(ge=1, le=LARGEST_SIZE)]
+Column = Annotated[int, Meta(ge=0, le=LARGEST_SIZE)]
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A policy in plain values, as welcomes and checkpoints carry it; the fields are Network's."""
+
+    kind: Literal["mlp"] = "mlp"
+    version: Literal[1] = 1
+    num_features: Size
+    action_nvec: Annotated[tuple[Size, ...], Meta(min_length=1)]
+    hidden_size: Size
+    choices: tuple[tuple[Column, ...], ...] = ()
+    seats: tuple[Column, ...] = ()
+    private: tuple[tuple[Column, ...], ...] = ()
+    drawn: tuple[Column, ...] = ()
+    signals: tuple[Column, ...] = ()
+
+
+def network_for(role: Role, hidden_size: int) -> Network:
+    """Shape the network for a role: one that points, where observations describe the choices.
+
+    Raises
+    ------
+    ValueError
+        Its parts do not fit together.
+    """
+    entities = role.entities or Entities(())
+    return Network(
+        role.num_features,
+        role.action_nvec,
+        hidden_size,
+        choices=entities.choices,
+        seats=entities.seats,
+        private=entities.private,
+        drawn=entities.drawn,
+        signals=role.signals,
+    )
+
+
+def described(network: Network) -> dict[str, Any]:
+    """Write a policy's shape down in plain values; :func:`read` reads them."""
+    fields = {name: getattr(network, name) for name in network.__dataclass_fields__}
+    written: dict[str, Any] = msgspec.to_builtins(Description(**fields))
+    return written
+
+
+def read(description: Mapping[str, Any]) -> Network:
+    """Read what :func:`described` wrote.
+
+    Raises
+    ------
+    ValueError
+        It is something else, of a kind or version that there is not here, or cannot be.
+    """
+    found = msgspec.convert(dict(description), Description)
+    names = Network.__dataclass_fields__
+    return Network(**{name: getattr(found, name) for name in names})

@@ -1,0 +1,131 @@
+"""What an agent lives through between two updates, column by column.
+
+:class:`Rollout` is the one place that says which columns there are. The simulator's buffer, the
+messages, the learner's reader and the protocol's documentation follow it: who adds a column adds a
+field here, and whatever computes with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Annotated, Any, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brigade.ppo.upload import Upload, Uploader
+
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+
+class Per(Enum):
+    """What a column has a row for."""
+
+    STEP = "n"
+    FRAGMENT = "M"
+    BOOTSTRAP = "fragments that did not terminate"
+    DEFAULT = "steps changed without having ended so"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column, such as it travels.
+
+    Attributes
+    ----------
+    per
+        What it has a row for.
+    dtypes
+        Which may travel, by NumPy's letter and the item size, several separated by ``|``.
+    axes
+        Further axes: F for features of an observation, C for components of an action.
+    default
+        Whether it is of the same step, had the agent taken the default action.
+    """
+
+    per: Per
+    dtypes: str
+    axes: str = ""
+    default: bool = False
+
+    def shape(self, num_features: int, num_components: int) -> tuple[int, ...]:
+        """Shape of a row."""
+        sizes = {"F": num_features, "C": num_components}
+        return tuple(sizes[axis] for axis in self.axes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """Steps of one agent: M fragments of n steps in all, one after another.
+
+    A fragment is a stretch of one lane's steps in one game. Columns of default steps have no rows
+    where the run's advantages do not need them (:func:`columns_for`).
+    """
+
+    # What was seen, done and got, step by step.
+    observations: Annotated[Floats | Upload, Column(Per.STEP, "f4", "F")]
+    actions: Annotated[NDArray[np.integer], Column(Per.STEP, "u1|i4", "C")]
+    # Which components of the action had an effect.
+    component_mask: Annotated[Flags, Column(Per.STEP, "b1", "C")]
+    # Of those components, under the policy that acted.
+    log_probs: Annotated[Floats, Column(Per.STEP, "f4")]
+    # The same policy's, in the game's units.
+    values: Annotated[Floats, Column(Per.STEP, "f4")]
+    rewards: Annotated[Floats, Column(Per.STEP, "f4")]
+    # Of what follows the step.
+    discounts: Annotated[Floats, Column(Per.STEP, "f4")]
+
+    # The same steps, had the agent taken the default action: whether the game would have ended,
+    # whether what follows or the end would be another, and what would have been seen then.
+    default_rewards: Annotated[Floats, Column(Per.STEP, "f4", default=True)]
+    default_terminated: Annotated[Flags, Column(Per.STEP, "b1", default=True)]
+    changed: Annotated[Flags, Column(Per.STEP, "b1", default=True)]
+    default_observations: Annotated[Floats, Column(Per.DEFAULT, "f4", "F", default=True)]
+
+    # Fragments: steps in each, how its game ended with it (neither: the rollout did), who acted.
+    lengths: Annotated[NDArray[np.int32], Column(Per.FRAGMENT, "i4")]
+    terminated: Annotated[Flags, Column(Per.FRAGMENT, "b1")]
+    truncated: Annotated[Flags, Column(Per.FRAGMENT, "b1")]
+    policy_versions: Annotated[NDArray[np.int64], Column(Per.FRAGMENT, "i8")]
+    # What follows them.
+    bootstrap_observations: Annotated[Floats, Column(Per.BOOTSTRAP, "f4", "F")]
+
+    def __len__(self) -> int:
+        """Count the transitions, n."""
+        return len(self.rewards)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any]) -> Rollout:
+        """Take the columns out of named arrays; those of default steps may be missing."""
+        sizes = arrays["observations"].shape[1], arrays["actions"].shape[1]
+        missing = {
+            name: np.zeros((0, *column.shape(*sizes)), column.dtypes)
+            for name, column in COLUMNS.items()
+            if column.default
+        }
+        return cls(**(missing | {name: arrays[name] for name in COLUMNS if name in arrays}))
+
+    def none_of_it(self) -> Rollout:
+        """A rollout of no steps, with the same columns."""
+        return Rollout(**{name: getattr(self, name)[:0] for name in COLUMNS})
+
+    def sent(self, uploader: Uploader) -> Rollout:
+        """Begin to upload the observations, which are nearly all of it: the rollout with those."""
+        if isinstance(self.observations, Upload):
+            return self
+        return replace(self, observations=uploader.begin(self.observations))
+
+
+def columns_for(advantages: str) -> dict[str, Column]:
+    """Give the columns that a run with such advantages needs, by name."""
+    whole = advantages == "difference_rewards"
+    return {name: column for name, column in COLUMNS.items() if whole or not column.default}
+
+
+COLUMNS: dict[str, Column] = {
+    name: hint.__metadata__[0]
+    for name, hint in get_type_hints(Rollout, include_extras=True).items()
+}
