@@ -6,7 +6,6 @@ install has, so that a command that needs an extra can say so.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import importlib
 import sys
@@ -14,7 +13,9 @@ from collections.abc import Sequence
 
 from brigade import __version__, interrupt, streams
 from brigade.extras import MissingExtra, require
+from brigade.nearest import nearest
 from brigade.printable import printable
+from brigade.typed import typed
 
 LONGEST_REFUSAL = 500  # characters
 
@@ -100,8 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     command = words[0]
     if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(COMMANDS)}"
+        near = nearest(command, COMMANDS)
+        hint = f"did you mean {near}?" if near else f"known: {', '.join(COMMANDS)}"
         return _refuse("brigade", f"{command!r} is not a command; {hint}")
     return _run(command, words[1:])
 
@@ -139,20 +140,20 @@ def _run(command: str, words: Sequence[str]) -> int:
         print(end="", flush=True)  # or a full disk would be noticed too late
         return code
     except _user_errors() as error:
-        return _refuse(f"brigade {command}", str(error))
+        return _refuse(typed(command), str(error))
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
         first_line = str(error).partition("\n")[0][:200]
         print(
-            f"brigade {command}: out of memory: try fewer agents for each learner, a smaller "
+            f"{typed(command)}: out of memory: try fewer agents for each learner, a smaller "
             f"--hidden-size or fewer --num-games ({printable(first_line)})",
             file=sys.stderr,
         )
         return 1
     except OSError as error:
         if error.filename is not None and error.errno in SOMEBODY_ELSES:
-            return _refuse(f"brigade {command}", f"{error.filename}: {error.strerror}")
+            return _refuse(typed(command), f"{error.filename}: {error.strerror}")
         if error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):
             return streams.give_up(error)
         raise

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "brigade"
 
-TEXT = {"printable", "tables"}
+TEXT = {"printable", "tables", "nearest"}
 PURE = TEXT | {"config", "seeds", "agent_numbers"}
 ALLOWED: dict[str, set[str]] = {
     "env": TEXT | {"extras", "_core"},
@@ -19,6 +19,9 @@ ALLOWED: dict[str, set[str]] = {
     "optimum": TEXT | {"extras", "interrupt", "_core", "env"},
     "play": TEXT | {"extras", "interrupt", "_core", "env", "agents"},
     "printable": set(),
+    "nearest": set(),
+    "intervals": set(),
+    "typed": set(),
     "tables": set(),
     "config": set(),
     "seeds": set(),

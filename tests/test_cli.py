@@ -305,7 +305,7 @@ def test_a_wrong_setting_of_a_learner_is_one_line(capsys, words, says):
         (("archetype:",), ("archetype",)),
         (("archetype:hero,hero,hero",), ("3", "4")),
         (("random", "--scenario", "hrd"), ("hrd", "hard")),
-        (("random", "--episodes", "1"), ("--episodes", "1")),
+        (("random", "--episodes", "0"), ("--episodes", "0")),
         (("random", "--num-agents-per-game", "0"), ("--num-agents-per-game", "0")),
         (("random", "--num-agents-per-game", "-1"), ("--num-agents-per-game", "-1")),
         (("random", "--max-nights", "0"), ("--max-nights", "0")),
@@ -454,7 +454,7 @@ def test_commands_of_their_own_are_the_same(
     monkeypatch.setattr(sys, "argv", [f"brigade-{name}", word, "x"])
     assert entry() == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"brigade {name}: unknown flag {word}; did you mean {word}")
+    assert line.startswith(f"brigade-{name}: unknown flag {word}; did you mean {word}")
 
 
 @pytest.mark.parametrize(

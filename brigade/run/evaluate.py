@@ -47,7 +47,7 @@ class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             "an archetype, random, spread"
         ),
     ]
-    episodes: Annotated[int, Meta(ge=2, description="games to play")] = 200
+    episodes: Annotated[int, Meta(ge=1, description="games to play")] = 200
     seed: Annotated[int, Meta(ge=0, description="decides the games")] = 1
     scenario: Annotated[
         str | None,
@@ -209,11 +209,11 @@ def _content(
         "interrupted": interrupted,
         "overall": _plain(evaluation.overall),
         "agents": {name: _plain(figures) for name, figures in evaluation.each.items()},
-        "normalised_score": None if score is None else asdict(score),
+        "normalised_score": None if score is None else _plain(score),
     }
 
 
-def _plain(measured: Measure) -> dict[str, Any]:
+def _plain(measured: Measure | NormalisedScore) -> dict[str, Any]:
     """Plain values for JSON, which has no NaN."""
     return {
         name: None if isinstance(value, float) and math.isnan(value) else value
@@ -227,9 +227,10 @@ def _print(
     console = Console()
     games = evaluation.games
     nights = evaluation.max_nights if games.cut_off else config.max_nights
+    counted = "1 game" if len(games.ended) == 1 else f"{len(games.ended)} games"
     title = Text.assemble(
         (printable(config.what), "bold"),
-        f" on {evaluation.scenario.name}: {len(games.ended)} games of at most {nights} nights, "
+        f" on {evaluation.scenario.name}: {counted} of at most {nights} nights, "
         f"{'greedy' if config.greedy else 'sampled'} play",
     )
     if len(evaluation.each) > MOST_ROWS:
@@ -241,8 +242,9 @@ def _print(
     for table in _tables(rows, console.width):
         console.print(table)
     if score is not None:
+        known = "" if math.isnan(score.interval) else f" ±{score.interval:.3f}"
         console.print(
-            f"normalised score {score.score:.3f} ±{score.interval:.3f}: discounted return from "
+            f"normalised score {score.score:.3f}{known}: discounted return from "
             f"random play ({score.random:,.1f}) to the best possible ({score.optimum:,.1f})",
             highlight=False,
             soft_wrap=True,

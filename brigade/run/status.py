@@ -43,7 +43,7 @@ class StatusConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 def run_status(config: StatusConfig) -> int:
-    """Ask and print; return 1 where there is no answer.
+    """Ask and print; return 2 where there is no answer.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def run_status(config: StatusConfig) -> int:
             else:
                 console.print(describe(report))
             if not config.watch:
-                return 1 if isinstance(report, str) else 0
+                return 2 if isinstance(report, str) else 0
             interrupt.sleep(WATCH_SECONDS)
     finally:
         sockets.close()
