@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import errno
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 
 from brigade import __version__, interrupt, streams
 from brigade.extras import MissingExtra, require
 from brigade.nearest import nearest
-from brigade.printable import printable
+from brigade.printable import printable, shortened
 from brigade.typed import typed
 
 LONGEST_REFUSAL = 500  # characters
+LONGEST_WORD = 160  # of them, a name's or path's
 
 # command: (extra, module, config class, function, one line of help)
 COMMANDS = {
@@ -191,7 +193,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _refuse(who: str, why: str) -> int:
-    line = printable(why)
+    line = re.sub(r"\S+", lambda word: shortened(word[0], LONGEST_WORD), printable(why))
     if len(line) > LONGEST_REFUSAL:  # with what is wrong at its start, and the way out at its end
         line = f"{line[: LONGEST_REFUSAL // 2]} ... {line[-LONGEST_REFUSAL // 2 :]}"
     print(f"{who}: {line}", file=sys.stderr)

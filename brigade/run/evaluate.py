@@ -23,7 +23,7 @@ from brigade.config import ConfigError, PositiveInt
 from brigade.env.batched import BatchedEnv
 from brigade.optimum import CountGame, random_play, solve_game
 from brigade.optimum import evaluate as exact_value
-from brigade.printable import printable
+from brigade.printable import printable, shortened
 from brigade.run.agents import Ensemble
 from brigade.run.cores import available_cores
 from brigade.run.measure import DISCOUNT, Games, Measure, measure, play
@@ -33,6 +33,7 @@ from brigade.run.team import load_team
 SCRIPTED_SEATS = 4
 MOST_ROWS, SHOWN_AT_EACH_END = 12, 5  # of the table
 GAP = 2  # between its columns
+LONGEST_TITLE = 160  # letters of a team's name above it
 
 
 class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -229,7 +230,7 @@ def _print(
     nights = evaluation.max_nights if games.cut_off else config.max_nights
     counted = "1 game" if len(games.ended) == 1 else f"{len(games.ended)} games"
     title = Text.assemble(
-        (printable(config.what), "bold"),
+        (shortened(printable(config.what), LONGEST_TITLE), "bold"),
         f" on {evaluation.scenario.name}: {counted} of at most {nights} nights, "
         f"{'greedy' if config.greedy else 'sampled'} play",
     )
@@ -293,7 +294,7 @@ def _tables(rows: list[tuple[str, Measure]], width: int) -> list[Table]:
         "team/night": [_figure(m.team_reward_per_night, m.team_interval) for _, m in rows],
         "nights": [_figure(m.mean_length, m.length_interval) for _, m in rows],
     }
-    names = [printable(name) for name, _ in rows]
+    names = [shortened(printable(name)) for name, _ in rows]
     sizes = {name: max(map(len, (name, *cells))) for name, cells in columns.items()}
     first = max(map(len, ("agent", *names)))
     groups: list[list[str]] = [[]]

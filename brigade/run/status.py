@@ -16,7 +16,7 @@ from rich.text import Text
 
 from brigade import interrupt
 from brigade.agent_numbers import ranges
-from brigade.printable import printable
+from brigade.printable import printable, shortened
 from brigade.run.keys import client_credentials
 from brigade.sim.view import duration
 from brigade.wire import messages
@@ -128,7 +128,7 @@ def describe(report: Report) -> RenderableType:
         learners.add_column(name, justify="right", no_wrap=True)
     for x in r.learners:
         learners.add_row(
-            *(Text(each) for each in (x.name, ranges(x.agents), x.device)),
+            *(Text(each) for each in (shortened(x.name), ranges(x.agents), x.device)),
             "-".join(f"{v}" for v in sorted({min(x.versions), max(x.versions)})),
             f"{max(x.outstanding)}",
             f"{x.silent_seconds:.1f} s",
