@@ -8,9 +8,11 @@ says so when it is used.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing's, without the time that its import takes
 if TYPE_CHECKING:
+    from typing import Any
+
     from brigade._core import (
         Engine,
         Scenario,

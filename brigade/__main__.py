@@ -22,9 +22,17 @@ if not __package__:
     here.loader.exec_module(sys.modules["brigade"])
 
 try:
-    from brigade.cli import main
-except KeyboardInterrupt:  # before anything has begun
+    import os
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, by nohup
+        # Until a command has a handler of its own, nothing has begun that could end in order.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    from brigade.cli import main, main_learn, main_sim
+except KeyboardInterrupt:
     raise SystemExit(130) from None
+
+__all__ = ["main", "main_learn", "main_sim"]  # pyproject.toml's commands
 
 if __name__ == "__main__":
     raise SystemExit(main())

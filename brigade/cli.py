@@ -6,17 +6,20 @@ install has, so that a command that needs an extra can say so.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 
 from brigade import __version__, interrupt, streams
 from brigade.extras import MissingExtra, require
-from brigade.printable import printable
+from brigade.nearest import nearest
+from brigade.printable import printable, shortened
+from brigade.typed import typed
 
 LONGEST_REFUSAL = 500  # characters
+LONGEST_WORD = 160  # of them, a name's or path's
 
 # command: (extra, module, config class, function, one line of help)
 COMMANDS = {
@@ -100,8 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     command = words[0]
     if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(COMMANDS)}"
+        near = nearest(command, COMMANDS)
+        hint = f"did you mean {near}?" if near else f"known: {', '.join(COMMANDS)}"
         return _refuse("brigade", f"{command!r} is not a command; {hint}")
     return _run(command, words[1:])
 
@@ -139,20 +142,20 @@ def _run(command: str, words: Sequence[str]) -> int:
         print(end="", flush=True)  # or a full disk would be noticed too late
         return code
     except _user_errors() as error:
-        return _refuse(f"brigade {command}", str(error))
+        return _refuse(typed(command), str(error))
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
         first_line = str(error).partition("\n")[0][:200]
         print(
-            f"brigade {command}: out of memory: try fewer agents for each learner, a smaller "
+            f"{typed(command)}: out of memory: try fewer agents for each learner, a smaller "
             f"--hidden-size or fewer --num-games ({printable(first_line)})",
             file=sys.stderr,
         )
         return 1
     except OSError as error:
         if error.filename is not None and error.errno in SOMEBODY_ELSES:
-            return _refuse(f"brigade {command}", f"{error.filename}: {error.strerror}")
+            return _refuse(typed(command), f"{error.filename}: {error.strerror}")
         if error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):
             return streams.give_up(error)
         raise
@@ -190,7 +193,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _refuse(who: str, why: str) -> int:
-    line = printable(why)
+    line = re.sub(r"\S+", lambda word: shortened(word[0], LONGEST_WORD), printable(why))
     if len(line) > LONGEST_REFUSAL:  # with what is wrong at its start, and the way out at its end
         line = f"{line[: LONGEST_REFUSAL // 2]} ... {line[-LONGEST_REFUSAL // 2 :]}"
     print(f"{who}: {line}", file=sys.stderr)

@@ -6,15 +6,16 @@ files, ``config.json`` and the welcome that a learner gets are all read through 
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
+
+from brigade.nearest import nearest
 
 PositiveInt = Annotated[int, Meta(ge=1)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -28,6 +29,9 @@ DEFAULT_CHECKPOINT_DIR = "experiments/marl/checkpoints"
 # Of a run's settings, those that a run which exists may be given anew.
 CHANGEABLE = ("num_episodes", "num_transitions", "log_interval", "checkpoint_interval")
 EARLIER_NAMES = {"random_starts": "exploring_starts", "normaliser_rate": "popart_rate"}
+EARLIER_VALUES = {"advantages": {"counterfactual": "difference_rewards"}}
+# What other commands call the same.
+NAMES_ELSEWHERE = {"max_cycles": "max_nights", "max_nights": "max_cycles"}
 # Those that do not decide what comes of it; the scenario's parameters do, and not its name.
 INDECISIVE = ("scenario", "run_name", "checkpoint_dir", "log_interval", "checkpoint_interval")
 
@@ -254,9 +258,17 @@ def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
         if old in settings and new in settings:
             raise ConfigError(f"{old!r} is the earlier name of {new!r}: give one of them")
     found = {EARLIER_NAMES.get(name, name): value for name, value in settings.items()}
-    if found.get("advantages") == "counterfactual":
-        found["advantages"] = "difference_rewards"
+    for name, values in EARLIER_VALUES.items():
+        if isinstance(found.get(name), str):
+            found[name] = values.get(found[name], found[name])
     return found
+
+
+def meant(name: str, known: Iterable[str]) -> str | None:
+    """Return which of the known settings a name that is none of them most likely means."""
+    known = list(known)
+    now = EARLIER_NAMES.get(name) or NAMES_ELSEWHERE.get(name)
+    return now if now in known else nearest(name, known)
 
 
 def flag(name: str) -> str:
@@ -276,9 +288,9 @@ def _explain(message: str, values: Mapping[str, Any], kind: type[Any]) -> str:
     unknown = re.fullmatch(r"Object contains unknown field `(.+)`", message, re.DOTALL)
     if unknown:
         name = unknown.group(1)
-        near = difflib.get_close_matches(
-            name, [f.encode_name for f in msgspec.structs.fields(kind)], 1
-        )
-        hint = f"did you mean {near[0]!r}?" if near else "see `brigade train --help`"
+        internal = getattr(kind, "INTERNAL", ())
+        fields = msgspec.structs.fields(kind)
+        near = meant(name, [f.encode_name for f in fields if f.name not in internal])
+        hint = f"did you mean {near!r}?" if near else "--help lists them"
         return f"{name!r} is not a setting; {hint}"
     return message

@@ -7,7 +7,6 @@ here to keep in step.
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +17,10 @@ from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origi
 
 import msgspec
 
-from brigade.config import EARLIER_NAMES, ConfigError, convert, flag, renamed
+from brigade.config import EARLIER_NAMES, EARLIER_VALUES, ConfigError, convert, flag, meant, renamed
+from brigade.nearest import nearest
 from brigade.tables import TableError, read_table
+from brigade.typed import typed
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,25 @@ class Settings:
         except user_errors() as error:
             fault = blamed = str(error)
             present = {EARLIER_NAMES.get(name, name): name for name in self.written}
-            settings = {now: name for now, name in present.items() if now not in self.given}
+            settings = {
+                now: name
+                for now, name in present.items()
+                if now not in self.given
+                and (fault.startswith(repr(name)) or _is_at_fault(now, self.written[name], fault))
+            }
             for now, name in settings.items():
                 blamed = name.join(re.split(rf"{re.escape(flag(now))}(?![\w-])", blamed))
             is_unknown = any(fault.startswith(repr(name)) for name in settings.values())
             if is_unknown or blamed != fault:
                 raise ConfigError(f"{self.file}: {blamed}") from None
             raise
+
+
+def _is_at_fault(name: str, value: Any, sentence: str) -> bool:
+    """Tell whether a sentence names a setting with its value, and not as a remedy."""
+    named = rf"{re.escape(flag(name))}(?![\w-])"
+    shown = "|".join(map(re.escape, (f"{value}", repr(value))))
+    return any(re.search(p, sentence) for p in (rf"^{named}", rf"{named} (?:{shown})(?![\w-])"))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -100,18 +113,30 @@ class _Parser(argparse.ArgumentParser):
         if message.startswith("unrecognized") and not unknown.startswith("-"):
             message = f"{unknown!r} is one argument too many"
         elif message.startswith("unrecognized"):
-            known = [option for action in self._actions for option in action.option_strings]
-            asked = unknown.split("=")[0]
-            now = {flag(old): flag(new) for old, new in EARLIER_NAMES.items()}.get(asked)
-            near = [now] if now in known else difflib.get_close_matches(asked, known, 1)
-            message = f"unknown flag {unknown}" + (f"; did you mean {near[0]}?" if near else "")
+            options = [option for action in self._actions for option in action.option_strings]
+            near = meant(_name(unknown.split("=")[0]), map(_name, options))
+            message = f"unknown flag {unknown}" + (f"; did you mean {flag(near)}?" if near else "")
+        choice = re.match(r"argument (--[\w-]+): invalid choice: '(.*?)' \(", message)
+        if choice:
+            message += self._hint(*choice.groups())
         raise ConfigError(message)
+
+    def _hint(self, option: str, value: str) -> str:
+        """Say which of a flag's choices a wrong one most likely means."""
+        choices = next(a.choices for a in self._actions if option in a.option_strings) or ()
+        now = EARLIER_VALUES.get(_name(option), {}).get(value) or nearest(value, choices)
+        return f"; did you mean {now}?" if now else ""
+
+
+def _name(option: str) -> str:
+    """Return the setting that a flag is of."""
+    return option.lstrip("-").replace("-", "_")
 
 
 def _parser(command: str, help_: str, kind: type[Any]) -> argparse.ArgumentParser:
     """Make a parser from a config's fields."""
     parser = _Parser(
-        prog=f"brigade {command}",
+        prog=typed(command),
         description=help_.capitalize() + ".",
         epilog=getattr(kind, "EPILOG", None),
         allow_abbrev=False,

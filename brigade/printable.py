@@ -17,5 +17,13 @@ def printable(text: object) -> str:
     return re.sub(f"[{UNPRINTABLE}]", _escaped, str(text))
 
 
+def shortened(text: str, most: int = 40) -> str:
+    """Write text in so many letters at most, its start and its end with ``...`` between."""
+    if len(text) <= most:
+        return text
+    start = (most - 2) // 2
+    return f"{text[:start]}...{text[len(text) - (most - 3 - start) :]}"
+
+
 def _escaped(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()

@@ -12,16 +12,19 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "brigade"
 
-TEXT = {"printable", "tables"}
-PURE = TEXT | {"config", "seeds", "agent_numbers"}
+TEXT = {"printable", "tables", "nearest"}
+PURE = TEXT | {"config", "seeds", "agent_numbers", "intervals"}
 ALLOWED: dict[str, set[str]] = {
     "env": TEXT | {"extras", "_core"},
-    "agents": {"_core", "env"},
+    "agents": TEXT | {"_core", "env"},
     "optimum": TEXT | {"extras", "interrupt", "_core", "env"},
     "play": TEXT | {"extras", "interrupt", "_core", "env", "agents"},
     "printable": set(),
+    "nearest": set(),
+    "intervals": set(),
+    "typed": set(),
     "tables": set(),
-    "config": set(),
+    "config": {"nearest"},
     "seeds": set(),
     "agent_numbers": set(),
     "games": {"_core", "env"},
@@ -33,12 +36,12 @@ ALLOWED: dict[str, set[str]] = {
     "learn": PURE | {"policy", "ppo", "wire"},
     "run": PURE
     | {"_core", "env", "agents", "optimum", "play", "games", "policy", "ppo", "wire", "store"}
-    | {"sim", "learn", "interrupt", "extras"},
+    | {"sim", "learn", "interrupt", "extras", "typed"},
     "interrupt": set(),
     "streams": set(),
     "extras": set(),
-    "flags": PURE,
-    "cli": PURE | {"interrupt", "streams", "extras", "flags"},
+    "flags": PURE | {"typed"},
+    "cli": PURE | {"interrupt", "streams", "extras", "flags", "typed"},
 }
 
 
@@ -62,7 +65,7 @@ def imports(path: Path) -> set[str]:
 
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE) + [
     PACKAGE / f"{name}.py"
-    for name in sorted(PURE | {"cli", "flags", "extras", "interrupt", "streams"})
+    for name in sorted(PURE | {"cli", "flags", "extras", "interrupt", "streams", "typed"})
 ]
 
 

@@ -306,7 +306,7 @@ def test_a_wrong_setting_of_a_learner_is_one_line(capsys, words, says):
         (("archetype:",), ("archetype",)),
         (("archetype:hero,hero,hero",), ("3", "4")),
         (("random", "--scenario", "hrd"), ("hrd", "hard")),
-        (("random", "--episodes", "1"), ("--episodes", "1")),
+        (("random", "--episodes", "0"), ("--episodes", "0")),
         (("random", "--num-agents-per-game", "0"), ("--num-agents-per-game", "0")),
         (("random", "--num-agents-per-game", "-1"), ("--num-agents-per-game", "-1")),
         (("random", "--max-nights", "0"), ("--max-nights", "0")),
@@ -455,7 +455,7 @@ def test_commands_of_their_own_are_the_same(
     monkeypatch.setattr(sys, "argv", [f"brigade-{name}", word, "x"])
     assert entry() == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"brigade {name}: unknown flag {word}; did you mean {word}")
+    assert line.startswith(f"brigade-{name}: unknown flag {word}; did you mean {word}")
 
 
 @pytest.mark.parametrize(
@@ -526,3 +526,43 @@ def test_output_that_cannot_be_written_is_no_traceback(flag):
     assert done.returncode != 0
     assert "cannot write the output" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("module", ["signal", "brigade.cli", "brigade.streams"])
+def test_ctrl_c_while_the_command_itself_loads_is_no_traceback(module):
+    done = in_a_process(
+        "import os, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(name, path, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), 2)\n"
+        "sys.meta_path.insert(0, Interrupt)\n"
+        "sys.modules.pop('signal', None)\n"
+        "from brigade.__main__ import main\n"
+        "print('went on')"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("train", "--lr", "1"), "unknown flag --lr"),
+        (("train", "--vec"), "unknown flag --vec"),
+        (("train", "--games", "9"), "did you mean --num-games?"),
+        (("train", "--advantages", "counterfactual"), "; did you mean difference_rewards?"),
+        (("play", "--max-nights", "9"), "did you mean --max-cycles?"),
+        (("evaluate", "random", "--max-cycles", "9"), "did you mean --max-nights?"),
+        (("train", "--resume", "missing.pt"), "--resume missing.pt: no such file or folder"),
+    ],
+)
+def test_hints_are_at_what_is_really_close(capsys, words, says):
+    line = refused(capsys, *words)
+    assert says in line
+    assert "did you mean" in says or "did you mean" not in line
+
+
+def test_a_flag_that_is_only_the_way_out_is_not_blamed_on_the_file(capsys):
+    write("x.toml", "insecure = false\n")
+    line = refused(capsys, "sim", "--config", "x.toml", "--bind", "tcp://0.0.0.0:5750")
+    assert line.startswith("brigade sim: --bind tcp://0.0.0.0:5750 can be reached")

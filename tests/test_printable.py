@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brigade import Scenario
-from brigade.printable import printable
+from brigade.printable import printable, shortened
 from brigade.wire.messages import PROTOCOL, BadMessage, Heartbeat, decode, encode
 
 MARKS = {"LEFT-TO-RIGHT MARK", "RIGHT-TO-LEFT MARK", "ARABIC LETTER MARK"}
@@ -70,3 +70,14 @@ def test_a_scenarios_labels_are_texts_that_show() -> None:
         for label in ("name", "description"):
             with pytest.raises(ValueError, match=f"{label} must have no control characters"):
                 Scenario(**{label: f"a{character}b"})
+
+
+@pytest.mark.parametrize("most", [5, 40, 299, 300])
+def test_a_long_name_is_cut_in_its_middle(most):
+    name = "".join(chr(0x100 + i) for i in range(300))
+    short = shortened(name, most)
+    start, dots, end = short.partition("...")
+    assert len(short) == most
+    assert name.startswith(start)
+    assert name.endswith(end)
+    assert bool(dots) == (most < 300)

@@ -234,7 +234,7 @@ impl Batch {
         }
         let games = actions.chunks_exact(self.num_agents() * ACTION);
         for (env, actions) in games.enumerate() {
-            let named = |error| Invalid::new(format!("env {env}, {error}"));
+            let named = |error| Invalid::new(format!("game {env}, {error}"));
             self.play.rules.check_actions(actions).map_err(named)?;
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use serde_json::Value as Json;
 
 use crate::error::{Invalid, Result};
-use crate::nearest::nearest;
+use crate::nearest::hint;
 use crate::parameter::Value;
 use crate::scenario::Scenario;
 
@@ -61,8 +61,8 @@ pub fn named_scenario(name: &str) -> Result<&'static Scenario> {
     found.ok_or_else(|| {
         let shown: String = name.chars().take(64).collect();
         Invalid::new(format!(
-            "unknown scenario {shown:?} (did you mean {:?}?); the named scenarios are {}",
-            nearest(name, names()),
+            "unknown scenario {shown:?}{}; the named scenarios are {}",
+            hint(name, names()),
             names().collect::<Vec<_>>().join(", ")
         ))
     })

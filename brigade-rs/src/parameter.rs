@@ -4,7 +4,7 @@
 //! can say, and is read into the parameter's own type, checked against its domain.
 
 use crate::error::{Invalid, Result};
-use crate::nearest::nearest;
+use crate::nearest::hint;
 
 /// A parameter's value as it is given from outside and told to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -233,7 +233,7 @@ pub fn read_choice<T: Copy>(name: &str, value: &Value, choices: &[(&'static str,
     }
     let quoted: Vec<String> = names().map(|word| format!("{word:?}")).collect();
     let hint = match value {
-        Value::Text(text) => format!(" (did you mean {:?}?)", nearest(text, names())),
+        Value::Text(text) => hint(text, names()),
         _ => String::new(),
     };
     Err(Invalid::new(format!(

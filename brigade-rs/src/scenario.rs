@@ -6,7 +6,7 @@
 //! seat) is checked when a game is made of it.
 
 use crate::error::{Invalid, Result};
-use crate::nearest::nearest;
+use crate::nearest::hint;
 use crate::parameter::{
     ActionValidityMode, CommitmentMode, Domain, ExtinguishMode, Homes, Parameter, PerSeat,
     TeamWelfareKind, Value,
@@ -59,8 +59,8 @@ macro_rules! parameters {
                 match name {
                     $(stringify!($name) => self.$name = <$type>::read(name, value, $domain)?,)*
                     _ => return Err(Invalid::new(format!(
-                        "unknown scenario parameter {name:?} (did you mean {:?}?)",
-                        nearest(name, PARAMETERS.iter().copied())
+                        "unknown scenario parameter {name:?}{}",
+                        hint(name, PARAMETERS.iter().copied())
                     ))),
                 }
                 Ok(())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from brigade._core import ARCHETYPES, Heuristics, Scenario, num_features
 from brigade.env.scenarios import load_scenario
+from brigade.nearest import nearest
 
 __all__ = ["ARCHETYPES", "HeuristicAgent", "RandomAgent", "SpreadAgent"]
 
@@ -119,8 +119,8 @@ class RandomAgent(_Scripted):
 def _archetype(name: str) -> Sequence[float]:
     """Give an archetype's parameters."""
     if name not in ARCHETYPES:
-        near = get_close_matches(name, ARCHETYPES, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        near = nearest(name, ARCHETYPES)
+        hint = f"; did you mean {near!r}?" if near else ""
         raise ValueError(f"no archetype {name!r:.80}: there are {', '.join(ARCHETYPES)}{hint}")
     return ARCHETYPES[name]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from brigade._core import ARCHETYPES, Scenario
 from brigade.agents.agent import Agent
 from brigade.agents.scripted import HeuristicAgent, RandomAgent, SpreadAgent
 from brigade.env.scenarios import load_scenario
+from brigade.nearest import nearest
 
 __all__ = ["SCRIPTED", "parse_team", "scripted_agent", "team_actions"]
 
@@ -54,8 +54,8 @@ def scripted_agent(name: str, scenario: Scenario, num_agents: int) -> Agent:
         return SpreadAgent(scenario, num_agents)
     if name in ARCHETYPES:
         return HeuristicAgent(name, scenario, num_agents)
-    near = get_close_matches(name, SCRIPTED, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, SCRIPTED)
+    hint = f"; did you mean {near!r}?" if near else ""
     raise ValueError(f"no agent {name!r:.80}: there are {', '.join(SCRIPTED)}{hint}")
 
 

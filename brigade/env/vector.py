@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium.vector
 import numpy as np
 from gymnasium import spaces
+from gymnasium.error import ClosedEnvironmentError
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
@@ -55,7 +56,9 @@ class BrigadeVectorEnv(gymnasium.vector.VectorEnv):  # type: ignore[type-arg, un
     single_observation_space, single_action_space
         The spaces of one row: those of an agent in :func:`brigade.parallel_env`.
     observation_space, action_space
-        The same for all rows at once, with the rows as their first axis.
+        The same for all rows at once, with the rows as their first axis. ``action_space.sample``
+        takes masks as Gymnasium's spaces do: those of ``infos["action_mask"]`` are of one row each,
+        for ``single_action_space.sample(mask)``.
     metadata
         ``autoreset_mode`` is ``AutoresetMode.SAME_STEP``.
     autoreset_mode
@@ -143,8 +146,14 @@ class BrigadeVectorEnv(gymnasium.vector.VectorEnv):  # type: ignore[type-arg, un
         Raises
         ------
         ValueError
-            For a bad seed, or for the option ``reset_mask``: games start anew by themselves.
+            For a bad seed, options that are no dictionary, or the option ``reset_mask``: games
+            start anew by themselves.
+        gymnasium.error.ClosedEnvironmentError
+            After :meth:`close`.
         """
+        self._check_open()
+        if not isinstance(options, dict | None):
+            raise ValueError(f"options must be a dictionary or None, not {options!r:.80}")
         if options is not None and "reset_mask" in options:
             raise ValueError("reset_mask cannot be used: games that end start anew by themselves")
         return self._rows(self.games.reset(seed)), self._infos()
@@ -179,7 +188,10 @@ class BrigadeVectorEnv(gymnasium.vector.VectorEnv):  # type: ignore[type-arg, un
         ------
         ValueError
             If the actions are of another shape, not integers, or out of range. No game is stepped.
+        gymnasium.error.ClosedEnvironmentError
+            After :meth:`close`.
         """
+        self._check_open()
         observations, rewards, terminated, truncated = self.games.step(self._triples(actions))
         seats = self.games.num_agents
         return (
@@ -193,6 +205,10 @@ class BrigadeVectorEnv(gymnasium.vector.VectorEnv):  # type: ignore[type-arg, un
     def close(self, **kwargs: Any) -> None:
         """Say that it is closed; there is nothing to release."""
         self.closed = True
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ClosedEnvironmentError("the environment was closed: make another one")
 
     def _rows(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give ``[B, A, ...]`` as ``[B * A, ...]``, as a copy where the caller wants one."""
@@ -209,7 +225,15 @@ class BrigadeVectorEnv(gymnasium.vector.VectorEnv):  # type: ignore[type-arg, un
                 f"actions must be integers of shape {shape}, "
                 f"not {given.dtype} of shape {given.shape}"
             )
-        triples = given if multi else decode_all(given, self.games.scenario.num_houses)
+        houses, seats = self.games.scenario.num_houses, self.games.num_agents
+        wrong = np.flatnonzero((given < 0) | (given >= 4 * houses))
+        if len(wrong) and not multi:
+            game, seat = divmod(int(wrong[0]), seats)
+            raise ValueError(
+                f"game {game}, seat {seat}: a discrete action is an integer from 0 to "
+                f"{4 * houses - 1}, not {given[wrong[0]]}"
+            )
+        triples = given if multi else decode_all(given, houses)
         return triples.reshape(self.games.num_envs, self.games.num_agents, 3)
 
     def _infos(self, ended: NDArray[np.bool_] | None = None) -> dict[str, Any]:

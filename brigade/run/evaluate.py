@@ -23,7 +23,7 @@ from brigade.config import ConfigError, PositiveInt
 from brigade.env.batched import BatchedEnv
 from brigade.optimum import CountGame, random_play, solve_game
 from brigade.optimum import evaluate as exact_value
-from brigade.printable import printable
+from brigade.printable import printable, shortened
 from brigade.run.agents import Ensemble
 from brigade.run.cores import available_cores
 from brigade.run.measure import DISCOUNT, Games, Measure, measure, play
@@ -33,6 +33,7 @@ from brigade.run.team import load_team
 SCRIPTED_SEATS = 4
 MOST_ROWS, SHOWN_AT_EACH_END = 12, 5  # of the table
 GAP = 2  # between its columns
+LONGEST_TITLE = 160  # letters of a team's name above it
 
 
 class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +48,7 @@ class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             "an archetype, random, spread"
         ),
     ]
-    episodes: Annotated[int, Meta(ge=2, description="games to play")] = 200
+    episodes: Annotated[int, Meta(ge=1, description="games to play")] = 200
     seed: Annotated[int, Meta(ge=0, description="decides the games")] = 1
     scenario: Annotated[
         str | None,
@@ -209,11 +210,11 @@ def _content(
         "interrupted": interrupted,
         "overall": _plain(evaluation.overall),
         "agents": {name: _plain(figures) for name, figures in evaluation.each.items()},
-        "normalised_score": None if score is None else asdict(score),
+        "normalised_score": None if score is None else _plain(score),
     }
 
 
-def _plain(measured: Measure) -> dict[str, Any]:
+def _plain(measured: Measure | NormalisedScore) -> dict[str, Any]:
     """Plain values for JSON, which has no NaN."""
     return {
         name: None if isinstance(value, float) and math.isnan(value) else value
@@ -227,9 +228,10 @@ def _print(
     console = Console()
     games = evaluation.games
     nights = evaluation.max_nights if games.cut_off else config.max_nights
+    counted = "1 game" if len(games.ended) == 1 else f"{len(games.ended)} games"
     title = Text.assemble(
-        (printable(config.what), "bold"),
-        f" on {evaluation.scenario.name}: {len(games.ended)} games of at most {nights} nights, "
+        (shortened(printable(config.what), LONGEST_TITLE), "bold"),
+        f" on {evaluation.scenario.name}: {counted} of at most {nights} nights, "
         f"{'greedy' if config.greedy else 'sampled'} play",
     )
     if len(evaluation.each) > MOST_ROWS:
@@ -241,8 +243,9 @@ def _print(
     for table in _tables(rows, console.width):
         console.print(table)
     if score is not None:
+        known = "" if math.isnan(score.interval) else f" ±{score.interval:.3f}"
         console.print(
-            f"normalised score {score.score:.3f} ±{score.interval:.3f}: discounted return from "
+            f"normalised score {score.score:.3f}{known}: discounted return from "
             f"random play ({score.random:,.1f}) to the best possible ({score.optimum:,.1f})",
             highlight=False,
             soft_wrap=True,
@@ -291,7 +294,7 @@ def _tables(rows: list[tuple[str, Measure]], width: int) -> list[Table]:
         "team/night": [_figure(m.team_reward_per_night, m.team_interval) for _, m in rows],
         "nights": [_figure(m.mean_length, m.length_interval) for _, m in rows],
     }
-    names = [printable(name) for name, _ in rows]
+    names = [shortened(printable(name)) for name, _ in rows]
     sizes = {name: max(map(len, (name, *cells))) for name, cells in columns.items()}
     first = max(map(len, ("agent", *names)))
     groups: list[list[str]] = [[]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from brigade import interrupt
 from brigade.env.batched import BatchedEnv
+from brigade.intervals import half_width
 
 DISCOUNT = 0.99
 Act = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.int32]]
@@ -109,17 +109,11 @@ def measure(games: Games, chosen: NDArray[np.bool_]) -> Measure:
     return Measure(
         games=int(playing.sum()),
         mean_return=float(own.mean()),
-        return_interval=_interval(own),
+        return_interval=half_width(own),
         discounted_return=float(discounted.mean()),
-        discounted_interval=_interval(discounted),
+        discounted_interval=half_width(discounted),
         team_reward_per_night=float(team.mean()),
-        team_interval=_interval(team),
+        team_interval=half_width(team),
         mean_length=float(lengths.mean()),
-        length_interval=_interval(lengths),
+        length_interval=half_width(lengths),
     )
-
-
-def _interval(values: NDArray[np.float64]) -> float:
-    if len(values) < 2:
-        return math.nan
-    return float(1.96 * values.std(ddof=1) / math.sqrt(len(values)))

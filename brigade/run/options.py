@@ -100,7 +100,7 @@ def resumed(config: RuntimeOptions) -> RunConfig:
     try:
         folder = find_run(config.resume, Path(config.checkpoint_dir))
     except ConfigError as error:
-        raise ConfigError(f"--resume {config.resume}: {error}") from None
+        raise ConfigError(f"--resume {error}") from None
     place = Path(config.checkpoint_dir)
     if "checkpoint_dir" in config.given and folder.resolve().parent != place.resolve():
         raise ConfigError(f"--checkpoint-dir {place}: run {folder} does not lie there")

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from brigade.config import ConfigError
 from brigade.run.cores import available_cores
+from brigade.typed import PARENT_VARIABLE
 
-PARENT_VARIABLE = "BRIGADE_PARENT"
 # A signal that follows another so soon is the same one, sent to a whole group of processes and
 # passed on within it.
 SAME_SIGNAL_SECONDS = 1.0

@@ -164,7 +164,10 @@ def run_optimum(config: OptimumConfig) -> int:
             scenario, config.num_agents, config.discount, config.objective, config.max_nights
         )
     except (ValueError, OSError) as error:
-        raise ConfigError(f"{config.scenario}: {error}") from None
+        said = str(error).replace("num_agents =", "--num-agents")
+        if said == str(error) and "seat" in said:
+            said += f" (--num-agents {config.num_agents})"
+        raise ConfigError(f"{config.scenario}: {said}") from None
     if config.json:
         print(json.dumps(optimum_content(solved, scenario.name), allow_nan=False))
     else:

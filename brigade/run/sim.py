@@ -23,7 +23,6 @@ from brigade.run.keys import server_auth
 from brigade.run.logs import note, start_logs
 from brigade.run.options import check_options
 from brigade.run.process import (
-    PARENT_VARIABLE,
     follow_parent,
     keep_memory,
     launchers_folder,
@@ -43,6 +42,7 @@ from brigade.sim.view import View
 from brigade.store.checkpoint import Checkpoint, CheckpointError, check_resumable
 from brigade.store.folder import FINAL, RunFolder, disk_use, free_bytes
 from brigade.store.identity import Identity, Keep
+from brigade.typed import PARENT_VARIABLE, typed
 from brigade.wire.auth import ServerAuth
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import SimulatorSockets
@@ -219,7 +219,8 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
             f"the checkpoints of this run may need {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
             "free there: --keep and a larger --checkpoint-interval make it less"
         )
-    view.say(f"learners attach with: brigade-learn --connect {endpoint.control}")
+    attach = [as_typed("brigade-learn"), "--connect", endpoint.control]
+    view.say(f"learners attach with: {shlex.join(attach)}")
     failure = None
     with view:
         try:
@@ -244,7 +245,7 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
     elif newest and not failure:
         view.say(f"try it: {shlex.join([as_typed('brigade'), 'evaluate', str(newest)])}")
     if failure:
-        Console(stderr=True).print(Text(f"brigade sim: {printable(failure)}"), soft_wrap=True)
+        Console(stderr=True).print(Text(f"{typed('sim')}: {printable(failure)}"), soft_wrap=True)
         return 1
     return 0
 
@@ -354,7 +355,7 @@ def _complete(simulator: Simulator, folder: RunFolder) -> str:
         "--num-transitions": (config.num_transitions, counted.total_transitions),
     }
     more = [
-        f"{name} beyond {done:,}"
+        f"{name} beyond {done}"
         for name, (limit, done) in limits.items()
         if limit is not None and done >= limit
     ]

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from brigade import interrupt
 from brigade.agent_numbers import ranges
-from brigade.printable import printable
+from brigade.printable import printable, shortened
 from brigade.run.keys import client_credentials
 from brigade.sim.view import duration
 from brigade.wire import messages
@@ -43,7 +43,7 @@ class StatusConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 def run_status(config: StatusConfig) -> int:
-    """Ask and print; return 1 where there is no answer.
+    """Ask and print; return 2 where there is no answer.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def run_status(config: StatusConfig) -> int:
             else:
                 console.print(describe(report))
             if not config.watch:
-                return 1 if isinstance(report, str) else 0
+                return 2 if isinstance(report, str) else 0
             interrupt.sleep(WATCH_SECONDS)
     finally:
         sockets.close()
@@ -128,7 +128,7 @@ def describe(report: Report) -> RenderableType:
         learners.add_column(name, justify="right", no_wrap=True)
     for x in r.learners:
         learners.add_row(
-            *(Text(each) for each in (x.name, ranges(x.agents), x.device)),
+            *(Text(each) for each in (shortened(x.name), ranges(x.agents), x.device)),
             "-".join(f"{v}" for v in sorted({min(x.versions), max(x.versions)})),
             f"{max(x.outstanding)}",
             f"{x.silent_seconds:.1f} s",

@@ -17,7 +17,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +31,7 @@ from brigade.config import DEFAULT_CHECKPOINT_DIR, ConfigError
 from brigade.env.scenarios import load_scenario
 from brigade.extras import require
 from brigade.games.bucket_brigade import scenario_of
+from brigade.nearest import nearest
 from brigade.sim.matchmaking import Matchmaker
 
 if TYPE_CHECKING:
@@ -180,8 +180,8 @@ def _unknown(word: str, words: Sequence[str], place: str) -> str:
                     f"{joined}: a comma divides seats, so beside others a path has none; "
                     "give another, such as a link's"
                 )
-    near = get_close_matches(word, SCRIPTED, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = nearest(word, SCRIPTED)
+    hint = f"; did you mean {near}?" if near else ""
     return f"{word}: no such file, no run in {place}, and no one of {', '.join(SCRIPTED)}{hint}"
 
 

@@ -25,7 +25,6 @@ from brigade.run.logs import note, start_logs
 from brigade.run.options import changed_arguments, check_options, option_arguments
 from brigade.run.process import (
     GRACE_SECONDS,
-    PARENT_VARIABLE,
     SAME_SIGNAL_SECONDS,
     SCRATCH_VARIABLE,
     pick_device,
@@ -36,6 +35,7 @@ from brigade.run.reserve import check_free, reserved
 from brigade.run.resolve import resolve
 from brigade.run.scratch import Scratch, scratch_folder
 from brigade.run.server_options import ServerOptions, check_server_options
+from brigade.typed import PARENT_VARIABLE
 from brigade.wire.endpoints import Endpoint
 
 POLL_SECONDS = 0.05

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brigade.config import RunConfig
+from brigade.intervals import half_width
 from brigade.sim.rollout_worker import Episodes
 
 GAMES_PER_AGENT = 100  # in one cohort, on average
@@ -49,9 +50,7 @@ class Cohort:
     @property
     def interval(self) -> float:
         """Half the width of a 95% interval of the mean, from the spread between games."""
-        if len(self.returns) < 2:
-            return float("nan")
-        return float(1.96 * self.returns.mean(1).std(ddof=1) / np.sqrt(len(self.returns)))
+        return half_width(self.returns.mean(1))
 
     def by_agent(self, population_size: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Each agent's mean return, NaN where it did not play, and its games: both ``[P]``."""

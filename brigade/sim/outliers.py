@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from brigade.intervals import student_quantile
+
 # How much is looked at, before anything is said of an agent.
 LEAST_STEPS = 2000
 LEAST_GAMES = 50
@@ -188,7 +190,8 @@ def _behind(returns: Sequence[Sequence[float]]) -> list[Outlier]:
         Outlier(
             known[i],
             "behind",
-            f"agent {known[i]} returns {gap[i]:,.1f} ± {1.96 * error[i]:,.1f} less a game than the "
+            f"agent {known[i]} returns {gap[i]:,.1f} ± "
+            f"{student_quantile(int(games[i]) - 1) * error[i]:,.1f} less a game than the "
             "median of its peers",
         )
         for i in np.flatnonzero(gap > np.maximum(far, STANDARD_ERRORS * error))

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from brigade.agent_numbers import format_agents
 from brigade.config import RunConfig
-from brigade.printable import printable
+from brigade.printable import printable, shortened
 from brigade.sim.cohorts import Cohort, cohort_size
 from brigade.sim.events import Progress
 from brigade.sim.lease_table import Lease
@@ -212,8 +212,8 @@ class View:
         episodes, transitions = self._pace.rates
         title = Text.assemble(
             ("brigade  ", "bold"),
-            (f"{config.run_name}", "cyan"),
-            f"  {config.population_size} agents on {printable(config.scenario)}  ",
+            (shortened(f"{config.run_name}"), "cyan"),
+            f"  {config.population_size} agents on {shortened(printable(config.scenario))}  ",
             (self._status, "dim"),
         )
         bar = Table.grid(padding=(0, 2))

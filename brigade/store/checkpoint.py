@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from brigade.store.formats import FORMAT, FormatError, format_of, upgraded
 
 # What reading a file that is a checkpoint in part may raise.
 _UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
+
+_ARCHIVE = b"PK\x03\x04"  # what a zip archive begins with
 
 
 class CheckpointError(ValueError):
@@ -170,11 +173,7 @@ def load(path: Path) -> Checkpoint:
     except IsADirectoryError:
         raise CheckpointError(f"{path} is a folder; name a checkpoint in it") from None
     except Exception as error:  # torch raises many kinds for a file that is not one of its own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if type(error).__name__ == "UnpicklingError":
-            # Torch's own words advise to read such a file unsafely.
-            reason = "it holds something else than a checkpoint's plain values"
-        raise CheckpointError(f"{path} is not a readable checkpoint: {reason[:200]}") from None
+        raise CheckpointError(f"{path} {_fault(path, error)}") from None
     try:
         return _read(content)
     except (CheckpointError, ConfigError, FormatError) as error:
@@ -183,6 +182,29 @@ def load(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} is not a whole checkpoint: {type(error).__name__}: {error}"
         ) from None
+
+
+def _fault(path: Path, error: Exception) -> str:
+    """Say what is wrong with a file that torch cannot read.
+
+    It is a zip archive, whose table of contents is its end. Torch's own words speak of that, or of
+    the system's calls, or advise to read the file unsafely.
+    """
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"cannot be read: {error.strerror}"
+    with path.open("rb") as file:
+        start, size = file.read(len(_ARCHIVE)), file.seek(0, os.SEEK_END)
+    if not _ARCHIVE.startswith(start):
+        return "is not a readable checkpoint: it holds something else"
+    if not zipfile.is_zipfile(path):
+        return (
+            f"is cut off: it has {size:,} bytes, and the table of contents that a checkpoint ends "
+            "with is missing; copy it again, or use another checkpoint"
+        )
+    if type(error).__name__ == "UnpicklingError":
+        return "is not a readable checkpoint: it holds something else than plain values"
+    said = str(error).partition(". ")[0].partition("\n")[0] or type(error).__name__
+    return f"is damaged, use another checkpoint: {said[:200]}"
 
 
 def _read(content: Any) -> Checkpoint:

@@ -52,8 +52,10 @@ def find_run(text: str, place: Path) -> Path:
     for folder in folders:
         if (folder / CONFIG).is_file():
             return folder
+    if not any(folder.exists() for folder in (path, *folders)):
+        raise ConfigError(f"{text}: no such file or folder, and no run of that name in {place}")
     places = " nor ".join(f"{folder}" for folder in folders)
-    raise ConfigError(f"there is no run: no {CONFIG} in {places}")
+    raise ConfigError(f"{text}: there is no run: no {CONFIG} in {places}")
 
 
 def read_config(folder: Path) -> RunConfig:

@@ -31,6 +31,7 @@ MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAYS = 1 << 14
 MAX_DIMENSIONS = 4
 MAX_LENGTH = 2**31 - 1  # of a dimension
+MAX_BYTES = 2**63 - 1  # of an array
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -329,6 +330,9 @@ def _read(entry: _Spec, frame: Frame) -> Array:
     if dtype is None:
         raise BadMessage(f"array {entry.name!r} has dtype {entry.dtype!r}, not on the list")
     if len(entry.shape) > MAX_DIMENSIONS or max(entry.shape, default=0) > MAX_LENGTH:
+        raise BadMessage(f"array {entry.name!r} has shape {entry.shape}, out of bounds")
+    # NumPy refuses shapes that would be too large without their zeros.
+    if prod(max(length, 1) for length in entry.shape) * dtype.itemsize > MAX_BYTES:
         raise BadMessage(f"array {entry.name!r} has shape {entry.shape}, out of bounds")
     size = frame.nbytes if isinstance(frame, memoryview) else len(frame)
     if prod(entry.shape) * dtype.itemsize != size:

@@ -141,10 +141,10 @@ def test_an_action_out_of_range_is_named_and_nothing_is_stepped():
     arrays = Arrays("default", 5, 4, 100, SEEDS, 2)
     before = arrays.batch.get_state()
     for place, value, sentence in [
-        ((3, 1, 0), 10, r"env 3, seat 1: house must be in \[0, 9\], not 10"),
-        ((0, 0, 0), -1, r"env 0, seat 0: house must be in \[0, 9\], not -1"),
-        ((4, 3, 1), 2, r"env 4, seat 3: mode must be in \[0, 1\], not 2"),
-        ((4, 3, 2), -(2**31), r"env 4, seat 3: signal must be in \[0, 1\], not -2147483648"),
+        ((3, 1, 0), 10, r"game 3, seat 1: house must be in \[0, 9\], not 10"),
+        ((0, 0, 0), -1, r"game 0, seat 0: house must be in \[0, 9\], not -1"),
+        ((4, 3, 1), 2, r"game 4, seat 3: mode must be in \[0, 1\], not 2"),
+        ((4, 3, 2), -(2**31), r"game 4, seat 3: signal must be in \[0, 1\], not -2147483648"),
     ]:
         actions = np.zeros((5, 4, 3), np.int32)
         actions[place] = value

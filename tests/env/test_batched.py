@@ -416,7 +416,7 @@ def test_default_outcomes_refuse_what_step_refuses():
     with pytest.raises(ValueError, match="integers of shape"):
         env.default_outcomes(actions[:2])
     actions[1, 2, 0] = 10
-    with pytest.raises(ValueError, match="env 1, seat 2: house"):
+    with pytest.raises(ValueError, match="game 1, seat 2: house"):
         env.default_outcomes(actions)
 
 

@@ -134,7 +134,7 @@ def test_gymnasiums_wrappers_take_it():
         ("multi", np.full((8, 3), 2), "mode"),
         ("discrete", np.zeros((8, 3), np.int32), r"integers of shape \(8,\), not int32 of shape"),
         ("discrete", np.zeros(8), r"integers of shape \(8,\), not float64 of shape"),
-        ("discrete", np.full(8, 40), "from 0 to 39, not 40"),
+        ("discrete", np.full(8, 40), "game 0, seat 0: .* from 0 to 39, not 40"),
         ("discrete", np.full(8, -1), "from 0 to 39, not -1"),
         ("discrete", np.full(8, 2**40), "from 0 to 39, not 1099511627776"),
     ],
@@ -159,3 +159,25 @@ def test_wrong_arguments_are_named():
     envs.reset(options={})
     envs.close()
     assert envs.closed
+
+
+def test_both_forms_of_actions_name_the_game_and_the_seat():
+    for form, wrong in (("multi", [0, 2, 0]), ("discrete", 40)):
+        envs = brigade.vector_env(3, num_agents=2, actions=form)
+        envs.reset(seed=1)
+        actions = np.zeros((6, 3) if form == "multi" else 6, np.int64)
+        actions[3] = wrong
+        with pytest.raises(ValueError, match=r"^game 1, seat 1: "):
+            envs.step(actions)
+
+
+def test_what_is_closed_or_asked_wrongly_says_so():
+    envs = brigade.vector_env(2)
+    with pytest.raises(ValueError, match="options must be a dictionary or None, not 5"):
+        envs.reset(options=5)
+    envs.reset()
+    envs.close()
+    with pytest.raises(gymnasium.error.ClosedEnvironmentError):
+        envs.step(np.zeros((8, 3), np.int64))
+    with pytest.raises(gymnasium.error.ClosedEnvironmentError):
+        envs.reset()

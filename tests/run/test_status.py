@@ -82,7 +82,7 @@ def test_it_watches_a_run_until_it_is_told_to_stop(tmp_path) -> None:
 
 def test_nobody_who_answers_is_one_line(capsys) -> None:
     address = f"tcp://127.0.0.1:{free_base_port()}"
-    assert main(["status", address]) == 1
+    assert main(["status", address]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"brigade status: no answer from {address} within 5 s: ")
     assert len(said.splitlines()) == 1

@@ -419,3 +419,20 @@ def test_a_refusal_of_a_truncated_file_does_not_speak_of_unsafe_loading(tmp_path
     path = tmp_path / "bomb.pt"
     torch.save({"x": Bomb(tmp_path / "boom")}, path)
     assert not re.search(r"weights_only\W+False", refusal(path))
+
+
+def test_a_file_that_was_cut_off_says_so_wherever_that_was(tmp_path, saved):
+    whole = saved.read_bytes()
+    path = tmp_path / "cut.pt"
+    for size in {0, 1, 30, *range(0, len(whole), len(whole) // 40), len(whole) - 1}:
+        path.write_bytes(whole[:size])
+        assert f"is cut off: it has {size:,} bytes" in refusal(path)
+
+
+def test_a_file_whose_bytes_were_lost_is_damaged(tmp_path, saved):
+    whole = saved.read_bytes()
+    path = tmp_path / "damaged.pt"
+    path.write_bytes(whole[: len(whole) // 2] + whole[len(whole) // 2 + 512 :])
+    assert "is damaged" in refusal(path)
+    path.write_bytes(bytes(len(whole)))
+    assert "it holds something else" in refusal(path)

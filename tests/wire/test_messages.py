@@ -457,3 +457,16 @@ def test_many_agents_that_are_not_neighbours_fit_in_a_message():
     [remark] = diagnose([], range(0, 10_000, 2), [], waited=0.0, lease_timeout=1.0)
     goodbye = Goodbye(run="r", reason=remark)
     assert decode(encode(goodbye))[0] == goodbye
+
+
+@pytest.mark.parametrize("itemsize", [1, 4, 8])
+def test_an_array_has_the_bytes_that_its_shape_needs(itemsize):
+    """However many elements it claims: nothing is allocated for what is not there."""
+    dtype = {1: "|u1", 4: "<f4", 8: "<f8"}[itemsize]
+    most = 2**31 - 1
+    for shape in ([most], [most, most], [1, most, 1, most], [0, most, most, most], [2**20, 0]):
+        for size in (0, 1, itemsize, 64):
+            if size == 0 and shape == [2**20, 0]:
+                continue
+            with pytest.raises(BadMessage):
+                decode([header_of(["x", dtype, shape]), bytes(size)])

@@ -13,7 +13,7 @@ use super::arrays::read;
 use super::values::shown;
 use crate::heuristics::{Heuristics, Kind};
 use crate::named::{archetypes, ARCHETYPE_PARAMETERS};
-use crate::nearest::nearest;
+use crate::nearest::hint;
 use crate::rules::ACTION;
 use crate::scenario::MOST;
 
@@ -66,10 +66,10 @@ fn kind_of(
         "spread" => Ok(Kind::Spread),
         "random" => Ok(Kind::Random),
         _ => refuse(format!(
-            "kind must be one of {}, not {} (did you mean {:?}?)",
+            "kind must be one of {}, not {}{}",
             KINDS.map(|kind| format!("{kind:?}")).join(", "),
             kind.map_or_else(String::new, shown),
-            nearest(&name, KINDS)
+            hint(&name, KINDS)
         )),
     }
 }
