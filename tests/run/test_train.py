@@ -306,7 +306,7 @@ def test_a_run_whose_agents_diverge_ends_in_order_and_says_so(tmp_path: Path) ->
         assert process.end() == 1, process.output
     last = process.output.splitlines()[-1]
     assert re.fullmatch(
-        r"brigade sim: agent \d has diverged in 3 updates, the last being 3: .*; --from begins "
+        r"brigade train: agent \d has diverged in 3 updates, the last being 3: .*; --from begins "
         r"another run, with a lower --learning-rate, and --max-rollbacks allows more",
         last,
     ), process.output
