@@ -14,6 +14,8 @@ from pathlib import Path
 
 from brigade.run.child import child_command, child_environment
 
+from .fork_server import Asked, starts_alike
+
 DEADLINE_SECONDS = 240.0
 
 # A run of a second or two: small networks, short rollouts.
@@ -26,20 +28,33 @@ ENDLESS = [*SMALL[:-4], "--num-episodes", "1000000", "--seed", "7"]
 
 
 class Process:
-    """One ``brigade ...`` command, its output going to a file; ``prefix`` says how to run it."""
+    """One ``brigade ...`` command, its output going to a file.
 
-    def __init__(self, folder: Path, *arguments: str, prefix: Sequence[str] = ()) -> None:
+    Parameters
+    ----------
+    prefix
+        Words before the command, which say how to run it.
+    forked
+        Fork it from a process that has loaded torch, where that makes no difference; otherwise it
+        is started as a person would, which takes some seconds more.
+    """
+
+    def __init__(
+        self, folder: Path, *arguments: str, prefix: Sequence[str] = (), forked: bool = True
+    ) -> None:
         self.arguments = arguments
         self._path = folder / f"output-{time.monotonic_ns()}.txt"
+        environment = os.environ | child_environment() | {"COLUMNS": "120"}
+        forked = forked and not prefix and starts_alike(environment)
         with self._path.open("wb") as output:
-            self.popen = subprocess.Popen(
+            self.popen = (Asked if forked else subprocess.Popen)(
                 [*prefix, *child_command(*arguments)],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=os.environ | child_environment() | {"COLUMNS": "120"},
+                env=environment,
             )
 
     @property
@@ -61,9 +76,11 @@ class Process:
 
 
 @contextmanager
-def brigade(folder: Path, *arguments: str, prefix: Sequence[str] = ()) -> Iterator[Process]:
+def brigade(
+    folder: Path, *arguments: str, prefix: Sequence[str] = (), forked: bool = True
+) -> Iterator[Process]:
     """Start a command; kill whatever is left of it at the end."""
-    process = Process(folder, *arguments, prefix=prefix)
+    process = Process(folder, *arguments, prefix=prefix, forked=forked)
     try:
         yield process
     finally:
@@ -75,9 +92,9 @@ def brigade(folder: Path, *arguments: str, prefix: Sequence[str] = ()) -> Iterat
         process.popen.wait(10)
 
 
-def run(folder: Path, *arguments: str) -> str:
+def run(folder: Path, *arguments: str, forked: bool = True) -> str:
     """Run a command to its end, which must be a good one; return what it printed."""
-    with brigade(folder, *arguments) as process:
+    with brigade(folder, *arguments, forked=forked) as process:
         code = process.end()
         assert code == 0, process.output
         return process.output
