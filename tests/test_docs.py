@@ -31,6 +31,11 @@ def blocks(name: str, language: str) -> list[str]:
     return [text for kind, text in BLOCK.findall((ROOT / name).read_text()) if kind == language]
 
 
+def commands(block: str) -> list[str]:
+    """The commands of a block, each in one line."""
+    return block.replace("\\\n", " ").strip().splitlines()
+
+
 PYTHON = [
     pytest.param(text, id=f"{name}-{number}")
     for name in ("README.md", "docs/protocol.md")
@@ -52,7 +57,7 @@ def words(line: str) -> list[str]:
 
 
 def test_training_on_one_machine_as_in_the_readme(tmp_path: Path) -> None:
-    train, evaluate, play = blocks("README.md", "sh")[0].strip().splitlines()
+    train, evaluate, play = commands(blocks("README.md", "sh")[0])
     assert "final checkpoint" in run(tmp_path, *words(train))
     assert "normalised score" in run(tmp_path, *words(evaluate))
     assert "first:" in run(tmp_path, *words(play))
@@ -83,9 +88,11 @@ def test_watching_agents_play_as_in_the_guide(tmp_path: Path) -> None:
 
 
 def test_processes_apart_as_in_the_readme(tmp_path: Path) -> None:
-    lines = blocks("README.md", "sh")[1].strip().splitlines()
     with ExitStack() as stack:
-        started = [stack.enter_context(brigade(tmp_path, *words(line))) for line in lines]
+        started = [
+            stack.enter_context(brigade(tmp_path, *words(line)))
+            for line in commands(blocks("README.md", "sh")[1])
+        ]
         for process in started:
             assert process.end() == 0, process.output
 
