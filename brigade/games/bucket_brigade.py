@@ -220,7 +220,7 @@ class BucketBrigade:
         return ["rested", *(f"worked at house {house}" for house in houses)]
 
     @property
-    def active(self) -> str:
+    def verb(self) -> str:
         """What is not rest."""
         return "worked"
 

@@ -92,6 +92,18 @@ class DefaultActions(Protocol):
 
 
 @runtime_checkable
+class Turns(Protocol):
+    """Not every lane acts at each step: it waits for its turn, or is not part of the game.
+
+    Then :meth:`VectorGame.step` reads the actions of active lanes only, and a reward may come while
+    a lane waits.
+    """
+
+    def active(self) -> NDArray[np.bool_]:
+        """Which lanes act in the coming step: bool ``[L]``."""
+
+
+@runtime_checkable
 class ComponentMasks(Protocol):
     """Some components of its actions have no effect now and then."""
 
@@ -117,7 +129,7 @@ class ExploringStarts(Protocol):
 
 @runtime_checkable
 class Saves(Protocol):
-    """Its games can be taken up again later, bit for bit."""
+    """Its games can be taken up again later, bit for bit; without it, they begin anew then."""
 
     def get_state(self) -> bytes:
         """All that decides how the games go on."""
@@ -141,7 +153,7 @@ class Activities(Protocol):
         """What there is to do, in words that follow an agent's name; first, doing nothing."""
 
     @property
-    def active(self) -> str:
+    def verb(self) -> str:
         """The word for doing anything else than nothing, such as "worked"."""
 
     def count_activities(

@@ -49,14 +49,14 @@ class Figures:
         For each agent the returns of its games that ended.
     activities
         What there is to do, ``[n]``, in words that follow an agent's name.
-    active
+    verb
         The word for doing anything else than nothing.
     """
 
     actions: NDArray[np.int64]
     returns: Sequence[Sequence[float]]
     activities: Sequence[str]
-    active: str
+    verb: str
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def median_of_others(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _idle_or_rigid(figures: Figures) -> list[Outlier]:
     """Name agents by what they do."""
-    actions, active = figures.actions, figures.active
+    actions, verb = figures.actions, figures.verb
     known = np.flatnonzero(actions.sum(1) >= LEAST_STEPS)
     if len(known) <= LEAST_PEERS:
         return []
@@ -162,7 +162,7 @@ def _idle_or_rigid(figures: Figures) -> list[Outlier]:
     for i in np.flatnonzero(idle | rigid):
         agent, last = int(known[i]), f"of its last {steps[i]:,} steps"
         if idle[i]:
-            how = f"has not {active} in any" if acting[i] == 0 else f"{active} in {acting[i]:.2%}"
+            how = f"has not {verb} in any" if acting[i] == 0 else f"{verb} in {acting[i]:.2%}"
             sentence = f"agent {agent} {how} {last}; its peers do in {usual[i]:.0%} of theirs"
         else:
             sentence = (

@@ -1,8 +1,12 @@
 """Rollouts: every seat's steps, kept so that each agent's fragments can be taken out whole.
 
-A *lane* is one seat of one game; T steps of all L lanes make a rollout. A fragment is a stretch of
-a lane within one game, so of one agent: it ends where the game ends (terminated or truncated) or
-where the rollout does (cut).
+A *lane* is one seat of one game; T steps of all L lanes make a rollout. A lane that waits for its
+turn has no step meanwhile. A fragment is a stretch of a lane within one game, so of one agent: it
+ends where its part in the game ends (terminated or truncated) or where the rollout does (cut).
+
+Where a rollout ends while a lane waits, the lane's last step is not over: rewards may still come,
+and what follows it has not been seen. It is then *carried* into the next rollout, and its own
+observation is what follows the step before it.
 """
 
 from __future__ import annotations
@@ -25,6 +29,18 @@ class RolloutBuffer:
     ----------
     columns
         Which columns to keep.
+    turns
+        Whether lanes may wait. Default steps are not kept then: their outcomes are of one step.
+
+    Attributes
+    ----------
+    filled
+        Steps of the games so far.
+
+    Raises
+    ------
+    ValueError
+        Default steps are to be kept of lanes that may wait.
     """
 
     def __init__(
@@ -34,8 +50,14 @@ class RolloutBuffer:
         num_features: int,
         action_nvec: tuple[int, ...],
         columns: Mapping[str, Column] = COLUMNS,
+        *,
+        turns: bool = False,
     ) -> None:
+        self._has_default = any(column.default for column in columns.values())
+        if turns and self._has_default:
+            raise ValueError("default steps of lanes that wait for their turn")
         self.steps = steps
+        self._capacity = steps + turns  # and what is carried
         self._columns: dict[str, Array] = {}
         for name, column in columns.items():
             if column.per is Per.STEP:
@@ -43,16 +65,25 @@ class RolloutBuffer:
                 wide = name == "actions" and max(action_nvec) > 256
                 dtype = column.dtypes.split("|")[wide]
                 shape = column.shape(num_features, len(action_nvec))
-                self._columns[name] = np.zeros((num_lanes, steps, *shape), dtype)
+                self._columns[name] = np.zeros((num_lanes, self._capacity, *shape), dtype)
         # Few steps have a default observation; here is where each of those lies in the row of them.
-        self._places = np.zeros((num_lanes, steps), np.int32)
-        self._has_default = any(column.default for column in columns.values())
+        self._places = np.zeros((num_lanes, self._capacity), np.int32)
         self._num_features = num_features
         self._lanes = np.arange(num_lanes)
+        self._kept = np.zeros(num_lanes, np.int64)  # steps of each lane
+        self._waiting = np.zeros(num_lanes, np.bool_)  # at the cut
+        # Versions that acted in what was carried into this rollout, and will be into the next.
+        self._versions = self._next_versions = np.full(num_lanes, -1)
         self.clear()
 
     def clear(self) -> None:
         """Begin a new rollout; lanes in the middle of a game go on in a new fragment."""
+        carried = np.flatnonzero(self._waiting)
+        for column in self._columns.values():
+            column[carried, 0] = column[carried, self._kept[carried] - 1]
+        self._versions, self._next_versions = self._next_versions, np.full_like(self._versions, -1)
+        self._kept = self._waiting.astype(np.int64)
+        self._waiting = np.zeros_like(self._waiting)
         self.filled = 0
         self._start = np.zeros(len(self._lanes), np.int64)
         self._fragments: list[_Fragments] = []
@@ -60,19 +91,28 @@ class RolloutBuffer:
         self._default: list[Array] = [np.zeros((0, self._num_features), np.float32)]
         self._num_default = 0
 
-    def record(self, **step: Array) -> None:
-        """Keep one step of every lane: each column of a step, ``[L, ...]``, by its name.
+    def record(self, lanes: NDArray[np.int64] | None = None, **step: Array) -> None:
+        """Keep one step: each column of a step, ``[L, ...]``, by its name.
 
-        Where default steps are kept, ``default_observations`` ``[L, F]`` belong to it.
+        With ``lanes`` int64 ``[m]`` it is a step of these only, and columns are ``[m, ...]``. Where
+        default steps are kept, ``default_observations`` ``[L, F]`` belong to it.
         """
+        which = slice(None) if lanes is None else lanes
+        at = self.filled if lanes is None else self._kept[lanes]
         for name, column in self._columns.items():
-            column[:, self.filled] = step[name]
+            column[which, at] = step[name]
         if self._has_default:
             lasting = np.flatnonzero(_needs_default_observation(step))
             self._places[lasting, self.filled] = np.arange(len(lasting)) + self._num_default
             self._default.append(step["default_observations"][lasting])
             self._num_default += len(lasting)
+        self._kept[which] += 1
         self.filled += 1
+
+    def add_rewards(self, rewards: NDArray[np.float32]) -> None:
+        """Add ``[L]`` to each lane's last step; what comes before a lane's first is no action's."""
+        lanes = np.flatnonzero(self._kept > self._start)
+        np.add.at(self._columns["rewards"], (lanes, self._kept[lanes] - 1), rewards[lanes])
 
     def end(
         self,
@@ -93,23 +133,62 @@ class RolloutBuffer:
         next_observations
             float32 ``[m, F]``: what follows the last step; not kept where terminated.
         """
-        lasting = self._start[lanes] < self.filled
+        self._end(lanes, self._kept[lanes], agents, terminated, truncated, next_observations)
+
+    def _end(
+        self,
+        lanes: NDArray[np.int64],
+        stops: NDArray[np.int64],
+        agents: NDArray[np.int64],
+        terminated: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        next_observations: NDArray[np.float32],
+    ) -> None:
+        """End fragments before ``stops``."""
+        lasting = self._start[lanes] < stops
         if not lasting.all():  # a lane whose last fragment ended with this very step
-            lanes, agents = lanes[lasting], agents[lasting]
+            lanes, stops, agents = lanes[lasting], stops[lasting], agents[lasting]
             terminated, truncated = terminated[lasting], truncated[lasting]
             next_observations = next_observations[lasting]
         starts = self._start[lanes].copy()
-        stops = np.full(len(lanes), self.filled)
         self._fragments.append(
             _Fragments(lanes, starts, stops, agents, terminated, truncated, next_observations)
         )
         self._by_agent = None
-        self._start[lanes] = self.filled
+        self._start[lanes] = stops
 
-    def cut(self, agents: NDArray[np.int64], observations: NDArray[np.float32]) -> None:
-        """End what is open: ``agents`` ``[L]``, and ``observations`` ``[L, F]`` that follow."""
+    def cut(
+        self,
+        agents: NDArray[np.int64],
+        observations: NDArray[np.float32],
+        waiting: NDArray[np.bool_] | None = None,
+        versions: NDArray[np.int64] | None = None,
+    ) -> None:
+        """End what is open.
+
+        Parameters
+        ----------
+        agents
+            int64 ``[L]``: who sits where.
+        observations
+            float32 ``[L, F]``: what follows; overwritten for lanes that wait.
+        waiting
+            bool ``[L]``: lanes whose last step is not over, and will be carried.
+        versions
+            int64 ``[L]``: what version of each has acted; wanted with ``waiting``.
+        """
+        stops = self._kept.copy()
+        if waiting is not None:
+            self._waiting = waiting & (self._kept > self._start)
+            stops[self._waiting] -= 1
+            own = self._columns["observations"][self._waiting, stops[self._waiting]]
+            observations[self._waiting] = own
+            assert versions is not None
+            still = (stops == 0) & (self._versions >= 0)  # the same step as at the last cut
+            acted = np.where(still, self._versions, versions)
+            self._next_versions = np.where(self._waiting, acted, -1)
         none = np.zeros(len(self._lanes), np.bool_)
-        self.end(self._lanes, agents, none, none, observations)
+        self._end(self._lanes, stops, agents, none, none, observations)
 
     def arrays(self, agent: int, policy_version: int) -> dict[str, Array]:
         """Take out one agent's fragments, in new arrays named and shaped as in a message."""
@@ -118,7 +197,7 @@ class RolloutBuffer:
         mine = self._by_agent.of(agent)
         lengths = mine.stops - mine.starts
         first = np.cumsum(lengths) - lengths
-        begins = mine.lanes * self.steps + mine.starts
+        begins = mine.lanes * self._capacity + mine.starts
         rows = np.repeat(begins - first, lengths) + np.arange(lengths.sum())
         taken: dict[str, Array] = {
             name: np.take(column.reshape(-1, *column.shape[2:]), rows, axis=0)
@@ -129,11 +208,12 @@ class RolloutBuffer:
                 self._default = [np.concatenate(self._default)]
             places = np.take(self._places, rows[_needs_default_observation(taken)])
             taken["default_observations"] = self._default[0][places]
+        carried = np.where(mine.starts == 0, self._versions[mine.lanes], -1)
         return taken | {
             "lengths": lengths.astype(np.int32),
             "terminated": mine.terminated,
             "truncated": mine.truncated,
-            "policy_versions": np.full(len(lengths), policy_version, np.int64),
+            "policy_versions": np.where(carried < 0, policy_version, carried),
             "bootstrap_observations": mine.next_observations[~mine.terminated],
         }
 

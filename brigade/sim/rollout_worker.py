@@ -25,6 +25,7 @@ from brigade.games.vector import (
     Saves,
     Step,
     Timed,
+    Turns,
 )
 from brigade.policy.actor import Actor
 from brigade.ppo.rollout import columns_for
@@ -56,6 +57,8 @@ class RolloutWorker:
         int64 ``[G, A]``: the agent in each seat of each game.
     buffer
         The rollout in the making.
+    acted
+        Lanes that acted in the last step.
 
     Raises
     ------
@@ -82,6 +85,11 @@ class RolloutWorker:
                     f"{spec.name} has no default actions to compare with: use --advantages gae"
                 )
             self._default_actions = self.game
+        self._turns = self.game if isinstance(self.game, Turns) else None
+        # What is carried from one rollout to the next is not part of the state.
+        self._saves: Saves | None = None
+        if isinstance(self.game, Saves) and self._turns is None:
+            self._saves = self.game
         self._restarts = self.game if isinstance(self.game, ExploringStarts) else None
         if config.exploring_starts and self._restarts is None:
             raise ValueError(f"{spec.name} has no --exploring-starts")
@@ -101,21 +109,36 @@ class RolloutWorker:
         self._actor.seat(self.seats.ravel())
         role = spec.role
         self.buffer = RolloutBuffer(
-            config.steps_per_rollout, self.seats.size, role.num_features, role.action_nvec, columns
+            config.steps_per_rollout,
+            self.seats.size,
+            role.num_features,
+            role.action_nvec,
+            columns,
+            turns=self._turns is not None,
         )
+        self.acted = 0
         self.game.reset()
 
     def step(self) -> Episodes:
         """Play one step of every game into the buffer; return the games that ended with it."""
-        game, agents, units = self.game, self.seats.ravel(), self._repository
-        observations = game.observations
+        game, num_lanes = self.game, self.seats.size
+        lanes = None if self._turns is None else np.flatnonzero(self._turns.active())
+        which = slice(None) if lanes is None else lanes
+        agents, units = self.seats.ravel()[which], self._repository
+        if lanes is not None:
+            self._actor.seat(agents)
+        observations = game.observations[which]
         actions, log_probs, values = self._actor.act(observations, self._actions)
+        whole = actions
+        if lanes is not None:
+            whole = np.zeros((num_lanes, actions.shape[1]), np.int32)
+            whole[lanes] = actions
         mask = np.ones(actions.shape, np.bool_)
         if isinstance(game, ComponentMasks):
-            mask = game.component_mask(actions)
-        discounts = np.full(len(agents), self._config.gamma)
+            mask = game.component_mask(whole)[which]
+        discounts = np.full(len(actions), self._config.gamma)
         if isinstance(game, Timed):
-            discounts = np.where(game.takes_time(), self._config.gamma, 1.0)
+            discounts = np.where(game.takes_time()[which], self._config.gamma, 1.0)
         columns: dict[str, NDArray[Any]] = {
             "observations": observations.copy(),
             "actions": actions,
@@ -132,14 +155,26 @@ class RolloutWorker:
                 "changed": default.changed,
                 "default_observations": default.observations,
             }
-        step = game.step(actions)
+        step = game.step(whole)
         rewards = self._training_rewards(step.rewards.reshape(self.seats.shape)).ravel()
-        self.buffer.record(**columns, rewards=rewards)
+        if lanes is None:
+            self.buffer.record(**columns, rewards=rewards)
+        else:
+            nothing = np.zeros(len(lanes), np.float32)
+            self.buffer.record(lanes, **columns, rewards=nothing)
+            self.buffer.add_rewards(rewards)
+        self.acted = len(actions)
         return self._end_games(step)
 
     def cut(self) -> None:
         """End the rollout here: open fragments are cut and bootstrap from what follows."""
-        self.buffer.cut(self.seats.ravel(), self.game.observations.copy())
+        agents, following = self.seats.ravel(), self.game.observations.copy()
+        if self._turns is None:
+            self.buffer.cut(agents, following)
+        else:
+            acting = self._repository.acting
+            versions = np.array([acting.get(int(agent), 0) for agent in agents])
+            self.buffer.cut(agents, following, ~self._turns.active(), versions)
 
     def _training_rewards(self, rewards: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mix each seat's own reward ``[..., A]`` with its match's mean.
@@ -196,9 +231,8 @@ class RolloutWorker:
 
     def state(self) -> dict[str, Any]:
         """Everything between two rollouts, as plain values, bytes and arrays."""
-        assert isinstance(self.game, Saves)
         return {
-            "games": self.game.get_state(),
+            "games": b"" if self._saves is None else self._saves.get_state(),
             "seats": self.seats.copy(),
             "games_played": self.matchmaker.games.copy(),
             "matchmaking": json.dumps(self.matchmaker.generator.bit_generator.state),
@@ -233,8 +267,10 @@ class RolloutWorker:
         matchmaking = _generator(state["matchmaking"], "matchmaking")
         actions = _generator(state["actions"], "actions")
         starts = _generator(state["starts"], "starts")
-        assert isinstance(self.game, Saves)
-        self.game.set_state(bytes(state["games"]))
+        if self._saves is None:
+            self.game.reset()
+        else:
+            self._saves.set_state(bytes(state["games"]))
         self.seats[:] = seats
         self.matchmaker.games[:] = played
         self.matchmaker.generator, self._actions, self._starts = matchmaking, actions, starts

@@ -373,7 +373,7 @@ class Simulator:
         for _ in range(config.steps_per_rollout):
             episodes = self.worker.step()
             for counted in (self.statistics, here):
-                counted.count_step(*self.worker.seats.shape)
+                counted.count_step(len(self.worker.seats), self.worker.acted)
                 counted.count_episodes(episodes)
             self._cohorts.add(episodes)
             if self.done:
@@ -438,7 +438,7 @@ class Simulator:
     def _figures(self, done: Mapping[int, NDArray[np.int64]], here: Statistics) -> Figures:
         """Put together what was done in a rollout."""
         game = self.worker.game
-        words = (game.activities, game.active) if isinstance(game, Activities) else (["acted"], "")
+        words = (game.activities, game.verb) if isinstance(game, Activities) else (["acted"], "")
         actions = np.zeros((self.config.population_size, len(words[0])), np.int64)
         for agent, counts in done.items():
             actions[agent] = counts

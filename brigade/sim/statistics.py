@@ -33,10 +33,10 @@ class Statistics:
         self.match_counts: NDArray[np.int64] = np.zeros(population_size, np.int64)
         self.recent = [deque[float](maxlen=RECENT_GAMES) for _ in range(population_size)]
 
-    def count_step(self, num_games: int, num_seats: int) -> None:
-        """Count one step of every game."""
+    def count_step(self, num_games: int, num_transitions: int) -> None:
+        """Count one step of every game, in which so many seats acted."""
         self.total_steps += num_games
-        self.total_transitions += num_games * num_seats
+        self.total_transitions += num_transitions
 
     def count_episodes(self, episodes: Episodes) -> None:
         """Count games that ended."""

@@ -26,7 +26,7 @@ GAME = build(describe(load_scenario("default"), 4), 1, max_turns=50, seed=1)
 
 
 def figures_of(actions: np.ndarray, returns: list[list[float]]) -> module.Figures:
-    return module.Figures(actions, returns, GAME.activities, GAME.active)
+    return module.Figures(actions, returns, GAME.activities, GAME.verb)
 
 
 def acting(work: list[float], steps: int = STEPS, seed: int = 0) -> np.ndarray:

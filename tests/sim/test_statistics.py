@@ -34,7 +34,7 @@ def test_it_counts_what_was_played(batches, last, seed):
     nights = 0
     for i, games in enumerate(batches):
         played = episodes(games, 4, seed=seed + i)
-        statistics.count_step(num_games=3, num_seats=2)
+        statistics.count_step(num_games=3, num_transitions=6)
         statistics.count_episodes(played)
         nights += int(played.lengths.sum())
         for seated, values in zip(played.agents, played.returns, strict=True):
@@ -73,7 +73,7 @@ def test_memory_is_bounded_and_the_newest_returns_are_kept():
 
 def test_it_goes_through_plain_values_and_back():
     statistics = Statistics(5)
-    statistics.count_step(7, 2)
+    statistics.count_step(7, 14)
     statistics.count_episodes(episodes(12, 4))  # the fifth agent has not played
     values = statistics.to_dict()
     json.dumps(values)

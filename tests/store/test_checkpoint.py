@@ -62,7 +62,7 @@ def example(steps: int = 5) -> tuple[Checkpoint, RolloutWorker]:
     worker = worker_of(states, network)
     statistics = Statistics(3)
     for _ in range(steps):
-        statistics.count_step(2, 2)
+        statistics.count_step(2, 4)
         statistics.count_episodes(worker.step())
     worker.cut()
     worker.buffer.clear()
