@@ -18,11 +18,12 @@ from .fork_server import Asked, starts_alike
 
 DEADLINE_SECONDS = 240.0
 
-# A run of a second or two: small networks, short rollouts.
+# A run of a second or two, and some 20 updates: small networks, short rollouts.
+SMALL_EPISODES = 60
 SMALL = [
     *("--scenario", "default", "--hidden-size", "32", "--batch-size", "64"),
     *("--update-interval", "8", "--num-games", "16", "--population-size", "4"),
-    *("--num-episodes", "150", "--seed", "7"),
+    *("--num-episodes", str(SMALL_EPISODES), "--seed", "7"),
 ]
 ENDLESS = [*SMALL[:-4], "--num-episodes", "1000000", "--seed", "7"]
 

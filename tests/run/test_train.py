@@ -24,6 +24,7 @@ from brigade.store import checkpoint
 from .processes import (
     ENDLESS,
     SMALL,
+    SMALL_EPISODES,
     Process,
     alive,
     brigade,
@@ -57,7 +58,7 @@ def children_by_command(process: Process) -> dict[str, int]:
 
 
 def test_a_run_leaves_its_checkpoints_metrics_and_config(tmp_path: Path) -> None:
-    output = run(tmp_path, "train", *SMALL, "--run-name", "whole", "--checkpoint-interval", "50")
+    output = run(tmp_path, "train", *SMALL, "--run-name", "whole", "--checkpoint-interval", "20")
     folder = tmp_path / RUNS / "whole"
     saved = load(tmp_path, "whole")
     assert {"scenario_name", "population_size", "total_episodes", "policies", "statistics"} <= set(
@@ -65,7 +66,7 @@ def test_a_run_leaves_its_checkpoints_metrics_and_config(tmp_path: Path) -> None
     )
     assert saved["scenario_name"] == "default"
     assert saved["population_size"] == 4
-    assert int(saved["total_episodes"]) >= 150  # type: ignore[call-overload]
+    assert int(saved["total_episodes"]) >= SMALL_EPISODES  # type: ignore[call-overload]
     assert len(list(folder.glob("checkpoint_*.pt"))) >= 2
     assert list(folder.glob("events.out.tfevents.*"))
     assert json.loads((folder / "config.json").read_text())["seed"] == 7
