@@ -17,6 +17,7 @@ import ctypes
 import fcntl
 import importlib
 import json
+import logging
 import os
 import pkgutil
 import signal
@@ -108,6 +109,8 @@ def _become(
         copies = [fcntl.fcntl(fd, fcntl.F_DUPFD, 3) for fd in streams]
         for number, copy in enumerate(copies):
             os.dup2(copy, number)
+        # A log that is open would be closed later, when its number is another file's.
+        logging.shutdown()
         for fd in [int(each.name) for each in Path("/proc/self/fd").iterdir()]:
             if fd > 2 and fd not in kept:
                 with suppress(OSError):  # that of the listing

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from brigade.run.child import child_command, child_environment
 
@@ -18,17 +19,27 @@ from .fork_server import Asked, starts_alike
 
 DEADLINE_SECONDS = 240.0
 
-# A run of a second or two: small networks, short rollouts.
+# A run of a second or two, and some 20 updates: small networks, short rollouts.
+SMALL_EPISODES = 60
 SMALL = [
     *("--scenario", "default", "--hidden-size", "32", "--batch-size", "64"),
     *("--update-interval", "8", "--num-games", "16", "--population-size", "4"),
-    *("--num-episodes", "150", "--seed", "7"),
+    *("--num-episodes", str(SMALL_EPISODES), "--seed", "7"),
 ]
 ENDLESS = [*SMALL[:-4], "--num-episodes", "1000000", "--seed", "7"]
 
 
-class Process:
-    """One ``brigade ...`` command, its output going to a file.
+def start(
+    folder: Path,
+    *arguments: str,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes],
+    stderr: int | IO[bytes] = subprocess.STDOUT,
+    prefix: Sequence[str] = (),
+    forked: bool = True,
+    **variables: str,
+) -> subprocess.Popen[bytes]:
+    """Start ``brigade ARGUMENTS`` in a session of its own.
 
     Parameters
     ----------
@@ -37,24 +48,33 @@ class Process:
     forked
         Fork it from a process that has loaded torch, where that makes no difference; otherwise it
         is started as a person would, which takes some seconds more.
+    variables
+        What it finds in its environment beside ours.
     """
+    environment = os.environ | child_environment() | variables
+    forked = forked and not prefix and starts_alike(environment)
+    return (Asked if forked else subprocess.Popen)(
+        [*prefix, *child_command(*arguments)],
+        cwd=folder,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+        env=environment,
+    )
+
+
+class Process:
+    """One ``brigade ...`` command, its output going to a file; see :func:`start`."""
 
     def __init__(
         self, folder: Path, *arguments: str, prefix: Sequence[str] = (), forked: bool = True
     ) -> None:
         self.arguments = arguments
         self._path = folder / f"output-{time.monotonic_ns()}.txt"
-        environment = os.environ | child_environment() | {"COLUMNS": "120"}
-        forked = forked and not prefix and starts_alike(environment)
         with self._path.open("wb") as output:
-            self.popen = (Asked if forked else subprocess.Popen)(
-                [*prefix, *child_command(*arguments)],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=environment,
+            self.popen = start(
+                folder, *arguments, stdout=output, prefix=prefix, forked=forked, COLUMNS="120"
             )
 
     @property
@@ -100,8 +120,8 @@ def run(folder: Path, *arguments: str, forked: bool = True) -> str:
         return process.output
 
 
-def wait_for(condition: Callable[[], bool], describe: Callable[[], str] = str) -> None:
-    """Wait until the condition holds, with a deadline."""
+def wait_for(condition: Callable[[], bool], describe: Callable[[], str]) -> None:
+    """Wait until the condition holds, with a deadline, after which ``describe`` says what is."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain: {describe()}"
@@ -124,6 +144,14 @@ def descendants(pid: int) -> list[int]:
         frontier = [child for child, parent in parents.items() if parent in frontier]
         found += frontier
     return found
+
+
+def wait_for_ends(pids: Sequence[int], describe: Callable[[], str]) -> None:
+    """Wait until none of these processes runs."""
+    wait_for(
+        lambda: not any(map(alive, pids)),
+        lambda: f"{[pid for pid in pids if alive(pid)]} of {pids} go on: {describe()}",
+    )
 
 
 def alive(pid: int) -> bool:

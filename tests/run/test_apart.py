@@ -38,7 +38,10 @@ def test_a_run_with_keys_loses_a_learner_and_goes_on(tmp_path: Path, capfd: obje
         simulator.prints("learners attach with")
         with brigade(tmp_path, *learn, "--name", "first", *credentials("box")) as first:
             simulator.prints("first learns agents 0-3")
-            wait_for(lambda: "checkpoint_" in log.read_text(), lambda: simulator.output)
+            wait_for(
+                lambda: "checkpoint_" in log.read_text(),
+                lambda: f"{simulator.output}\n{first.output}",
+            )
             before = status(capfd, address, *credentials("box"))
             os.kill(first.popen.pid, signal.SIGKILL)
         second = [
@@ -126,7 +129,10 @@ def test_a_lost_learner_is_followed_by_what_the_run_was_told(tmp_path: Path, wha
         brigade(tmp_path, *learn, "--agents", "0-2", "--name", "stays") as stays,
         brigade(tmp_path, *learn, "--agents", "3", "--name", "goes") as goes,
     ):
-        wait_for(lambda: updates() > 2, lambda: simulator.output)
+        wait_for(
+            lambda: updates() > 2,
+            lambda: f"{simulator.output}\n{stays.output}\n{goes.output}",
+        )
         os.kill(goes.popen.pid, signal.SIGKILL)
         simulator.prints("goes (agent 3) is gone: silent for 2 s")
         if what == "fail":
@@ -137,7 +143,7 @@ def test_a_lost_learner_is_followed_by_what_the_run_was_told(tmp_path: Path, wha
             assert "the run failed: goes (agent 3) is gone" in stays.output
             return
         before = updates()
-        wait_for(lambda: updates() > before + 5, lambda: simulator.output)
+        wait_for(lambda: updates() > before + 5, lambda: f"{simulator.output}\n{stays.output}")
         lags = json.loads(metrics.read_text().splitlines()[-2])["agents"]["lag"]
         assert [lag is None for lag in lags] == [False, False, False, True]
         said = run(tmp_path, *learn, "--agents", "3", "--name", "comes", "--max-updates", "3")

@@ -1,4 +1,7 @@
-"""Forked processes live and end as those that are started from scratch."""
+"""Forked processes live and end as those that are started from scratch.
+
+That they compute the same, bit for bit, is compared in ``test_train.py``.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from brigade.run.child import child_command, child_environment
-
 from .fork_server import Asked, Server, server
 from .processes import (
     ENDLESS,
-    SMALL,
     Process,
-    alive,
     brigade,
     descendants,
     free_base_port,
     run,
+    start,
     wait_for,
+    wait_for_ends,
 )
-from .test_train import RUNS, final_bytes
 
 
 @pytest.fixture(scope="module")
@@ -102,16 +101,7 @@ def test_it_dies_of_a_signal_and_its_children_end(tmp_path: Path) -> None:
             assert os.getpgid(pid) == pid
         process.popen.kill()
         assert process.end() == -signal.SIGKILL
-        wait_for(lambda: not any(map(alive, children)), lambda: process.output)
-
-
-# The forked processes share one seed of hashes, and the others have one each.
-def test_a_forked_run_is_that_of_processes_from_scratch_bit_for_bit(tmp_path: Path) -> None:
-    flags = [*SMALL, "--num-episodes", "60", "--sync", "lockstep", "--device", "cpu"]
-    run(tmp_path, "train", *flags, "--run-name", "forked")
-    run(tmp_path, "train", *flags, "--run-name", "scratch", forked=False)
-    assert final_bytes(tmp_path, "forked") == final_bytes(tmp_path, "scratch")
-    assert len((tmp_path / RUNS / "forked/metrics.jsonl").read_text().splitlines()) > 3
+        wait_for_ends(children, lambda: process.output)
 
 
 @pytest.mark.parametrize("name", ["PYTHONIOENCODING", "LC_ALL", "PYTHONUTF8"])
@@ -124,20 +114,11 @@ def test_what_interpreters_read_when_they_start_is_obeyed(
         assert process.end() == 0
 
 
-def start(streams: Sequence[int], folder: Path, *words: str) -> Asked:
-    environment = os.environ | child_environment()
-    reading, writing, saying = streams
-    return Asked(
-        child_command(*words), cwd=folder, env=environment, stdin=reading, stdout=writing,
-        stderr=saying, start_new_session=True,
-    )  # fmt: skip
-
-
 def test_the_streams_are_those_that_were_given(tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
-        with start((subprocess.DEVNULL, out.fileno(), err.fileno()), tmp_path, "--help") as good:
+        with start(tmp_path, "--help", stdout=out, stderr=err) as good:
             pass
-        with start((subprocess.DEVNULL, out.fileno(), err.fileno()), tmp_path, "hlp") as bad:
+        with start(tmp_path, "hlp", stdout=out, stderr=err) as bad:
             pass
     assert (good.returncode, bad.returncode) == (0, 2)
     assert (tmp_path / "out").read_text().startswith("usage: brigade")
@@ -145,8 +126,7 @@ def test_the_streams_are_those_that_were_given(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_gone_is_an_error_and_not_a_wait(tmp_path: Path) -> None:
-    streams = (subprocess.DEVNULL, subprocess.DEVNULL, subprocess.DEVNULL)
-    with start(streams, tmp_path / "gone", "--help") as process:
+    with start(tmp_path / "gone", "--help", stdout=subprocess.DEVNULL) as process:
         assert process.wait(60) == 1
 
 
@@ -168,7 +148,7 @@ def test_the_server_ends_with_who_asks_it(tmp_path: Path) -> None:
     )
     assert done.returncode == -signal.SIGKILL
     pid = int(done.stdout)
-    wait_for(lambda: not alive(pid), lambda: f"process {pid} goes on")
+    wait_for_ends([pid], lambda: "nobody can ask it")
 
 
 def test_a_server_that_was_killed_is_replaced(tmp_path: Path) -> None:

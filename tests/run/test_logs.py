@@ -8,18 +8,16 @@ import os
 import pty
 import select
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from brigade.run.child import child_command, child_environment
 from brigade.run.logs import note, start_logs
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import LearnerSockets
 
-from .processes import DEADLINE_SECONDS, ENDLESS, SMALL, descendants, free_base_port
+from .processes import DEADLINE_SECONDS, ENDLESS, SMALL, descendants, free_base_port, start
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +46,7 @@ def test_an_event_is_a_line_of_json_with_names_for_all_that_is_in_it(tmp_path, c
 
 def test_warnings_stand_above_the_live_view_of_a_terminal(tmp_path: Path) -> None:
     port = free_base_port()
-    command = child_command("sim", *SMALL, "--bind", f"tcp://127.0.0.1:{port}")
-    with Screen(tmp_path, command) as screen:
+    with Screen(tmp_path, "sim", *SMALL, "--bind", f"tcp://127.0.0.1:{port}") as screen:
         screen.shows(b"policy lag")
         stranger = LearnerSockets(Endpoint.parse(f"tcp://127.0.0.1:{port}"))
         stranger.send_control([b"nonsense"])
@@ -59,7 +56,7 @@ def test_warnings_stand_above_the_live_view_of_a_terminal(tmp_path: Path) -> Non
 
 
 def test_a_lost_learner_is_told_of_above_the_live_view(tmp_path: Path) -> None:
-    with Screen(tmp_path, child_command("train", *ENDLESS, "--device", "cpu")) as screen:
+    with Screen(tmp_path, "train", *ENDLESS, "--device", "cpu") as screen:
         screen.shows(b"transitions/s")
         screen.shows(b"playing")
         [learner] = [
@@ -79,12 +76,12 @@ def test_a_lost_learner_is_told_of_above_the_live_view(tmp_path: Path) -> None:
 class Screen:
     """A command on a terminal of its own, and all that it wrote there."""
 
-    def __init__(self, folder: Path, command: list[str]) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self.seen = b""
         self._screen, terminal = pty.openpty()
-        self.process = subprocess.Popen(
-            command, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal,
-            env=os.environ | child_environment() | {"TERM": "xterm", "COLUMNS": "100"},
+        self.process = start(
+            folder, *arguments, stdin=terminal, stdout=terminal, stderr=terminal,
+            TERM="xterm", COLUMNS="100",
         )  # fmt: skip
         os.close(terminal)
 

@@ -15,7 +15,7 @@ import pytest
 from brigade.cli import main
 from brigade.store.checkpoint import load
 
-from .processes import SMALL, alive, brigade, descendants, run, wait_for
+from .processes import SMALL, brigade, descendants, run, wait_for, wait_for_ends
 from .test_train import RUNS, final_bytes
 
 # Long enough to be stopped in the middle; short enough to be run a few times.
@@ -54,11 +54,14 @@ def test_a_resumed_run_ends_as_if_it_had_never_been_stopped(
     tmp_path: Path, whole: dict[str, Path], sync: str, how: signal.Signals
 ) -> None:
     with brigade(tmp_path, "train", *LONGER, "--sync", sync, "--run-name", "cut") as process:
-        wait_for(lambda: list((tmp_path / RUNS).glob("cut/checkpoint_[2-9]*.pt")) != [])
+        wait_for(
+            lambda: list((tmp_path / RUNS).glob("cut/checkpoint_[2-9]*.pt")) != [],
+            lambda: process.output,
+        )
         children = descendants(process.popen.pid)
         os.kill(process.popen.pid, how)
         process.end()
-        wait_for(lambda: not [pid for pid in children if alive(pid)])
+        wait_for_ends(children, lambda: process.output)
     if how is signal.SIGKILL:
         # As after a power cut: a checkpoint half written, and a line of metrics.
         (tmp_path / RUNS / "cut" / ".checkpoint_900.pt.part").write_bytes(b"half")
@@ -131,7 +134,9 @@ def test_a_run_needs_nothing_but_its_folder(
     flags = [*LONGER[2:], "--scenario", "town.toml", "--sync", "lockstep"]
     run(here, "train", *flags, "--run-name", "whole")
     with brigade(here, "train", *flags, "--run-name", "cut") as process:
-        wait_for(lambda: list((here / RUNS).glob("cut/checkpoint_*.pt")) != [])
+        wait_for(
+            lambda: list((here / RUNS).glob("cut/checkpoint_*.pt")) != [], lambda: process.output
+        )
         process.popen.send_signal(signal.SIGTERM)
         assert process.end() == 143
         assert re.search(

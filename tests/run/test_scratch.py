@@ -15,7 +15,7 @@ import pytest
 from brigade.config import ConfigError
 from brigade.run.scratch import remove_leftovers, scratch_folder
 
-from .processes import ENDLESS, SMALL, alive, brigade, descendants, run, wait_for
+from .processes import ENDLESS, SMALL, brigade, descendants, run, wait_for_ends
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_a_training_that_was_killed_at_one_stroke_is_cleaned_up_by_the_next(
         for pid in everybody:
             os.kill(pid, signal.SIGKILL)
         process.end()
-        wait_for(lambda: not [pid for pid in everybody if alive(pid)])
+        wait_for_ends(everybody, lambda: process.output)
     assert list(temporary.iterdir()), "nobody was left to remove it"
     run(tmp_path, "train", *SMALL, "--run-name", "b")
     assert not list(temporary.iterdir())

@@ -13,7 +13,7 @@ import pytest
 
 from brigade.store.checkpoint import load
 
-from .processes import DEADLINE_SECONDS, SMALL, wait_for
+from .processes import DEADLINE_SECONDS, SMALL, SMALL_EPISODES, wait_for
 
 BRIGADE = f"{sys.executable} -m brigade"
 NAMED = [*SMALL, "--log-interval", "5", "--run-name", "some"]
@@ -43,7 +43,7 @@ def test_training_goes_on_to_its_end(tmp_path: Path, where: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     final = load(tmp_path / RUN / "final_checkpoint.pt")
-    assert final.statistics["total_episodes"] >= 150
+    assert final.statistics["total_episodes"] >= SMALL_EPISODES
     for name in ("metrics.jsonl", "config.json", "run.json"):
         text = (tmp_path / RUN / name).read_text()
         for line in text.splitlines() if name.endswith("jsonl") else [text]:

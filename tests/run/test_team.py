@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +21,13 @@ from brigade.policy.build import network_for
 from brigade.ppo.agents import initial_state
 from brigade.run import evaluate as evaluation
 from brigade.run.agents import Ensemble
-from brigade.run.child import child_command, child_environment
 from brigade.run.evaluate import EvaluateConfig, evaluate
 from brigade.run.measure import measure, play
 from brigade.run.team import Source, load_team, parse_source, parse_team
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint, save
 
-from .processes import DEADLINE_SECONDS, SMALL, run, wait_for
+from .processes import DEADLINE_SECONDS, SMALL, run, start, wait_for
 
 RUNS = Path("experiments/marl/checkpoints")
 
@@ -360,14 +357,8 @@ def test_what_ctrl_c_leaves_are_the_same_games_cut_after_that_night(commitment: 
 def test_ctrl_c_gives_what_there_is(here: Path, tmp_path: Path, how: tuple[str, ...]) -> None:
     words = ["evaluate", "first:0-1,archetype:hero,spread", "--episodes", "20000", *how]
     out, err = tmp_path / "out", tmp_path / "err"
-    with out.open("w") as stdout, err.open("w") as stderr:
-        process = subprocess.Popen(
-            child_command(*words),
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            env=os.environ | child_environment(),
-        )
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        process = start(here, *words, stdout=stdout, stderr=stderr)
         try:
             wait_for(lambda: "games ended, night" in err.read_text(), err.read_text)
             process.send_signal(signal.SIGINT)

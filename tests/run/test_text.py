@@ -115,7 +115,10 @@ def test_a_disk_that_cannot_be_written_is_named_whatever_its_name(
     place = [f"--checkpoint-dir={ODD}/runs", "--run-name", "one", "--bind", address]
     learn = ["learn", "--connect", address, "--device", "cpu"]
     with brigade(tmp_path, *sim, *place) as simulator, brigade(tmp_path, *learn) as learner:
-        wait_for(lambda: (odd / "runs" / "one" / "metrics.jsonl").exists())
+        wait_for(
+            lambda: (odd / "runs" / "one" / "metrics.jsonl").exists(),
+            lambda: f"{simulator.output}\n{learner.output}",
+        )
         (odd / "runs").rename(odd / "moved")
         (odd / "runs").write_text("in the way")
         assert simulator.end() == 1

@@ -43,7 +43,7 @@ def test_the_run_goes_on_when_a_suspended_process_does(tmp_path: Path) -> None:
         brigade(tmp_path, *sim, "--lease", str(LEASE)) as simulator,
         brigade(tmp_path, *learn) as learner,
     ):
-        wait_for(lambda: updates() > 2, lambda: simulator.output)
+        wait_for(lambda: updates() > 2, lambda: simulator.output + learner.output)
         suspend(learner, simulator)
         assert f"dozer (agents 0-3) is gone: silent for {LEASE:.0f} s" in simulator.output
         # Some of its agents' versions may have arrived before it was suspended.
