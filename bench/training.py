@@ -206,23 +206,25 @@ def update_speed(
     length = 50
     n -= n % length
     rollouts = [
-        Rollout(
-            observations=floats(n, network.num_features),
-            actions=np.zeros((n, len(network.action_nvec)), np.uint8),
-            component_mask=np.ones((n, len(network.action_nvec)), np.bool_),
-            log_probs=-3 - floats(n),
-            values=floats(n),
-            rewards=floats(n),
-            discounts=np.full(n, 0.99, np.float32),
-            lengths=np.full(n // length, length, np.int32),
-            terminated=np.zeros(n // length, np.bool_),
-            truncated=np.zeros(n // length, np.bool_),
-            policy_versions=np.zeros(n // length, np.int64),
-            bootstrap_observations=floats(n // length, network.num_features),
-            default_rewards=floats(n),
-            default_terminated=np.zeros(n, np.bool_),
-            changed=np.arange(n) % CHANGED == 0,
-            default_observations=floats(len(range(0, n, CHANGED)), network.num_features),
+        Rollout.of(
+            {
+                "observations": floats(n, network.num_features),
+                "actions": np.zeros((n, len(network.action_nvec)), np.uint8),
+                "component_mask": np.ones((n, len(network.action_nvec)), np.bool_),
+                "log_probs": -3 - floats(n),
+                "values": floats(n),
+                "rewards": floats(n),
+                "discounts": np.full(n, 0.99, np.float32),
+                "lengths": np.full(n // length, length, np.int32),
+                "terminated": np.zeros(n // length, np.bool_),
+                "truncated": np.zeros(n // length, np.bool_),
+                "policy_versions": np.zeros(n // length, np.int64),
+                "bootstrap_observations": floats(n // length, network.num_features),
+                "default_rewards": floats(n),
+                "default_terminated": np.zeros(n, np.bool_),
+                "changed": np.arange(n) % CHANGED == 0,
+                "default_observations": floats(len(range(0, n, CHANGED)), network.num_features),
+            }
         )
         for _ in range(k)
     ]

@@ -41,6 +41,8 @@ class Role:
         Number of choices of each of the C action components.
     entities
         What the first component chooses among, where observations describe that.
+    masked
+        Whether each step says which choices are open (``ActionMasks``).
     signals
         Components that change nothing but what others see, so that they work by what others make of
         it alone.
@@ -52,6 +54,7 @@ class Role:
     action_nvec: tuple[int, ...]
     entities: Entities | None = None
     signals: tuple[int, ...] = ()
+    masked: bool = False
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,17 @@ class ComponentMasks(Protocol):
 
 
 @runtime_checkable
+class ActionMasks(Protocol):
+    """Not every choice is open to every lane at each step; its roles are ``masked``."""
+
+    def action_mask(self) -> NDArray[np.bool_]:
+        """Which choices of each component are, one component after another: bool ``[L, n]``.
+
+        Of a lane that acts, each component has at least one.
+        """
+
+
+@runtime_checkable
 class Timed(Protocol):
     """Not every step takes time, so not every step discounts what follows."""
 

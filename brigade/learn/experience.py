@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import lt
 
+import numpy as np
+
 from brigade.policy.network import Network
 from brigade.ppo.rollout import Per, Rollout, columns_for
-from brigade.wire.messages import Arrays, BadMessage, Experience, Message, require
+from brigade.wire.messages import Array, Arrays, BadMessage, Experience, Message, require
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ def read_experience(
     transitions = arrays["rewards"].size if "rewards" in arrays else 0
     fragments = arrays["lengths"].size if "lengths" in arrays else 0
     rows = {Per.STEP: transitions, Per.FRAGMENT: fragments}
-    columns = columns_for(advantages)
-    sizes = network.num_features, len(network.action_nvec)
+    columns = columns_for(advantages, masked=network.masked)
+    sizes = network.num_features, network.action_nvec
     require(
         arrays,
         {
@@ -62,8 +65,16 @@ def read_experience(
         and all(map(lt, (column.max() for column in actions.T), network.action_nvec))
     ):
         raise BadMessage("an action that does not exist")
+    if network.masked and not _are_open(actions, arrays["action_mask"], network.action_nvec):
+        raise BadMessage("an action that was not open")
     versions = sorted(set(arrays["policy_versions"].tolist()))
     return header, Received(Rollout.of(arrays), versions, header.progress)
+
+
+def _are_open(actions: Array, mask: Array, nvec: Sequence[int]) -> bool:
+    """Whether the actions ``[n, C]`` are among the choices that the mask ``[n, L]`` leaves."""
+    columns = actions.astype(np.int64) + np.cumsum([0, *nvec[:-1]])
+    return bool(np.take_along_axis(mask, columns, 1).all())
 
 
 class Inbox:

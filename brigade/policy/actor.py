@@ -56,7 +56,10 @@ class Actor:
         return outputs.index_select(0, self._places)
 
     def act(
-        self, observations: NDArray[np.float32], generator: np.random.Generator
+        self,
+        observations: NDArray[np.float32],
+        generator: np.random.Generator,
+        mask: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
         """Sample an action for each row.
 
@@ -66,6 +69,8 @@ class Actor:
             float32 ``[R, F]``.
         generator
             Where the randomness comes from: one uniform for each row and action component.
+        mask
+            bool ``[R, L]``: which choices are open.
 
         Returns
         -------
@@ -81,7 +86,8 @@ class Actor:
         uniforms = torch.from_numpy(
             generator.random((len(observations), len(nvec)), dtype=np.float32)
         )
-        actions, log_probs = distribution.sample(outputs[:, :-1], nvec, uniforms)
+        open_ = None if mask is None else torch.from_numpy(mask)
+        actions, log_probs = distribution.sample(outputs[:, :-1], nvec, uniforms, open_)
         return actions.to(torch.int32).numpy(), log_probs.numpy(), outputs[:, -1].numpy()
 
     def act_greedily(self, observations: NDArray[np.float32]) -> NDArray[np.int32]:

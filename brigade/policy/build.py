@@ -29,6 +29,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     private: tuple[tuple[Column, ...], ...] = ()
     drawn: tuple[Column, ...] = ()
     signals: tuple[Column, ...] = ()
+    masked: bool = False
 
 
 def network_for(role: Role, hidden_size: int) -> Network:
@@ -49,6 +50,7 @@ def network_for(role: Role, hidden_size: int) -> Network:
         private=entities.private,
         drawn=entities.drawn,
         signals=role.signals,
+        masked=role.masked,
     )
 
 

@@ -11,12 +11,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+# The logit of a choice that is not open: its probability is exactly 0, and all stays finite.
+CLOSED = -1e9
 
-def log_softmax(logits: Tensor, nvec: Sequence[int]) -> Tensor:
+
+def log_softmax(logits: Tensor, nvec: Sequence[int], mask: Tensor | None = None) -> Tensor:
     """Normalise each component's logits ``[..., L]`` to log-probabilities ``[..., L]``.
 
-    Written out: over so few columns, torch's own takes several times as long on a CPU.
+    ``mask`` bool ``[..., L]`` says which choices are open. Written out: over so few columns,
+    torch's own takes several times as long on a CPU.
     """
+    if mask is not None:
+        logits = logits.masked_fill(~mask, CLOSED)
     parts = []
     for part in torch.split(logits, list(nvec), dim=-1):
         below = part - part.amax(-1, keepdim=True)
@@ -55,7 +61,9 @@ def entropy(log_probs: Tensor, weights: Tensor) -> Tensor:
     return -(log_probs.exp() * log_probs * weights).sum(-1)
 
 
-def sample(logits: Tensor, nvec: Sequence[int], uniforms: Tensor) -> tuple[Tensor, Tensor]:
+def sample(
+    logits: Tensor, nvec: Sequence[int], uniforms: Tensor, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Draw an action for each row by the inverse of the cumulative distribution.
 
     Parameters
@@ -64,6 +72,8 @@ def sample(logits: Tensor, nvec: Sequence[int], uniforms: Tensor) -> tuple[Tenso
         float32 ``[..., L]``.
     uniforms
         Numbers in [0, 1), float32 ``[..., C]``: one for each component.
+    mask
+        bool ``[..., L]``: which choices are open, at least one of each component.
 
     Returns
     -------
@@ -72,7 +82,7 @@ def sample(logits: Tensor, nvec: Sequence[int], uniforms: Tensor) -> tuple[Tenso
     log_probs
         float32 ``[..., C]``: each drawn choice's log-probability.
     """
-    log_probs = log_softmax(logits, nvec)
+    log_probs = log_softmax(logits, nvec, mask)
     choices = []
     for i, part in enumerate(torch.split(log_probs, list(nvec), dim=-1)):
         # Measured against the sum as it was rounded, a uniform below 1 stays below the whole, and

@@ -71,6 +71,8 @@ class Network:
     drawn
         The columns of the logits that rise with how much the choices draw, all together. Empty
         where none does.
+    masked
+        Whether each observation comes with a mask of the choices that are open.
     signals
         Action components that work by what others make of them alone. All are computed alike; an
         update judges these in its own way.
@@ -89,6 +91,7 @@ class Network:
     private: tuple[tuple[int, ...], ...] = ()
     drawn: tuple[int, ...] = ()
     signals: tuple[int, ...] = ()
+    masked: bool = False
 
     def __post_init__(self) -> None:
         if not all(0 <= c < len(self.action_nvec) for c in self.signals):

@@ -10,7 +10,7 @@ Ratio, entropy and log π are those of the action components that count: a part 
 no effect carries nothing but noise, so it has no gradient. Each component may have an advantage A
 of its own: its logits then follow the first line's gradient for that A.
 
-The mean of log π is over a component's choices, a log barrier. The gradients of A and of the
+The mean of log π is over a component's open choices, a log barrier. The gradients of A and of the
 entropy vanish with a choice's probability, so a policy that has grown certain cannot change its
 mind when the others' learning turns what was good into what is bad. The barrier's does not vanish.
 Where all choices are about equally likely, it and the entropy pull alike.
@@ -45,16 +45,28 @@ class Batch:
     log_probs: Tensor  # [K, B]: of the components in the mask, under the policy to stay close to
     advantages: Tensor  # [K, B, C]: of each component
     targets: Tensor  # [K, B]: value targets in normalised units
+    action_mask: Tensor | None = None  # bool [K, B, L]: which choices were open; all without it
 
     @classmethod
-    def empty(cls, agents: int, size: int, components: int, device: torch.device) -> Batch:
-        """Allocate for K agents with B transitions of C action components each."""
+    def empty(
+        cls, agents: int, size: int, nvec: Sequence[int], device: torch.device, *, masked: bool
+    ) -> Batch:
+        """Allocate for K agents with B transitions each."""
+        components = len(nvec)
 
         def room(*shape: int) -> Tensor:
             return torch.empty(agents, size, *shape, device=device)
 
         columns = torch.empty(agents, size, components, dtype=torch.int64, device=device)
-        return cls(columns, room(components), room(), room(components), room())
+        mask = torch.empty(agents, size, sum(nvec), dtype=torch.bool, device=device)
+        return cls(
+            columns,
+            room(components),
+            room(),
+            room(components),
+            room(),
+            mask if masked else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,7 @@ def loss_gradient(
         of the current policy from the one before the update by ``ratio - 1 - log ratio``.
     """
     size = outputs.shape[1]
-    log_probs = log_softmax(outputs[..., :-1], nvec)
+    log_probs = log_softmax(outputs[..., :-1], nvec, batch.action_mask)
     probs = log_probs.exp()
     weights = by_column(batch.component_mask, nvec)
     log_ratio = log_prob(log_probs, batch.columns, batch.component_mask) - batch.log_probs
@@ -108,9 +120,19 @@ def loss_gradient(
         part.sum(-1, keepdim=True).expand(part.shape) for part in torch.split(plogp, list(nvec), -1)
     ]
     surprise = plogp - probs * torch.cat(parts, dim=-1)
-    # d mean log_prob / d logits = 1 / choices - probs.
+    # d mean log_prob / d logits = 1 / choices - probs, over the choices that are open.
     spread = torch.split(probs, list(nvec), -1)
-    excess = torch.cat([part - 1 / part.shape[-1] for part in spread], dim=-1)
+    if batch.action_mask is None:
+        excess = torch.cat([part - 1 / part.shape[-1] for part in spread], dim=-1)
+    else:
+        open_choices = torch.split(batch.action_mask.to(probs.dtype), list(nvec), -1)
+        excess = torch.cat(
+            [
+                part - choices / choices.sum(-1, keepdim=True).clamp(min=1)
+                for part, choices in zip(spread, open_choices, strict=True)
+            ],
+            dim=-1,
+        )
     certainty = torch.lerp(surprise, excess, BARRIER)
     logits.add_(certainty * (coefficients.entropy / size)).mul_(weights)
     torch.mul(value_error, coefficients.value / size, out=gradient[..., -1])

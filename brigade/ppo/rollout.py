@@ -7,10 +7,10 @@ field here, and whatever computes with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,19 +41,20 @@ class Column:
     dtypes
         Which may travel, by NumPy's letter and the item size, several separated by ``|``.
     axes
-        Further axes: F for features of an observation, C for components of an action.
-    default
-        Whether it is of the same step, had the agent taken the default action.
+        Further axes: F for features of an observation, C for components of an action, L for the
+        choices of all components together.
+    needed
+        Where it is there: always, where there are default steps, or where choices are masked.
     """
 
     per: Per
     dtypes: str
     axes: str = ""
-    default: bool = False
+    needed: Literal["always", "default", "masked"] = "always"
 
-    def shape(self, num_features: int, num_components: int) -> tuple[int, ...]:
+    def shape(self, num_features: int, action_nvec: Sequence[int]) -> tuple[int, ...]:
         """Shape of a row."""
-        sizes = {"F": num_features, "C": num_components}
+        sizes = {"F": num_features, "C": len(action_nvec), "L": sum(action_nvec)}
         return tuple(sizes[axis] for axis in self.axes)
 
 
@@ -61,8 +62,8 @@ class Column:
 class Rollout:
     """Steps of one agent: M fragments of n steps in all, one after another.
 
-    A fragment is a stretch of one lane's steps in one game. Columns of default steps have no rows
-    where the run's advantages do not need them (:func:`columns_for`).
+    A fragment is a stretch of one lane's steps in one game. Columns that the run does not need have
+    no rows (:func:`columns_for`).
     """
 
     # What was seen, done and got, step by step.
@@ -70,6 +71,8 @@ class Rollout:
     actions: Annotated[NDArray[np.integer], Column(Per.STEP, "u1|i4", "C")]
     # Which components of the action had an effect.
     component_mask: Annotated[Flags, Column(Per.STEP, "b1", "C")]
+    # Which choices were open.
+    action_mask: Annotated[Flags, Column(Per.STEP, "b1", "L", needed="masked")]
     # Of those components, under the policy that acted.
     log_probs: Annotated[Floats, Column(Per.STEP, "f4")]
     # The same policy's, in the game's units.
@@ -80,10 +83,10 @@ class Rollout:
 
     # The same steps, had the agent taken the default action: whether the game would have ended,
     # whether what follows or the end would be another, and what would have been seen then.
-    default_rewards: Annotated[Floats, Column(Per.STEP, "f4", default=True)]
-    default_terminated: Annotated[Flags, Column(Per.STEP, "b1", default=True)]
-    changed: Annotated[Flags, Column(Per.STEP, "b1", default=True)]
-    default_observations: Annotated[Floats, Column(Per.DEFAULT, "f4", "F", default=True)]
+    default_rewards: Annotated[Floats, Column(Per.STEP, "f4", needed="default")]
+    default_terminated: Annotated[Flags, Column(Per.STEP, "b1", needed="default")]
+    changed: Annotated[Flags, Column(Per.STEP, "b1", needed="default")]
+    default_observations: Annotated[Floats, Column(Per.DEFAULT, "f4", "F", needed="default")]
 
     # Fragments: steps in each, how its game ended with it (neither: the rollout did), who acted.
     lengths: Annotated[NDArray[np.int32], Column(Per.FRAGMENT, "i4")]
@@ -99,12 +102,12 @@ class Rollout:
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any]) -> Rollout:
-        """Take the columns out of named arrays; those of default steps may be missing."""
-        sizes = arrays["observations"].shape[1], arrays["actions"].shape[1]
+        """Take the columns out of named arrays; those that are not always needed may be missing."""
+        features, components = arrays["observations"].shape[1], arrays["actions"].shape[1]
         missing = {
-            name: np.zeros((0, *column.shape(*sizes)), column.dtypes)
+            name: np.zeros((0, *column.shape(features, [0] * components)), column.dtypes)
             for name, column in COLUMNS.items()
-            if column.default
+            if column.needed != "always"
         }
         return cls(**(missing | {name: arrays[name] for name in COLUMNS if name in arrays}))
 
@@ -119,10 +122,10 @@ class Rollout:
         return replace(self, observations=uploader.begin(self.observations))
 
 
-def columns_for(advantages: str) -> dict[str, Column]:
+def columns_for(advantages: str, *, masked: bool) -> dict[str, Column]:
     """Give the columns that a run with such advantages needs, by name."""
-    whole = advantages == "difference_rewards"
-    return {name: column for name, column in COLUMNS.items() if whole or not column.default}
+    there = {"always": True, "default": advantages == "difference_rewards", "masked": masked}
+    return {name: column for name, column in COLUMNS.items() if there[column.needed]}
 
 
 COLUMNS: dict[str, Column] = {

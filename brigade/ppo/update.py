@@ -59,7 +59,9 @@ class Updater:
         network, k, device = stack.network, len(stack.agents), stack.device
         self._activations = Activations.empty(network, k, config.batch_size, device)
         self._gradients = Gradients.empty(network, k, config.batch_size, device)
-        self._batch = Batch.empty(k, config.batch_size, len(network.action_nvec), device)
+        self._batch = Batch.empty(
+            k, config.batch_size, network.action_nvec, device, masked=network.masked
+        )
         # Schedules move them; on the device, where a recorded step reads them.
         self._rate, self._entropy_coef = torch.zeros(2, device=device).unbind()
         self._coefficients = Coefficients(config.clip, config.value_coef, self._entropy_coef)
@@ -144,9 +146,12 @@ class Updater:
         columns = _stack([r.actions.astype(np.int64) for r in rollouts], device) + self._offsets
         component_mask = _stack([r.component_mask.astype(np.float32) for r in rollouts], device)
         log_probs = _stack([r.log_probs for r in rollouts], device)
+        mask = None
+        if stack.network.masked:
+            mask = _stack([r.action_mask for r in rollouts], device)
         values = [r.values for r in rollouts]
         if any(again):
-            found, outputs = self._recompute(observations, columns, component_mask)
+            found, outputs = self._recompute(observations, columns, component_mask, mask)
             log_probs = torch.where(
                 torch.tensor(again, device=device).unsqueeze(1), found, log_probs
             )
@@ -179,6 +184,7 @@ class Updater:
             log_probs,
             _stack(credit, device),
             _stack(targets, device),
+            mask,
         )
         return data, explained
 
@@ -214,14 +220,16 @@ class Updater:
         return np.stack([seen if c in signals else done for c in components], axis=1)
 
     def _recompute(
-        self, observations: Tensor, columns: Tensor, component_mask: Tensor
+        self, observations: Tensor, columns: Tensor, component_mask: Tensor, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Log-probabilities and normalised values under the current policies, ``[K, n]`` each."""
         log_probs = torch.empty(observations.shape[:2], device=observations.device)
         values = torch.empty_like(log_probs)
         for here, activations in self._forward(observations):
             rows = here.stop - here.start
-            logits = log_softmax(activations.logits[:, :rows], self.stack.network.action_nvec)
+            choices = None if mask is None else mask[:, here]
+            nvec = self.stack.network.action_nvec
+            logits = log_softmax(activations.logits[:, :rows], nvec, choices)
             log_probs[:, here] = log_prob(logits, columns[:, here], component_mask[:, here])
             values[:, here] = activations.values[:, :rows]
         return log_probs, values
@@ -313,12 +321,15 @@ class _Data:
     log_probs: Tensor  # [K, n]
     advantages: Tensor  # [K, n, C]
     targets: Tensor  # [K, n]
+    action_mask: Tensor | None  # bool [K, n, L]
 
     def gather(self, flat: Tensor, observations: Tensor, batch: Batch) -> None:
         """Copy rows ``flat`` (of K * n) into ``observations`` ``[K, B, F]`` and ``batch``."""
         _gather(self.observations, flat, observations)
         for name in ("columns", "component_mask", "log_probs", "advantages", "targets"):
             _gather(getattr(self, name), flat, getattr(batch, name))
+        if self.action_mask is not None and batch.action_mask is not None:
+            _gather(self.action_mask, flat, batch.action_mask)
 
 
 def _gather(data: Tensor, flat: Tensor, out: Tensor) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from brigade.ppo.rollout import COLUMNS, Column, Per
+from brigade.ppo.rollout import Column, Per, columns_for
 
 Array = NDArray[np.generic]
 
@@ -28,7 +28,7 @@ class RolloutBuffer:
     Parameters
     ----------
     columns
-        Which columns to keep.
+        Which columns to keep; by default all but masks.
     turns
         Whether lanes may wait. Default steps are not kept then: their outcomes are of one step.
 
@@ -49,11 +49,12 @@ class RolloutBuffer:
         num_lanes: int,
         num_features: int,
         action_nvec: tuple[int, ...],
-        columns: Mapping[str, Column] = COLUMNS,
+        columns: Mapping[str, Column] | None = None,
         *,
         turns: bool = False,
     ) -> None:
-        self._has_default = any(column.default for column in columns.values())
+        columns = columns or columns_for("difference_rewards", masked=False)
+        self._has_default = any(column.needed == "default" for column in columns.values())
         if turns and self._has_default:
             raise ValueError("default steps of lanes that wait for their turn")
         self.steps = steps
@@ -64,7 +65,7 @@ class RolloutBuffer:
                 # Of the dtypes for whole numbers, the first that all choices fit in.
                 wide = name == "actions" and max(action_nvec) > 256
                 dtype = column.dtypes.split("|")[wide]
-                shape = column.shape(num_features, len(action_nvec))
+                shape = column.shape(num_features, action_nvec)
                 self._columns[name] = np.zeros((num_lanes, self._capacity, *shape), dtype)
         # Few steps have a default observation; here is where each of those lies in the row of them.
         self._places = np.zeros((num_lanes, self._capacity), np.int32)

@@ -19,6 +19,7 @@ from brigade.config import RunConfig
 from brigade.games.build import build
 from brigade.games.spec import GameSpec
 from brigade.games.vector import (
+    ActionMasks,
     ComponentMasks,
     DefaultActions,
     ExploringStarts,
@@ -77,9 +78,10 @@ class RolloutWorker:
             max_turns=config.max_nights,
             seed=seeds.number(seed, seeds.Purpose.GAMES),
         )
-        columns = columns_for(config.advantages)
+        role = spec.role
+        columns = columns_for(config.advantages, masked=role.masked)
         self._default_actions: DefaultActions | None = None
-        if any(column.default for column in columns.values()):
+        if any(column.needed == "default" for column in columns.values()):
             if not isinstance(self.game, DefaultActions):
                 raise ValueError(
                     f"{spec.name} has no default actions to compare with: use --advantages gae"
@@ -107,7 +109,6 @@ class RolloutWorker:
         )
         self.seats = np.stack([self.matchmaker.match() for _ in range(config.games)])
         self._actor.seat(self.seats.ravel())
-        role = spec.role
         self.buffer = RolloutBuffer(
             config.steps_per_rollout,
             self.seats.size,
@@ -128,7 +129,10 @@ class RolloutWorker:
         if lanes is not None:
             self._actor.seat(agents)
         observations = game.observations[which]
-        actions, log_probs, values = self._actor.act(observations, self._actions)
+        choices: NDArray[np.bool_] | None = None
+        if isinstance(game, ActionMasks):
+            choices = game.action_mask()[which].copy()
+        actions, log_probs, values = self._actor.act(observations, self._actions, choices)
         whole = actions
         if lanes is not None:
             whole = np.zeros((num_lanes, actions.shape[1]), np.int32)
@@ -147,6 +151,8 @@ class RolloutWorker:
             "values": values * units.deviation.numpy()[agents] + units.mean.numpy()[agents],
             "discounts": discounts,
         }
+        if choices is not None:
+            columns["action_mask"] = choices
         if self._default_actions is not None:
             default = self._default_actions.default_outcomes(actions)
             columns |= {

@@ -279,25 +279,27 @@ def random_rollout(
         return rng.standard_normal(shape).astype(np.float32)
 
     changed, default_terminated = rng.random(transitions) < 0.3, rng.random(transitions) < 0.2
-    return Rollout(
-        observations=rng.random((transitions, network.num_features), dtype=np.float32),
-        actions=rng.integers(0, nvec, (transitions, len(nvec))).astype(np.uint8),
-        component_mask=rng.random((transitions, len(nvec))) < 0.8,
-        log_probs=(uniform + 0.3 * floats(transitions)).astype(np.float32),
-        values=scale * floats(transitions),
-        rewards=(scale * floats(transitions) + shift).astype(np.float32),
-        discounts=np.where(rng.random(transitions) < 0.3, 1.0, 0.97).astype(np.float32),
-        lengths=np.array(lengths, np.int32),
-        terminated=terminated,
-        truncated=np.zeros_like(terminated),
-        policy_versions=np.zeros(len(lengths), np.int64),
-        bootstrap_observations=rng.random(
-            (int((~terminated).sum()), network.num_features), dtype=np.float32
-        ),
-        default_rewards=(scale * floats(transitions) + shift).astype(np.float32),
-        default_terminated=default_terminated,
-        changed=changed,
-        default_observations=rng.random(
-            (int((changed & ~default_terminated).sum()), network.num_features), dtype=np.float32
-        ),
+    return Rollout.of(
+        {
+            "observations": rng.random((transitions, network.num_features), dtype=np.float32),
+            "actions": rng.integers(0, nvec, (transitions, len(nvec))).astype(np.uint8),
+            "component_mask": rng.random((transitions, len(nvec))) < 0.8,
+            "log_probs": (uniform + 0.3 * floats(transitions)).astype(np.float32),
+            "values": scale * floats(transitions),
+            "rewards": (scale * floats(transitions) + shift).astype(np.float32),
+            "discounts": np.where(rng.random(transitions) < 0.3, 1.0, 0.97).astype(np.float32),
+            "lengths": np.array(lengths, np.int32),
+            "terminated": terminated,
+            "truncated": np.zeros_like(terminated),
+            "policy_versions": np.zeros(len(lengths), np.int64),
+            "bootstrap_observations": rng.random(
+                (int((~terminated).sum()), network.num_features), dtype=np.float32
+            ),
+            "default_rewards": (scale * floats(transitions) + shift).astype(np.float32),
+            "default_terminated": default_terminated,
+            "changed": changed,
+            "default_observations": rng.random(
+                (int((changed & ~default_terminated).sum()), network.num_features), dtype=np.float32
+            ),
+        }
     )

@@ -54,6 +54,7 @@ def data(columns: torch.device = GPU) -> update._Data:
         log_probs=floats(),
         advantages=floats(c),
         targets=floats(),
+        action_mask=None,
     )
 
 
@@ -70,7 +71,7 @@ def test_recomputing_and_rescaling_stay_on_the_device(monkeypatch):
     with FakeTensorMode(allow_non_fake_inputs=True):
         there, rollouts = updater(monkeypatch), data()
         log_probs, outputs = there._recompute(
-            rollouts.observations, rollouts.columns, rollouts.component_mask
+            rollouts.observations, rollouts.columns, rollouts.component_mask, None
         )
         assert (log_probs.device, outputs.device) == (GPU, GPU)
         moments = torch.zeros(K, device=GPU), torch.ones(K, device=GPU)

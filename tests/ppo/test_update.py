@@ -403,23 +403,25 @@ def test_agents_learn_what_they_are_paid_for():
         for k in range(3):
             mine = slice(k * count, (k + 1) * count)
             rollouts.append(
-                Rollout(
-                    observations=observations[mine],
-                    actions=actions[mine],
-                    component_mask=np.ones((count, 3), np.bool_),
-                    log_probs=log_probs[mine].sum(1),
-                    values=values[mine],
-                    rewards=(actions[mine, 0] == k).astype(np.float32),
-                    discounts=np.full(count, 0.99, np.float32),
-                    lengths=np.ones(count, np.int32),
-                    terminated=np.ones(count, np.bool_),
-                    truncated=np.zeros(count, np.bool_),
-                    policy_versions=np.zeros(count, np.int64),
-                    bootstrap_observations=observations[:0],
-                    default_rewards=np.zeros(count, np.float32),
-                    default_terminated=np.zeros(count, np.bool_),
-                    changed=np.zeros(count, np.bool_),
-                    default_observations=observations[:0],
+                Rollout.of(
+                    {
+                        "observations": observations[mine],
+                        "actions": actions[mine],
+                        "component_mask": np.ones((count, 3), np.bool_),
+                        "log_probs": log_probs[mine].sum(1),
+                        "values": values[mine],
+                        "rewards": (actions[mine, 0] == k).astype(np.float32),
+                        "discounts": np.full(count, 0.99, np.float32),
+                        "lengths": np.ones(count, np.int32),
+                        "terminated": np.ones(count, np.bool_),
+                        "truncated": np.zeros(count, np.bool_),
+                        "policy_versions": np.zeros(count, np.int64),
+                        "bootstrap_observations": observations[:0],
+                        "default_rewards": np.zeros(count, np.float32),
+                        "default_terminated": np.zeros(count, np.bool_),
+                        "changed": np.zeros(count, np.bool_),
+                        "default_observations": observations[:0],
+                    }
                 )
             )
         stacked.update(rollouts)

@@ -26,7 +26,7 @@ from brigade.sim.rollout import RolloutBuffer
 from brigade.sim.rollout_worker import RolloutWorker
 
 SEATS, GAMES = 3, 4
-SPEC = GameSpec("toy", "toy", {}, (Role("player", tuple(range(SEATS)), 3, (4,)),))
+SPEC = GameSpec("toy", "toy", {}, (Role("player", tuple(range(SEATS)), 3, (4,), masked=True),))
 CONFIG = RunConfig(
     scenario="default", population_size=5, num_agents_per_game=SEATS, num_games=GAMES,
     hidden_size=4, batch_size=16, update_interval=4, num_epochs=2, advantages="gae", seed=1,
@@ -39,6 +39,7 @@ class Life:
 
     seen: list[tuple[float, ...]] = field(default_factory=list)
     actions: list[int] = field(default_factory=list)
+    open: list[list[bool]] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
     terminated: bool = False
     truncated: bool = False
@@ -79,6 +80,11 @@ class Toy:
             if not turn[mine].any():
                 turn[game * SEATS + int(np.flatnonzero(self.alive[mine])[0])] = True
         self.turn = turn
+        self.open = self.rng.random((len(turn), 4)) < 0.5
+        self.open[np.arange(len(turn)), self.rng.integers(0, 4, len(turn))] = True
+
+    def action_mask(self) -> np.ndarray:
+        return self.open
 
     def active(self) -> np.ndarray:
         return self.turn
@@ -88,6 +94,8 @@ class Toy:
             life = self.lives[lane][-1]
             life.seen.append(tuple(self.observations[lane].tolist()))
             life.actions.append(int(actions[lane, 0]))
+            life.open.append(self.open[lane].tolist())
+            assert self.open[lane, life.actions[-1]]
             life.rewards.append(0.0)
         # Quarters add up without rounding.
         rewards = (self.rng.integers(-8, 8, len(self.alive)) / 4 * self.alive).astype(np.float32)
@@ -154,13 +162,13 @@ def test_each_decision_is_learned_from_once_with_all_that_came_of_it(seed, likel
     with pytest.MonkeyPatch.context() as patch:
         found = played(toy, 4, patch)
     lives = [life for each in toy.lives.values() for life in each if life.seen]
-    next_seen, last_of, reward_of, action_of = {}, {}, {}, {}
+    next_seen, last_of, reward_of, done = {}, {}, {}, {}
     for life in lives:
         for seen, after in zip(life.seen, [*life.seen[1:], life.final], strict=True):
             next_seen[seen] = after
         last_of[life.seen[-1]] = life
         reward_of |= dict(zip(life.seen, life.rewards, strict=True))
-        action_of |= dict(zip(life.seen, life.actions, strict=True))
+        done |= dict(zip(life.seen, zip(life.actions, life.open, strict=True), strict=True))
     learned: list[tuple[float, ...]] = []
     for arrays in found:
         bootstraps = iter(arrays["bootstrap_observations"].tolist())
@@ -171,7 +179,8 @@ def test_each_decision_is_learned_from_once_with_all_that_came_of_it(seed, likel
             rewards = arrays["rewards"][start : start + length].tolist()
             assert rewards == [reward_of[row] for row in rows]
             actions = arrays["actions"][start : start + length, 0].tolist()
-            assert actions == [action_of[row] for row in rows]
+            masks = arrays["action_mask"][start : start + length].tolist()
+            assert list(zip(actions, masks, strict=True)) == [done[row] for row in rows]
             life = last_of.get(rows[-1])
             terminated, truncated = arrays["terminated"][i], arrays["truncated"][i]
             if terminated or truncated:
@@ -180,7 +189,8 @@ def test_each_decision_is_learned_from_once_with_all_that_came_of_it(seed, likel
             if not terminated:
                 following = tuple(next(bootstraps))
                 # What follows a cut at the very end was seen by nobody yet.
-                assert following == next_seen[rows[-1]] or life is toy_open(toy, rows[-1])
+                unseen = life is not None and life is toy_open(toy, rows[-1])
+                assert unseen or following == next_seen[rows[-1]]
             learned += rows
             start += length
         assert next(bootstraps, None) is None
@@ -199,7 +209,7 @@ def toy_open(toy: Toy, seen: tuple[float, ...]) -> Life | None:
 
 
 def test_a_carried_step_keeps_the_version_that_acted():
-    buffer = RolloutBuffer(2, 1, 1, (2,), columns_for("gae"), turns=True)
+    buffer = RolloutBuffer(2, 1, 1, (2,), columns_for("gae", masked=False), turns=True)
     step = {name: np.zeros(1, np.float32) for name in ("log_probs", "values", "rewards")}
     step["discounts"], step["observations"] = np.ones(1, np.float32), np.zeros((1, 1), np.float32)
     step["actions"], step["component_mask"] = np.zeros((1, 1), np.int32), np.ones((1, 1), np.bool_)

@@ -22,21 +22,26 @@ def test_the_protocol_documents_every_column():
     }
 
 
-def test_only_difference_rewards_need_default_steps():
-    whole, without = columns_for("difference_rewards"), columns_for("gae")
+def test_default_steps_and_masks_are_there_where_they_are_needed():
+    whole = columns_for("difference_rewards", masked=True)
     assert whole == COLUMNS
-    assert set(whole) - set(without) == {name for name, c in COLUMNS.items() if c.default}
+    for kind, part in (
+        ("default", columns_for("gae", masked=True)),
+        ("masked", columns_for("difference_rewards", masked=False)),
+    ):
+        assert set(whole) - set(part) == {name for name, c in COLUMNS.items() if c.needed == kind}
 
 
 def test_what_was_not_needed_has_no_rows():
     whole = random_rollout(NETWORK, 30, 1)
-    arrays = {name: getattr(whole, name) for name in columns_for("gae")}
+    arrays = {name: getattr(whole, name) for name in columns_for("gae", masked=False)}
     found = Rollout.of(arrays)
     assert len(found) == 30
     for name, column in COLUMNS.items():
         array = getattr(found, name)
-        if column.default:
-            assert array.shape == (0, *column.shape(5, 2))
+        if column.needed != "always":
+            assert len(array) == 0
+            assert array.ndim == 1 + len(column.axes)
             assert array.dtype == np.dtype(column.dtypes)
         else:
             assert array is arrays[name]
