@@ -11,6 +11,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from brigade.games.pettingzoo.errors import BadValue, UnsupportedSpace
+from brigade.printable import printable, shortened
 
 
 class ChoiceActions:
@@ -71,12 +72,16 @@ class ChoiceActions:
                 given = np.concatenate([np.ravel(part) for part in mask])
             else:
                 given = np.ravel(mask)
-            allowed = given.astype(np.bool_)
-        except (TypeError, ValueError):
-            raise BadValue(f"an action mask of type {type(mask).__name__}") from None
-        if allowed.shape != out.shape:
-            raise BadValue(f"an action mask of {allowed.size} entries for {out.size} choices")
-        out[:] = allowed
+        except ValueError:  # lists of unequal lengths
+            given = np.array(["none"])
+        if given.dtype.kind not in "biuf":
+            raise BadValue(
+                f"an action mask that is no array of 0 and 1 ({type(mask).__name__}): "
+                f"{shortened(printable(repr(mask)))}"
+            )
+        if given.shape != out.shape:
+            raise BadValue(f"an action mask of {given.size} entries for {out.size} choices")
+        out[:] = given.astype(np.bool_)
 
     def check_mask(self, mask: NDArray[np.bool_]) -> None:
         """Raise BadValue where a mask leaves a component no choice."""
@@ -135,7 +140,8 @@ class BoxActions:
             values = np.rint(values).clip(np.maximum(least, -(2.0**62)), np.minimum(most, 2.0**62))
         with np.errstate(over="ignore"):  # where there is no bound, infinity is inside
             given = values.astype(self.dtype)
-        return np.clip(given, self.space.low, self.space.high).astype(self.dtype)
+        clipped = np.clip(given, self.space.low, self.space.high)
+        return np.asarray(clipped, self.dtype)  # of no dimensions, NumPy makes a number of it
 
 
 Actions = ChoiceActions | BoxActions
