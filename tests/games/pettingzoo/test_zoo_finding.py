@@ -12,6 +12,9 @@ from brigade.games.pettingzoo.description import describe
 from brigade.games.pettingzoo.errors import CannotFind, UnsupportedSpace
 from brigade.games.pettingzoo.finding import find, is_turn_based
 
+# PettingZoo would rather have its modules named as its registry does.
+pytestmark = pytest.mark.filterwarnings("ignore:The old environment creation API")
+
 CODE = '''
 from beside_it import SIZE
 from gymnasium import spaces
@@ -46,7 +49,7 @@ NUMBER = 7
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend("")  # so that monkeypatch puts the path back
+    monkeypatch.setattr(sys, "path", list(sys.path))  # what files append to it goes again
     (tmp_path / "beside_it.py").write_text("SIZE = 4\n")
     (tmp_path / "game_of_mine.py").write_text(CODE)
     (tmp_path / "usual.py").write_text(CODE + "\nparallel_env = Plain\nenv = None\n")
@@ -106,7 +109,11 @@ def test_functions_and_classes():
         (".b", {}, "names no environment"),
         ("no_such_thing", {}, "there is no module no_such_thing; is it installed"),
         ("game_of_mine", {}, "no module game_of_mine; for the file here, give game_of_mine.py"),
-        ("mpe2.simple_spred_v3", {}, "no module mpe2.simple_spred_v3; did you mean mpe2.simple_spr"),
+        (
+            "mpe2.simple_spred_v3",
+            {},
+            "no module mpe2.simple_spred_v3; did you mean mpe2.simple_spr",
+        ),
         ("pettingzoo.mpe.simple_v3", {}, "cannot be imported: ImportError: MPE has been moved"),
         ("needs.py", {}, "needs.py needs the module no_such_thing_at_all, which is not installed"),
         ("broken.py", {}, "broken.py cannot be imported: ZeroDivisionError"),
@@ -119,7 +126,11 @@ def test_functions_and_classes():
         ("game_of_mine.py:seven", {"sise": 3}, "takes no argument sise; it takes none"),
         ("game_of_mine.py:make", {}, "needs the argument size: --env-arg size=VALUE"),
         ("game_of_mine.py:make", {"size": 1, "hue": 2}, "takes no argument hue"),
-        ("game_of_mine.py:Plain", {"wrong": True}, r"made with wrong=True: RuntimeError: a wrong\\n"),
+        (
+            "game_of_mine.py:Plain",
+            {"wrong": True},
+            r"made with wrong=True: RuntimeError: a wrong\\n",
+        ),
         ("game_of_mine.py:seven", {}, r"makes 7 \(int\), which is no environment: it has no reset"),
         ("gymnasium:make", {"id": "CartPole-v1"}, "is an environment of one agent"),
     ],
@@ -163,7 +174,11 @@ def test_agents_without_possible_agents_are_those_at_reset():
     ("change", "error", "words"),
     [
         ({"observation_space": lambda agent: None}, UnsupportedSpace, "is None .* not one of Gymn"),
-        ({"observation_space": lambda agent: 1 / 0}, CannotFind, "no observation_space for agent a"),
+        (
+            {"observation_space": lambda agent: 1 / 0},
+            CannotFind,
+            "no observation_space for agent a",
+        ),
         ({"possible_agents": [], "agents": []}, CannotFind, "has no agents"),
         ({"possible_agents": None, "reset": lambda seed: 1 / 0}, CannotFind, "fails at reset"),
     ],

@@ -1,5 +1,9 @@
 """Agents that die, are cut, come late, leave and return, and games with mixed ends, as lanes."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,20 +32,31 @@ def lanes(env, max_steps=None, **more):
     return game
 
 
+class Row(NamedTuple):
+    """What a step led to: of seats, numbers or those by index."""
+
+    active: tuple
+    sees: dict
+    rewards: tuple
+    terminated: tuple = NOBODY
+    truncated: tuple = NOBODY
+    finals: Mapping = MappingProxyType({})
+    ended: bool = False
+
+
 def history(game, steps):
-    """For each step: who is active, what they see, rewards, flags, finals, whether it ended."""
     rows = []
     for _ in range(steps):
         outcome = game.step([[0]] * len(game.active))
         over = outcome.terminated | outcome.truncated
         rows.append(
-            (
-                tuple(map(int, game.active)),
-                {s: tuple(map(int, game.rows.observations[s])) for s in np.flatnonzero(game.active)},
+            Row(
+                tuple(game.active),
+                {s: tuple(game.rows.observations[s]) for s in np.flatnonzero(game.active)},
                 tuple(outcome.rewards),
-                tuple(map(int, outcome.terminated)),
-                tuple(map(int, outcome.truncated)),
-                {s: tuple(map(int, game.rows.finals[s])) for s in np.flatnonzero(over)},
+                tuple(outcome.terminated),
+                tuple(outcome.truncated),
+                {s: tuple(game.rows.finals[s]) for s in np.flatnonzero(over)},
                 outcome.ended,
             )
         )
@@ -50,26 +65,76 @@ def history(game, steps):
 
 BEGIN = (1, 1, 0, 1)
 PARALLEL = [
-    ((1, 1, 1, 0), {0: (0, 1), 1: (1, 1), 2: (2, 1)}, (1, 11, 21, 31), NOBODY, (0, 0, 0, 1))
-    + ({3: (3, 1)}, False),
-    ((0, 1, 1, 0), {1: (1, 2), 2: (2, 2)}, (2, 12, 22, 0), (1, 0, 0, 0), NOBODY)
-    + ({0: (0, 2)}, False),
-    ((0, 1, 1, 1), {1: (1, 3), 2: (2, 3), 3: (3, 3)}, (0, 13, 23, 33), NOBODY, NOBODY)
-    + ({}, False),
-    ((0, 0, 1, 1), {2: (2, 4), 3: (3, 4)}, (0, 14, 24, 34), NOBODY, (0, 1, 0, 0))
-    + ({1: (1, 4)}, False),
-    (BEGIN, {0: (0, 0), 1: (1, 0), 3: (3, 0)}, (0, 0, 25, 35), (0, 0, 1, 0), (0, 0, 0, 1))
-    + ({2: (2, 5), 3: (3, 5)}, True),
+    Row(
+        active=(1, 1, 1, 0),
+        sees={0: (0, 1), 1: (1, 1), 2: (2, 1)},
+        rewards=(1, 11, 21, 31),
+        truncated=(0, 0, 0, 1),
+        finals={3: (3, 1)},
+    ),
+    Row(
+        active=(0, 1, 1, 0),
+        sees={1: (1, 2), 2: (2, 2)},
+        rewards=(2, 12, 22, 0),
+        terminated=(1, 0, 0, 0),
+        finals={0: (0, 2)},
+    ),
+    Row(
+        active=(0, 1, 1, 1),
+        sees={1: (1, 3), 2: (2, 3), 3: (3, 3)},
+        rewards=(0, 13, 23, 33),
+    ),
+    Row(
+        active=(0, 0, 1, 1),
+        sees={2: (2, 4), 3: (3, 4)},
+        rewards=(0, 14, 24, 34),
+        truncated=(0, 1, 0, 0),
+        finals={1: (1, 4)},
+    ),
+    Row(
+        active=BEGIN,
+        sees={0: (0, 0), 1: (1, 0), 3: (3, 0)},
+        rewards=(0, 0, 25, 35),
+        terminated=(0, 0, 1, 0),
+        truncated=(0, 0, 0, 1),
+        finals={2: (2, 5), 3: (3, 5)},
+        ended=True,
+    ),
 ]
 # One turn a step, in the order above among those that are there. What an agent gets between its
 # turns reaches it with the next.
 TURNS = [
-    ((0, 1, 0, 0), {1: (1, 1)}, (0, 11, 0, 31), NOBODY, (0, 0, 0, 1), {3: (3, 1)}, False),
-    ((0, 0, 1, 0), {2: (2, 2)}, (3, 0, 43, 0), (1, 0, 0, 0), NOBODY, {0: (0, 2)}, False),
-    ((0, 0, 0, 1), {3: (3, 3)}, (0, 0, 0, 33), NOBODY, NOBODY, {}, False),
-    ((0, 0, 1, 0), {2: (2, 4)}, (0, 39, 47, 0), NOBODY, (0, 1, 0, 0), {1: (1, 4)}, False),
-    ((1, 0, 0, 0), {0: (0, 0)}, (0, 0, 25, 69), (0, 0, 1, 0), (0, 0, 0, 1))
-    + ({2: (2, 5), 3: (3, 5)}, True),
+    Row(
+        active=(0, 1, 0, 0),
+        sees={1: (1, 1)},
+        rewards=(0, 11, 0, 31),
+        truncated=(0, 0, 0, 1),
+        finals={3: (3, 1)},
+    ),
+    Row(
+        active=(0, 0, 1, 0),
+        sees={2: (2, 2)},
+        rewards=(1 + 2, 0, 21 + 22, 0),
+        terminated=(1, 0, 0, 0),
+        finals={0: (0, 2)},
+    ),
+    Row(active=(0, 0, 0, 1), sees={3: (3, 3)}, rewards=(0, 0, 0, 33)),
+    Row(
+        active=(0, 0, 1, 0),
+        sees={2: (2, 4)},
+        rewards=(0, 12 + 13 + 14, 23 + 24, 0),
+        truncated=(0, 1, 0, 0),
+        finals={1: (1, 4)},
+    ),
+    Row(
+        active=(1, 0, 0, 0),
+        sees={0: (0, 0)},
+        rewards=(0, 0, 25, 34 + 35),
+        terminated=(0, 0, 1, 0),
+        truncated=(0, 0, 0, 1),
+        finals={2: (2, 5), 3: (3, 5)},
+        ended=True,
+    ),
 ]
 
 
@@ -103,11 +168,11 @@ def test_a_limit_truncates_who_is_alive_and_ends_the_game(kind, rewards):
     """What others are still owed in a turn-based game is theirs: 12, which came on a later turn."""
     game = lanes(kind(LIVES, REWARDS), max_steps=2)
     last = history(game, 2)[-1]
-    assert last[0] == (BEGIN if kind is ParallelLives else (1, 0, 0, 0))
-    assert last[2:] == (rewards, (1, 0, 0, 0), (0, 1, 1, 0)) + (
-        {0: (0, 2), 1: (1, 2), 2: (2, 2)},
-        True,
-    )
+    assert last.active == (BEGIN if kind is ParallelLives else (1, 0, 0, 0))
+    assert last.rewards == rewards
+    assert (last.terminated, last.truncated) == ((1, 0, 0, 0), (0, 1, 1, 0))
+    assert last.finals == {0: (0, 2), 1: (1, 2), 2: (2, 2)}
+    assert last.ended
     game.step([[0]] * 4)
     outcome = game.step([[0]] * 4)
     assert outcome.cut

@@ -57,7 +57,10 @@ def test_one_stem_with_several_kinds_of_spaces():
     [
         ({"all": "*"}, {"all": (0, 1, 2, 3)}),
         ({"team": ["agent_*"]}, {"adversary": (0, 1), "team": (2, 3)}),
-        ({"first": ["adversary_0", "agent_0"]}, {"first": (0, 2), "adversary": (1,), "agent": (3,)}),
+        (
+            {"first": ["adversary_0", "agent_0"]},
+            {"first": (0, 2), "adversary": (1,), "agent": (3,)},
+        ),
         ({"agent": "agent_1"}, {"adversary": (0, 1), "agent-2": (2,), "agent": (3,)}),
     ],
 )
@@ -74,7 +77,7 @@ def test_an_override_takes_agents_that_are_no_texts():
     [
         ({"team": ["agnet_0"]}, "role team: no agent is called agnet_0; did you mean agent_0?"),
         ({"team": "x*"}, "no agent is called x\\*; its agents are adversary_0, "),
-        ({"a": "agent_*", "b": ["agent_1"]}, "agent agent_1 has two roles, a and b"),
+        ({"a": "adversary_*", "b": ["adversary_1"]}, "agent adversary_1 has two roles, a and b"),
         ({"a": []}, "role a has no agents"),
         ({"all": "*"}, "role all: agents adversary_0 and agent_1 have unequal spaces"),
     ],
