@@ -85,7 +85,8 @@ class ChoiceActions:
 
     def check_mask(self, mask: NDArray[np.bool_]) -> None:
         """Raise BadValue where a mask leaves a component no choice."""
-        for component, part in enumerate(np.split(mask, self._ends)):
+        parts = [mask] if len(self.nvec) == 1 else np.split(mask, self._ends)
+        for component, part in enumerate(parts):
             if not part.any():
                 where = "" if len(self.nvec) == 1 else f" in component {component}"
                 raise BadValue(f"an action mask of zeros{where}, which allows no action")

@@ -170,7 +170,9 @@ class Game(ABC):
         self._episode = -1
         self._steps = 0
         self._returns = np.zeros(num_seats)
-        self._clear_step()
+        self._rewards = np.zeros(num_seats)
+        self._terminated = np.zeros(num_seats, np.bool_)
+        self._truncated = np.zeros(num_seats, np.bool_)
         self._env = maker()
         self._takes_seed = _takes_seed(self._env)
 
@@ -185,6 +187,7 @@ class Game(ABC):
         self._episode += 1
         self._steps = 0
         self._returns[:] = 0
+        self._clear_step()
         self.active[:] = False
         self._alive[:] = False
         for row in self.rows.observations:
@@ -232,9 +235,10 @@ class Game(ABC):
             self._returns.copy(),
             self._steps,
         )
-        self._clear_step()
         if ended:
             self.reset()
+        else:
+            self._clear_step()
         return outcome
 
     def close(self) -> None:
@@ -363,10 +367,10 @@ class Game(ABC):
             raise self._invalid(str(error), own.agent) from None
 
     def _clear_step(self) -> None:
-        num_seats = len(self._seats)
-        self._rewards = np.zeros(num_seats)
-        self._terminated = np.zeros(num_seats, np.bool_)
-        self._truncated = np.zeros(num_seats, np.bool_)
+        # The arrays of an outcome are never written again.
+        self._rewards = np.zeros_like(self._rewards)
+        self._terminated = np.zeros_like(self._terminated)
+        self._truncated = np.zeros_like(self._truncated)
 
 
 def _agents(env: Any) -> list[Hashable]:

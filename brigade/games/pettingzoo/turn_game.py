@@ -32,11 +32,13 @@ class TurnGame(Game):
     def _next_turn(self) -> None:
         """Take leave of the dead until somebody that is alive has its turn, or nobody is left."""
         self.active[:] = False
-        dead: set[int] = set()
-        while self._present():
+        stuck: set[int] = set()
+        # Each look at a wrapped environment's attributes takes its time.
+        present = self._present()
+        while present:
             self._turn = self._call(attribute, self._env, "agent_selection")
             seat = self._seat(self._turn)
-            if seat in dead:  # it cannot be taken leave of, and nobody else has a turn
+            if seat in stuck:  # nobody else has a turn
                 break
             observation, terminated, truncated, info = self._last(seat)
             if not (terminated or truncated):
@@ -47,12 +49,13 @@ class TurnGame(Game):
                 break
             if self._alive[seat]:
                 self._end(seat, terminated, observation)
-            dead.add(seat)
             self._call(self._env.step, None)
-            if seat in self._present():
+            present = self._present()
+            if seat in present and any(self._flags(self._turn, unknown=True)):
+                stuck.add(seat)
                 self._note(Oddity.STAYED, self._turn)
         self._turn = None
-        self._see_who_is_there(dead)
+        self._see_who_is_there(present if self.active.any() else set(), stuck)
 
     def _last(self, seat: int) -> tuple[Any, bool, bool, Any]:
         """Ask for what the agent on turn has got and sees, and add its reward."""
@@ -74,22 +77,26 @@ class TurnGame(Game):
             info,
         )
 
-    def _see_who_is_there(self, dead: set[int]) -> None:
+    def _see_who_is_there(self, present: set[int], stuck: set[int]) -> None:
         """Begin the parts of those that came, and end those of whom nothing more was heard."""
-        present = self._present() if self.active.any() else set()
         for seat, own in enumerate(self._seats):
-            if self._alive[seat] and seat not in present:
+            if self._alive[seat]:
+                if seat in present:
+                    continue
                 terminated, truncated = self._flags(own.agent)
                 if not (terminated or truncated):
                     self._note(Oddity.LEFT_WITHOUT_FLAG, own.agent)
                 self._add_owed(seat)
                 self._end(seat, terminated, None)
-            elif seat in present and seat not in dead and not any(self._flags(own.agent)):
+            elif seat in present and seat not in stuck and not any(self._flags(own.agent)):
                 self._alive[seat] = True
 
-    def _flags(self, agent: Hashable) -> tuple[bool, bool]:
-        terminations = self._call(attribute, self._env, "terminations") or {}
+    def _flags(self, agent: Hashable | None, unknown: bool = False) -> tuple[bool, bool]:
+        """Read both flags of an agent whose turn it is not; unknown ones are as given."""
+        terminations = self._call(attribute, self._env, "terminations")
         truncations = self._call(attribute, self._env, "truncations") or {}
+        if terminations is None:
+            return unknown, False
         return bool(terminations.get(agent)), bool(truncations.get(agent))
 
     def _cut(self) -> None:

@@ -20,6 +20,7 @@ class Script:
         self.lives, self.rewards = lives, rewards
         self.possible_agents = list(lives)
         self.length = min(len(life) for life in lives.values()) - 1
+        self.buffers = {}
         self.seeds = []
         self.handed = []  # for each episode, what each agent was given
         self.received = []  # for each episode and step, whose actions came
@@ -35,10 +36,10 @@ class Script:
         return [agent for agent, life in self.lives.items() if life[self.t] in states]
 
     def sees(self, agent):
-        # One array for all, overwritten: who keeps it has been warned.
-        self.shared = getattr(self, "shared", np.zeros(2, np.float32))
-        self.shared[:] = self.possible_agents.index(agent), self.t
-        return self.shared
+        """One array for each agent, overwritten by the next step, as fast environments have it."""
+        seen = self.buffers.setdefault(agent, np.zeros(2, np.float32))
+        seen[:] = self.possible_agents.index(agent), self.t
+        return seen
 
     def give(self):
         given = {agent: self.rewards[agent][self.t] for agent in self.who("atu")}
@@ -58,7 +59,7 @@ class ParallelLives(Script):
 
     def reset(self, seed=None, options=None):
         self.agents = self.begin(seed)
-        return {agent: self.sees(agent).copy() for agent in self.agents}, {}
+        return {agent: self.sees(agent) for agent in self.agents}, {}
 
     def step(self, actions):
         assert self.agents, "stepped after the end"
@@ -68,7 +69,7 @@ class ParallelLives(Script):
         terminated = {agent: self.lives[agent][self.t] == "t" for agent in there}
         truncated = {agent: self.lives[agent][self.t] == "u" for agent in there}
         self.agents = self.who("a")
-        observations = {agent: self.sees(agent).copy() for agent in there}
+        observations = {agent: self.sees(agent) for agent in there}
         return observations, self.give(), terminated, truncated, {agent: {} for agent in there}
 
 

@@ -338,6 +338,29 @@ def test_a_turn_based_game_whose_dead_stay():
     assert game.oddities.counts[Oddity.STAYED] >= 2
 
 
+class Restless(TurnLives):
+    """Its a_1 is back as soon as it has been taken leave of."""
+
+    def _was_dead_step(self, action):
+        agent = self.agent_selection
+        super()._was_dead_step(action)
+        if agent == "a_1" and self.agents:
+            self._arrive(agent)
+            self.agent_selection = agent
+
+
+def test_an_agent_that_dies_and_returns_within_a_turn():
+    lives = {"a_0": "aaat", "a_1": "atat"}  # after one turn, and again in the end
+    game = start(lambda: Restless(lives, dict.fromkeys(lives, [1.0] * 4)))
+    outcome = game.step([[0], [0]])
+    assert outcome.terminated.tolist() == [False, True]
+    assert game.active.tolist() == [False, True]
+    assert game.rows.finals[1].tolist() == [1, 1]
+    last = play(game)[-1]
+    assert last.terminated.tolist() == [True, True]
+    assert not game.oddities.counts
+
+
 class Vanishing(TurnLives):
     """Empties `agents` at its end, so that nobody is told its last rewards."""
 
