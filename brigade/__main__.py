@@ -26,7 +26,7 @@ try:
     import signal
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, by nohup
-        # Until a command has a handler of its own, nothing has begun that could end in order.
+        # As long as the command is loading, nothing has begun that could be undone.
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     from brigade.cli import main, main_learn, main_sim
 except KeyboardInterrupt:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import importlib
 import re
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -130,6 +131,8 @@ def _run(command: str, words: Sequence[str]) -> int:
     try:
         require("this command", extra)
         module = importlib.import_module(module_name)
+        if command in LONG:
+            undo_when_interrupted()
         from brigade.flags import Settings
 
         kind = getattr(module, config_name)
@@ -161,6 +164,12 @@ def _run(command: str, words: Sequence[str]) -> int:
         raise
     except KeyboardInterrupt:
         return 130
+
+
+def undo_when_interrupted() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt from here on, so that what has begun is undone."""
+    if signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, signal.default_int_handler):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _overview() -> str:

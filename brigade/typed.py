@@ -12,7 +12,8 @@ PARENT_VARIABLE = "BRIGADE_PARENT"  # a launcher's process id, in the environmen
 def typed(command: str) -> str:
     """Return what a command calls itself: ``brigade sim``, or what was typed to start it.
 
-    That may be ``brigade-sim``, or ``brigade train``, whose simulator has the person's terminal.
+    A simulator that ``brigade train`` started calls itself that, since it prints on the same
+    terminal.
     """
     if command == "sim" and os.environ.get(PARENT_VARIABLE) == str(os.getppid()):
         return "brigade train"

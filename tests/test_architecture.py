@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"nearest"},
     "seeds": set(),
     "agent_numbers": set(),
-    "games": {"_core", "env"},
+    "games": TEXT | {"seeds", "_core", "env"},
     "policy": {"games"},
     "ppo": PURE | {"policy"},
     "wire": TEXT,

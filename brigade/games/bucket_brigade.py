@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from brigade._core import Scenario, num_features, observation_layout
@@ -18,6 +20,13 @@ KIND = "bucket_brigade"
 HOUSE_BLOCKS = ("houses", "fire_progress", "workers")
 # The same, but what a house is to the seat that looks.
 OWN_BLOCKS = ("owned", "home")
+
+
+class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a game of this kind is built from."""
+
+    num_seats: Annotated[int, Meta(ge=1, le=1 << 16)]
+    scenario: dict[str, Any]
 
 
 def describe(scenario: Scenario, num_seats: int) -> GameSpec:
@@ -50,10 +59,15 @@ def from_arguments(name: str, arguments: Mapping[str, Any]) -> GameSpec:
 
     Raises
     ------
-    KeyError, TypeError, ValueError
+    ValueError
         They are of none.
     """
-    return describe(Scenario(name=name, **arguments["scenario"]), int(arguments["num_seats"]))
+    found = msgspec.convert(dict(arguments), Arguments)
+    try:
+        scenario = Scenario(name=name, **found.scenario)
+    except TypeError as error:
+        raise ValueError(f"a scenario that is none: {error}") from None
+    return describe(scenario, found.num_seats)
 
 
 def scenario_of(spec: GameSpec) -> Scenario:

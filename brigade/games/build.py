@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
 
 from brigade.games import bucket_brigade
 from brigade.games.spec import GameSpec
 from brigade.games.vector import VectorGame
 
 VERSION = 1  # of descriptions
+
+
+class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A game in plain values, as checkpoints and run folders keep it."""
+
+    version: Literal[1]
+    kind: Annotated[str, Meta(max_length=100)]
+    name: str
+    arguments: dict[str, Any]
 
 
 def described(spec: GameSpec) -> dict[str, Any]:
@@ -27,17 +39,13 @@ def read(description: Mapping[str, Any]) -> GameSpec:
 
     Raises
     ------
-    KeyError, TypeError, ValueError
+    ValueError
         It is something else, or of a kind or version that there is not here.
     """
-    version, kind, name = (description[each] for each in ("version", "kind", "name"))
-    if version != VERSION:
-        raise ValueError(f"a game described in version {version!r}; this is version {VERSION}")
-    if kind != bucket_brigade.KIND:
-        raise ValueError(f"a game of kind {kind!r}, which there is not in this version of brigade")
-    if not isinstance(name, str):
-        raise TypeError(f"a game called {name!r}")
-    return bucket_brigade.from_arguments(name, description["arguments"])
+    found = msgspec.convert(dict(description), Description)
+    if found.kind != bucket_brigade.KIND:
+        raise ValueError(f"a game of kind {found.kind!r}, which this version of brigade has not")
+    return bucket_brigade.from_arguments(found.name, found.arguments)
 
 
 def build(spec: GameSpec, num_games: int, *, max_turns: int, seed: int) -> VectorGame:

@@ -15,8 +15,19 @@ from typing import Any
 class Entities:
     """How an observation describes the choices of an action's first component.
 
-    A policy may point at what is described instead of learning each choice by itself; see
-    ``policy/network.py``, which gives the fields' meaning.
+    A policy may point at what is described instead of learning each choice by itself
+    (``policy/network.py``).
+
+    Attributes
+    ----------
+    choices
+        For each choice the columns of the observation that describe it, in the same order for all.
+    private
+        For each choice the columns that tell what it is to the seat itself; empty where none do.
+    seats
+        The columns that are 1 for the seat that looks and 0 for the others, in the order of seats.
+    drawn
+        The logits, of all components side by side, that stand for acting on what was chosen.
     """
 
     choices: tuple[tuple[int, ...], ...]

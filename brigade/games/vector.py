@@ -165,7 +165,7 @@ class Activities(Protocol):
 
     @property
     def verb(self) -> str:
-        """The word for doing anything else than nothing, such as "worked"."""
+        """What doing anything else is called, in a form for "it ..." and for "it has not ..."."""
 
     def count_activities(
         self, actions: NDArray[np.integer], component_mask: NDArray[np.bool_]

@@ -444,7 +444,7 @@ class Learner:
             raise BadMessage("a welcome without a seed")
         if self._run and welcome.run != self._run:
             raise LearnerRefused(f"this is run {welcome.run}, where run {self._run} was")
-        network = _network(welcome)
+        network = _network(welcome, config.hidden_size)
         for granted in welcome.agents:
             if granted.state:
                 _check_granted(granted, arrays, network)
@@ -505,7 +505,7 @@ class Learner:
         lease.inbox.add(header.agent, header.sequence, received)
 
 
-def _network(welcome: messages.Welcome) -> Network:
+def _network(welcome: messages.Welcome, hidden_size: int) -> Network:
     """Make the network that a welcome describes, for agents that it grants.
 
     Raises
@@ -517,9 +517,14 @@ def _network(welcome: messages.Welcome) -> Network:
     if not agents or len(set(agents)) < len(agents):
         raise BadMessage("a welcome without agents, or with one twice")
     try:
-        return read_policy(welcome.policy)
+        network = read_policy(welcome.policy)
     except ValueError as error:
         raise BadMessage(f"a welcome with a network that cannot be: {error}") from None
+    if network.hidden_size != hidden_size:
+        raise BadMessage(
+            f"a welcome with networks of width {network.hidden_size} in a run of {hidden_size}"
+        )
+    return network
 
 
 def _check_granted(granted: messages.Granted, arrays: Arrays, network: Network) -> None:

@@ -11,7 +11,10 @@ from msgspec import Meta
 from brigade.games.spec import Entities, Role
 from brigade.policy.network import Network
 
-LARGEST_SIZE = 1 << 20  # of an observation, a layer or a choice
+# What a description from elsewhere may ask for.
+LARGEST_SIZE = 1 << 20  # of an observation, a layer or a choice, and of all entities together
+LARGEST_ROW = 1 << 28  # parameters of a policy
+MOST_COMPONENTS = 1 << 12
 Size = Annotated[int, Meta(ge=1, le=LARGEST_SIZE)]
 Column = Annotated[int, Meta(ge=0, le=LARGEST_SIZE)]
 
@@ -22,7 +25,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     kind: Literal["mlp"] = "mlp"
     version: Literal[1] = 1
     num_features: Size
-    action_nvec: Annotated[tuple[Size, ...], Meta(min_length=1)]
+    action_nvec: Annotated[tuple[Size, ...], Meta(min_length=1, max_length=MOST_COMPONENTS)]
     hidden_size: Size
     choices: tuple[tuple[Column, ...], ...] = ()
     seats: tuple[Column, ...] = ()
@@ -69,6 +72,18 @@ def read(description: Mapping[str, Any]) -> Network:
     ValueError
         It is something else, of a kind or version that there is not here, or cannot be.
     """
+    for name in ("choices", "private"):  # which may be one row many times over
+        rows = description.get(name, ())
+        if not isinstance(rows, list | tuple) or sum(map(_length, rows)) > LARGEST_SIZE:
+            raise ValueError(f"{name} that are no lists of columns, or too many")
     found = msgspec.convert(dict(description), Description)
     names = Network.__dataclass_fields__
-    return Network(**{name: getattr(found, name) for name in names})
+    network = Network(**{name: getattr(found, name) for name in names})
+    if network.num_parameters > LARGEST_ROW:
+        raise ValueError(f"a policy of {network.num_parameters:,} parameters")
+    return network
+
+
+def _length(row: object) -> int:
+    """Count a row's columns, and the row itself."""
+    return 1 + len(row) if isinstance(row, list | tuple) else 1

@@ -166,7 +166,7 @@ class _Group:
         between_batches: Callable[[], None],
     ) -> list[Learned]:
         """Learn, and go back to the state before where an agent diverged."""
-        nothing = [rollouts[0].none_of_it()] * self._missing if self._missing else []
+        nothing = [rollouts[0].empty()] * self._missing if self._missing else []
         # What becomes too large for a float is noticed at the end.
         with np.errstate(over="ignore", invalid="ignore"):
             metrics = self._updater.update(

@@ -111,7 +111,7 @@ class Rollout:
         }
         return cls(**(missing | {name: arrays[name] for name in COLUMNS if name in arrays}))
 
-    def none_of_it(self) -> Rollout:
+    def empty(self) -> Rollout:
         """A rollout of no steps, with the same columns."""
         return Rollout(**{name: getattr(self, name)[:0] for name in COLUMNS})
 

@@ -177,18 +177,18 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
         diverged=diverged,
         checkpoint=save,
     )
-    simulator = Simulator(
-        config,
-        identity.game,
-        sockets,
-        events,
-        options.lease,
-        options.start_with,
-        options.max_rollbacks,
-        run=identity.run,
-        network=network,
-    )
     try:
+        simulator = Simulator(
+            config,
+            identity.game,
+            sockets,
+            events,
+            options.lease,
+            options.start_with,
+            options.max_rollbacks,
+            run=identity.run,
+            network=network,
+        )
         try:
             going_on = options.resume and _restore(simulator, folder, saved)
             if plan.source is not None:

@@ -30,7 +30,7 @@ from brigade.agents import SCRIPTED
 from brigade.config import DEFAULT_CHECKPOINT_DIR, ConfigError
 from brigade.env.scenarios import load_scenario
 from brigade.extras import require
-from brigade.games.bucket_brigade import scenario_of
+from brigade.games.bucket_brigade import describe, scenario_of
 from brigade.nearest import nearest
 from brigade.sim.matchmaking import Matchmaker
 
@@ -351,10 +351,8 @@ def check_shape(path: str, saved: Checkpoint, scenario: Scenario, seats: int) ->
         They are not; ``path`` is what it calls them.
     """
     theirs = saved.network
-    if (num_features(scenario, seats), scenario.num_houses) != (
-        theirs.num_features,
-        theirs.action_nvec[0],
-    ):
+    role = describe(scenario, seats).role
+    if (role.num_features, role.action_nvec) != (theirs.num_features, theirs.action_nvec):
         raise ConfigError(
             f"{path} was trained with {scenario_of(saved.game).num_houses} houses and "
             f"{saved.config.num_agents_per_game} seats; {scenario.name} has "

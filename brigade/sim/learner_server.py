@@ -21,9 +21,7 @@ import msgspec
 
 from brigade.agent_numbers import format_agents
 from brigade.config import RunConfig
-from brigade.games.build import described
-from brigade.games.spec import GameSpec
-from brigade.policy.build import described as described_policy
+from brigade.policy.build import described
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentState
 from brigade.ppo.divergence import too_large
@@ -95,7 +93,6 @@ class LearnerServer:
         self,
         run: str,
         config: RunConfig,
-        game: GameSpec,
         repository: Repository,
         sockets: SimulatorSockets,
         events: Events,
@@ -120,7 +117,6 @@ class LearnerServer:
         # Fencing tokens of leases that have ended.
         self._former: deque[str] = deque(maxlen=MOST_FORMER)
         self._config = config
-        self._game = game
         self._repository = repository
         self._sockets = sockets
         self._events = events
@@ -330,8 +326,7 @@ class LearnerServer:
             weights=endpoint.weights_suffix,
             experience=endpoint.experience_suffix(lease.slot),
             config=msgspec.to_builtins(self._config.nameless),
-            game=described(self._game),
-            policy=described_policy(network),
+            policy=described(network),
             agents=granted,
         )
         await self._sockets.send_control(peer, messages.encode(welcome, arrays))

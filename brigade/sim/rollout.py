@@ -113,7 +113,8 @@ class RolloutBuffer:
     def add_rewards(self, rewards: NDArray[np.float32]) -> None:
         """Add ``[L]`` to each lane's last step; what comes before a lane's first is no action's."""
         lanes = np.flatnonzero(self._kept > self._start)
-        np.add.at(self._columns["rewards"], (lanes, self._kept[lanes] - 1), rewards[lanes])
+        column, at = self._columns["rewards"], (lanes, self._kept[lanes] - 1)
+        column[at] = np.add(column[at], rewards[lanes])
 
     def end(
         self,

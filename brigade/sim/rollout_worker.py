@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brigade import seeds
-from brigade.config import RunConfig
+from brigade.config import ConfigError, RunConfig
 from brigade.games.build import build
 from brigade.games.spec import GameSpec
 from brigade.games.vector import (
@@ -63,8 +63,8 @@ class RolloutWorker:
 
     Raises
     ------
-    ValueError
-        The settings ask for what the game cannot do; the sentence names the flag.
+    ConfigError
+        The settings ask for what the game cannot do.
     """
 
     def __init__(
@@ -83,9 +83,11 @@ class RolloutWorker:
         self._default_actions: DefaultActions | None = None
         if any(column.needed == "default" for column in columns.values()):
             if not isinstance(self.game, DefaultActions):
-                raise ValueError(
+                raise ConfigError(
                     f"{spec.name} has no default actions to compare with: use --advantages gae"
                 )
+            if isinstance(self.game, Turns):
+                raise ConfigError(f"{spec.name} is played in turns: use --advantages gae")
             self._default_actions = self.game
         self._turns = self.game if isinstance(self.game, Turns) else None
         # What is carried from one rollout to the next is not part of the state.
@@ -94,7 +96,7 @@ class RolloutWorker:
             self._saves = self.game
         self._restarts = self.game if isinstance(self.game, ExploringStarts) else None
         if config.exploring_starts and self._restarts is None:
-            raise ValueError(f"{spec.name} has no --exploring-starts")
+            raise ConfigError(f"{spec.name} has no --exploring-starts: leave them out")
         self._actor = Actor(repository.network, repository.parameters)
         self._actions = seeds.generator(seed, seeds.Purpose.ACTIONS)
         self._starts = seeds.generator(seed, seeds.Purpose.STARTS)
@@ -282,6 +284,9 @@ class RolloutWorker:
         self.matchmaker.generator, self._actions, self._starts = matchmaking, actions, starts
         self._placed[:] = placed
         self._numbers[:], self._begun = -1, 0
+        if self._saves is None:  # all games begin anew
+            self._placed[:] = False
+            self._numbers[:], self._begun = np.arange(len(seats)), len(seats)
         self._actor.seat(self.seats.ravel())
         self.buffer.clear()
 

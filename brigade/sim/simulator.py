@@ -114,7 +114,6 @@ class Simulator:
         self.server = LearnerServer(
             self.run_id,
             config,
-            game,
             self.repository,
             sockets,
             events,

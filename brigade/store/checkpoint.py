@@ -210,14 +210,22 @@ def _fault(path: Path, error: Exception) -> str:
 def _read(content: Any) -> Checkpoint:
     written, content = format_of(content), upgraded(content)
     config = convert(RunConfig, renamed(content["config"]))
-    network = read_policy(content["policy"])
+    network, game = read_policy(content["policy"]), read_game(content["game"])
+    role = game.role
+    if game.num_seats != config.num_agents_per_game or (role.num_features, role.action_nvec) != (
+        network.num_features,
+        network.action_nvec,
+    ):
+        raise CheckpointError("its settings, game and policies do not fit together")
     agents = []
     for agent in range(config.population_size):
-        optimizer = content["optimizers"][agent]
+        optimizer, policy = content["optimizers"][agent], content["policies"][agent]
+        for tensor in (*policy.values(), *optimizer.values()):
+            _check_memory(tensor)
         state = AgentState(
             int(content["versions"][agent]),
             int(optimizer["steps"]),
-            network.row(content["policies"][agent]).numpy(),
+            network.row(policy).numpy(),
             optimizer["first_moment"].numpy(),
             optimizer["second_moment"].numpy(),
             content["normalizers"][agent].numpy(),
@@ -228,13 +236,21 @@ def _read(content: Any) -> Checkpoint:
     return Checkpoint(
         str(content["run"]),
         config,
-        read_game(content["game"]),
+        game,
         network,
         agents,
         _whole_statistics(content["statistics"], config.population_size),
         {name: _restored(value) for name, value in content["simulator"].items()},
         written,
     )
+
+
+def _check_memory(tensor: object) -> None:
+    """Refuse a tensor that claims more numbers than the file holds for it."""
+    if isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided:
+        claimed = tensor.numel() * tensor.element_size()
+        if tensor.untyped_storage().nbytes() < claimed:
+            raise CheckpointError(f"a tensor of {claimed:,} bytes, of which the file holds less")
 
 
 def _whole_statistics(statistics: dict[str, Any], population_size: int) -> dict[str, Any]:

@@ -92,6 +92,8 @@ def read_identity(folder: Path) -> Identity | None:
     content = _read(path)
     try:
         return Identity(str(content["run"]), _game(content, folder), str(content["begun_from"]))
+    except ConfigError:  # its settings'
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path} is not whole: {type(error).__name__}: {error}") from None
 

@@ -108,7 +108,6 @@ class Welcome(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     weights: Name
     experience: Name
     config: dict[str, Any]
-    game: dict[str, Any]  # see games/build.py
     policy: dict[str, Any]  # see policy/build.py
     agents: list[Granted]
 
@@ -331,7 +330,7 @@ def _read(entry: _Spec, frame: Frame) -> Array:
         raise BadMessage(f"array {entry.name!r} has dtype {entry.dtype!r}, not on the list")
     if len(entry.shape) > MAX_DIMENSIONS or max(entry.shape, default=0) > MAX_LENGTH:
         raise BadMessage(f"array {entry.name!r} has shape {entry.shape}, out of bounds")
-    # NumPy refuses shapes that would be too large without their zeros.
+    # With a length of 0 there are no bytes, but NumPy refuses the rest where it would be too large.
     if prod(max(length, 1) for length in entry.shape) * dtype.itemsize > MAX_BYTES:
         raise BadMessage(f"array {entry.name!r} has shape {entry.shape}, out of bounds")
     size = frame.nbytes if isinstance(frame, memoryview) else len(frame)

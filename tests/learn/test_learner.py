@@ -123,7 +123,6 @@ def welcome(agents=(3, 5), states: dict[int, AgentState] | None = None, **change
         weights="-weights",
         experience="-experience-4",
         config=msgspec.to_builtins(CONFIG),
-        game={},
         policy=POLICY,
         agents=granted,
     )

@@ -41,7 +41,7 @@ def updater(agents, config=CONFIG, given_states=None) -> Updater:
 
 
 def empty_rollout() -> Rollout:
-    return random_rollout(NETWORK, 3, 0).none_of_it()
+    return random_rollout(NETWORK, 3, 0).empty()
 
 
 def assert_same(one: AgentState, other: AgentState) -> None:

@@ -203,6 +203,8 @@ def _begin(
     """Be a command that a test has asked for, once its process is our parent."""
     os.setsid()
     while os.getppid() != parent:
+        if os.getppid() == 1:  # the test's process is gone
+            os._exit(1)
         time.sleep(0.0005)
     requests.send(str(os.getpid()).encode())
     _become(words, folder, environment, streams, (), ())

@@ -16,8 +16,6 @@ import pytest
 import torch
 
 from brigade.config import RunConfig
-from brigade.env.scenarios import load_scenario
-from brigade.games.bucket_brigade import describe
 from brigade.learn import learner as learner_module
 from brigade.learn.learner import Learner
 from brigade.policy.build import read
@@ -33,7 +31,6 @@ from brigade.wire.endpoints import Endpoint
 from brigade.wire.messages import Header
 from brigade.wire.transport import LearnerSockets, Sender, SimulatorSockets, TransportError
 
-GAME = describe(load_scenario("default"), 2)
 NETWORK = Network(num_features=5, action_nvec=(3, 2, 2), hidden_size=8)
 CONFIG = RunConfig(
     population_size=4,
@@ -136,7 +133,6 @@ class Harness:
         self.server = LearnerServer(
             "a-run",
             settings,
-            GAME,
             self.repository,
             self.sockets,  # type: ignore[arg-type]
             events,
@@ -648,7 +644,7 @@ def test_a_learner_that_was_there_before_the_simulator_learns(monkeypatch, hello
         sockets = SimulatorSockets(endpoint, 1 << 20)
         repository = Repository(NETWORK, 4)
         server = LearnerServer(
-            "a-run", CONFIG, GAME, repository, sockets, Events(), 10.0, learned=lambda *_: None,
+            "a-run", CONFIG, repository, sockets, Events(), 10.0, learned=lambda *_: None,
             changed=lambda: None, failed=lambda why: None, report=lambda: REPORT,
         )  # fmt: skip
         tasks = [
@@ -706,7 +702,7 @@ def test_a_learner_of_another_version_is_told_in_its_own_protocol(protocol):
 
     async def main() -> None:
         here = SimulatorSockets(endpoint, 1 << 20)
-        server = LearnerServer("a-run", CONFIG, GAME, Repository(NETWORK, 4), here, Events(), 10.0,
+        server = LearnerServer("a-run", CONFIG, Repository(NETWORK, 4), here, Events(), 10.0,
                     learned=lambda *_: None, changed=lambda: None, failed=lambda why: None,
                     report=lambda: REPORT)  # fmt: skip
         task = asyncio.create_task(server.serve_control())

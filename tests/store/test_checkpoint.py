@@ -387,6 +387,11 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "an unknown setting": put("config", "no_such_setting", 1),
     "a setting out of range": put("config", "gamma", 2.0),
     "another population": put("config", "population_size", 4),
+    "a tensor that repeats one number": put(
+        "policies", 0, "heads.weight", lambda t: torch.zeros(1).expand(t.numel()).view(t.shape)
+    ),
+    "games of another number of seats": put("game", "arguments", "num_seats", 3),
+    "policies with another number of choices": put("policy", "action_nvec", (4, 2, 3)),
     "another width": put("policy", "hidden_size", 5),
     "a negative width": put("policy", "hidden_size", -4),
     "an endless width": put("policy", "hidden_size", float("inf")),

@@ -340,6 +340,22 @@ def test_a_run_knows_what_it_is_wherever_it_lies(tmp_path):
     assert found == config(moved.parent, moved.name, gamma=0.5)
 
 
+def test_a_run_that_an_earlier_version_began_is_known(tmp_path):
+    folder = begin(config(tmp_path))
+    folder.close()
+    path = folder.path / "run.json"
+    content = json.loads(path.read_text())
+    game = content.pop("game")
+    content |= {"scenario": game["arguments"]["scenario"], "scenario_name": game["name"]}
+    path.write_text(json.dumps(content))
+    identity = read_identity(folder.path)
+    assert identity.game == GAME
+    assert identity.run == "an-id"
+    (folder.path / "config.json").write_text('{"num_agents_per_game": "x"}')
+    with pytest.raises(ConfigError, match=r"config\.json: --num-agents-per-game 'x'"):
+        read_identity(folder.path)
+
+
 def test_metrics_are_strict_json_with_the_time_and_thin_out(tmp_path, monkeypatch):
     monkeypatch.setattr(folder_module, "DETAILED_BYTES", 2000)
     folder = begin(config(tmp_path))

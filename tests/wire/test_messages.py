@@ -60,7 +60,6 @@ BY_TYPE = {
         weights=NAMES,
         experience=NAMES,
         config=CONFIGS,
-        game=CONFIGS,
         policy=CONFIGS,
         agents=st.lists(
             st.builds(Granted, COUNTS, COUNTS, COUNTS, COUNTS, st.booleans()), max_size=5

@@ -1,0 +1,111 @@
+"""What an environment's agents see and do, asked of one that is made and closed for it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gymnasium import spaces
+
+from brigade.games.pettingzoo.errors import CannotFind, UnsupportedSpace, in_words
+from brigade.games.pettingzoo.finding import Maker, is_turn_based
+from brigade.games.pettingzoo.roles import Seating, assign
+from brigade.printable import printable, shortened
+
+
+@dataclass(frozen=True)
+class Description:
+    """What one game is.
+
+    Attributes
+    ----------
+    turn_based
+        Whether its agents act one after another.
+    seating
+        Its seats and roles.
+    notes
+        Sentences that a person should read once.
+    """
+
+    turn_based: bool
+    seating: Seating
+    notes: tuple[str, ...] = ()
+
+
+def describe(
+    maker: Maker, roles: Mapping[str, Sequence[Hashable] | str] | None = None
+) -> Description:
+    """Make an environment, ask what its agents are, and close it.
+
+    Parameters
+    ----------
+    maker
+        Of the environment.
+    roles
+        As :func:`brigade.games.pettingzoo.roles.assign` takes them.
+
+    Raises
+    ------
+    CannotFind
+        It cannot be made, or its agents or spaces cannot be told.
+    UnsupportedSpace, BadRoles
+        See there.
+    """
+    env = maker()
+    try:
+        agents, notes = _agents(env, maker.name)
+        sees = {agent: _space(env, "observation_space", agent, maker.name) for agent in agents}
+        does = {agent: _space(env, "action_space", agent, maker.name) for agent in agents}
+    finally:
+        close(env)
+    return Description(is_turn_based(env), assign(agents, sees, does, roles), notes)
+
+
+def close(env: Any) -> None:
+    """Close an environment, if it can be closed."""
+    closing = getattr(env, "close", None)
+    if callable(closing):
+        closing()
+
+
+def _agents(env: Any, name: str) -> tuple[list[Hashable], tuple[str, ...]]:
+    agents = list(getattr(env, "possible_agents", None) or ())
+    if agents:
+        return agents, ()
+    try:
+        env.reset(seed=0)
+        agents = list(env.agents)
+    except Exception as error:
+        raise CannotFind(
+            printable(f"{name} has no possible_agents, and fails at reset: {in_words(error)}")
+        ) from error
+    if not agents:
+        raise CannotFind(f"{name} has no agents: neither possible_agents nor, after reset, agents")
+    note = (
+        f"{name} has no possible_agents; its agents are taken to be the {len(agents)} that are "
+        "there after reset"
+    )
+    return agents, (note,)
+
+
+def _space(env: Any, which: str, agent: Hashable, name: str) -> spaces.Space[Any]:
+    asked = getattr(env, which, None)
+    try:
+        with warnings.catch_warnings():
+            # PettingZoo's default warns that it reads the dict, which is all that is asked for.
+            warnings.filterwarnings("ignore", "Your environment should override")
+            space = asked(agent) if callable(asked) else getattr(env, f"{which}s")[agent]
+    except Exception as error:
+        raise CannotFind(
+            printable(f"{name} has no {which} for agent {agent}: {in_words(error)}")
+        ) from error
+    if not isinstance(space, spaces.Space):
+        raise UnsupportedSpace(
+            printable(
+                f"agent {agent}: {which} is {shortened(repr(space))} ({type(space).__name__}), "
+                "not one of Gymnasium's spaces"
+            )
+        )
+    return space

@@ -1,0 +1,63 @@
+"""What can be wrong with an environment, each one line for a person to read."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from brigade.printable import printable
+
+
+class CannotFind(ValueError):
+    """There is no such environment, or it cannot be made with these arguments."""
+
+
+class UnsupportedSpace(ValueError):
+    """A space that nothing here makes rows of."""
+
+
+class BadRoles(ValueError):
+    """Roles that do not fit the environment's agents."""
+
+
+class BadValue(ValueError):
+    """An observation, mask or reward that is not what it should be, without saying whose."""
+
+
+class EnvironmentFault(Exception):
+    """An environment failed while it was played.
+
+    Attributes
+    ----------
+    environment
+        What it is called.
+    game
+        Which of the games side by side.
+    agent
+        Whose action or observation it was about, if that is known.
+    step
+        Steps of the episode that were complete; 0 at reset.
+    """
+
+    def __init__(
+        self, what: str, environment: str, game: int, agent: Hashable | None, step: int
+    ) -> None:
+        self.environment = environment
+        self.game = game
+        self.agent = agent
+        self.step = step
+        whose = "" if agent is None else f", agent {agent}"
+        super().__init__(printable(f"{environment}, game {game}{whose}, step {step}: {what}"))
+
+
+class EnvironmentRaised(EnvironmentFault):
+    """The environment's own code raised an exception, which is the ``__cause__``."""
+
+
+class InvalidData(EnvironmentFault):
+    """The environment returned something that is not what its interface or spaces promise."""
+
+
+def in_words(exception: BaseException) -> str:
+    """Write an exception on one line, as Python's last line of a traceback does."""
+    text = str(exception).strip()
+    return printable(f"{type(exception).__name__}: {text}" if text else type(exception).__name__)

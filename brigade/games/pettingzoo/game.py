@@ -1,0 +1,390 @@
+"""One game of any kind: lives, seeds, returns, limits and errors; the subclasses play it.
+
+A seat is *absent*, or *alive*; alive, it is *active* where it has to act now. Its part of an
+episode begins when it comes to be alive and ends with a flag, so that it may have several in one
+episode. An episode is over when nobody is alive, and the next one begins within the same step.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brigade.games.pettingzoo.actions import ChoiceActions
+from brigade.games.pettingzoo.description import close
+from brigade.games.pettingzoo.errors import BadValue, EnvironmentRaised, InvalidData, in_words
+from brigade.games.pettingzoo.finding import Maker
+from brigade.games.pettingzoo.observations import MASK
+from brigade.games.pettingzoo.oddities import Oddities, Oddity
+from brigade.games.pettingzoo.rewards import scalar
+from brigade.games.pettingzoo.roles import Seating
+from brigade.seeds import Purpose, sequence
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How games are played.
+
+    Attributes
+    ----------
+    seed
+        What every episode's own seed is derived from.
+    max_steps
+        Steps after which whoever is alive is truncated; of a turn-based game, turns.
+    fresh
+        Whether each episode has a newly made environment.
+    reward_weights
+        What the parts of a vector of rewards are worth.
+    """
+
+    seed: int = 0
+    max_steps: int | None = None
+    fresh: bool = False
+    reward_weights: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Where a game writes, one row for each seat.
+
+    Attributes
+    ----------
+    observations
+        float32 ``[F]``: what each sees, where it is active. Other rows are stale or 0.
+    masks
+        bool ``[num_choices]``: which choices it has, where it is active.
+    finals
+        float32 ``[F]``: what it saw last, where its part ended with the last step.
+    """
+
+    observations: Sequence[NDArray[np.float32]]
+    masks: Sequence[NDArray[np.bool_]]
+    finals: Sequence[NDArray[np.float32]]
+
+    @classmethod
+    def of(cls, seating: Seating) -> Rows:
+        """Make rows for the seats of one game."""
+        sizes = [seat.observations.num_features for seat in seating.seats]
+        return cls(
+            [np.zeros(size, np.float32) for size in sizes],
+            [np.ones(seat.actions.num_choices, np.bool_) for seat in seating.seats],
+            [np.zeros(size, np.float32) for size in sizes],
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one step of one game led to, for each of its A seats.
+
+    Attributes
+    ----------
+    rewards
+        float64 ``[A]``: what reached each seat with this step, active or not.
+    terminated, truncated
+        bool ``[A]``: its part ended by the game's rules, or was cut. Never both: what ended by the
+        rules needs no bootstrap.
+    ended
+        Whether the episode is over. Then the game's rows and ``active`` are the next one's.
+    cut
+        Whether it was the limit on steps that ended it.
+    returns
+        float64 ``[A]``: sums of rewards of the episode so far.
+    length
+        Its steps so far.
+    """
+
+    rewards: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    ended: bool
+    cut: bool
+    returns: NDArray[np.float64]
+    length: int
+
+
+def episode_seed(seed: int, game: int, episode: int) -> int:
+    """Derive an episode's own seed, of 31 bits, which every generator takes."""
+    return int(sequence(seed, Purpose.GAMES, game, episode).generate_state(1, np.uint32)[0] >> 1)
+
+
+class Game(ABC):
+    """One game, which begins anew where it ends.
+
+    Parameters
+    ----------
+    maker
+        Of its environment.
+    seating
+        As :func:`brigade.games.pettingzoo.description.describe` gives it.
+    settings
+        How it is played.
+    number
+        Which of the games side by side it is.
+    rows
+        Where it writes.
+    oddities
+        Where it counts them; several games may share it.
+
+    Attributes
+    ----------
+    active
+        bool ``[A]``: who has to act now. There may be nobody, and then the step goes on without.
+
+    Raises
+    ------
+    CannotFind
+        The environment cannot be made.
+    """
+
+    def __init__(
+        self,
+        maker: Maker,
+        seating: Seating,
+        settings: Settings | None = None,
+        *,
+        number: int = 0,
+        rows: Rows | None = None,
+        oddities: Oddities | None = None,
+    ) -> None:
+        self.rows = rows or Rows.of(seating)
+        self.oddities = oddities or Oddities()
+        self._maker = maker
+        self._seats = seating.seats
+        self._settings = settings or Settings()
+        self._number = number
+        self._seat_of = {seat.agent: index for index, seat in enumerate(self._seats)}
+        num_seats = len(self._seats)
+        self.active = np.zeros(num_seats, np.bool_)
+        self._alive = np.zeros(num_seats, np.bool_)
+        self._masked = np.zeros(num_seats, np.bool_)
+        self._episode = -1
+        self._steps = 0
+        self._returns = np.zeros(num_seats)
+        self._rewards = np.zeros(num_seats)
+        self._terminated = np.zeros(num_seats, np.bool_)
+        self._truncated = np.zeros(num_seats, np.bool_)
+        self._env = maker()
+        self._takes_seed = _takes_seed(self._env)
+
+    def reset(self) -> None:
+        """Begin the next episode, with a seed of its own.
+
+        Raises
+        ------
+        EnvironmentRaised, InvalidData
+            The environment fails, or returns something else than it should.
+        """
+        self._episode += 1
+        self._steps = 0
+        self._returns[:] = 0
+        self._clear_step()
+        self.active[:] = False
+        self._alive[:] = False
+        for row in self.rows.observations:
+            row[:] = 0
+        if self._settings.fresh and self._episode:
+            self._call(close, self._env)
+            self._env = self._call(self._maker)
+        arguments = {}
+        if self._takes_seed:
+            arguments["seed"] = episode_seed(self._settings.seed, self._number, self._episode)
+        else:
+            self._note(Oddity.NO_SEED)
+        self._begin(arguments)
+        if not self._alive.any():
+            raise self._invalid("nobody is in `agents` after reset")
+
+    def step(self, actions: Sequence[Any]) -> Outcome:
+        """Play one step: of all that are active, or of the one whose turn it is.
+
+        Parameters
+        ----------
+        actions
+            One for each seat: choices, integers ``[C]``, or float32 ``[D]`` where they are
+            continuous. Those of seats that are not active are not read.
+
+        Raises
+        ------
+        EnvironmentRaised, InvalidData
+            The environment fails, or returns something else than it should.
+        """
+        self._play(actions)
+        self._steps += 1
+        limit = self._settings.max_steps
+        cut = limit is not None and self._steps >= limit and bool(self._alive.any())
+        if cut:
+            self._cut()
+        self._returns += self._rewards
+        ended = not self._alive.any()
+        outcome = Outcome(
+            self._rewards,
+            self._terminated,
+            self._truncated,
+            ended,
+            cut,
+            self._returns.copy(),
+            self._steps,
+        )
+        if ended:
+            self.reset()
+        else:
+            self._clear_step()
+        return outcome
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._call(close, self._env)
+
+    # ---- what the kinds of games do ------------------------------------------------------
+
+    @abstractmethod
+    def _begin(self, arguments: Mapping[str, Any]) -> None:
+        """Reset the environment, and see who is there."""
+
+    @abstractmethod
+    def _play(self, actions: Sequence[Any]) -> None:
+        """Hand over actions, and see what they led to."""
+
+    @abstractmethod
+    def _cut(self) -> None:
+        """Truncate all that are alive."""
+
+    # ---- what they do it with ------------------------------------------------------------
+
+    def _observe(self, seat: int, observation: Any, info: Any) -> None:
+        """Write what an active seat sees, and its mask."""
+        own = self._seats[seat]
+        self._write(seat, observation, self.rows.observations[seat])
+        if not isinstance(own.actions, ChoiceActions):
+            return
+        row = self.rows.masks[seat]
+        try:
+            mask = own.observations.mask(observation)
+            if mask is None and isinstance(info, Mapping):
+                mask = info.get(MASK)
+            if mask is not None:
+                own.actions.read_mask(mask, row)
+                own.actions.check_mask(row)
+            elif self._masked[seat]:
+                row[:] = True
+        except BadValue as error:
+            raise self._invalid(str(error), own.agent) from None
+        self._masked[seat] = mask is not None
+
+    def _end(self, seat: int, terminated: bool, observation: Any) -> None:
+        """End a seat's part with what it saw last."""
+        if observation is None:
+            self._note(Oddity.NO_FINAL_OBSERVATION, self._seats[seat].agent)
+        else:
+            self._write(seat, observation, self.rows.observations[seat])
+        self._end_here(seat, terminated)
+
+    def _end_here(self, seat: int, terminated: bool) -> None:
+        """End a seat's part with what it sees now."""
+        latest = self.rows.observations[seat]
+        self.rows.finals[seat][:] = latest
+        latest[:] = 0
+        self._terminated[seat] = terminated
+        self._truncated[seat] = not terminated
+        self._alive[seat] = self.active[seat] = False
+
+    def _add_reward(self, seat: int, reward: Any) -> None:
+        """Add what has reached a seat."""
+        if type(reward) is not float:
+            self._note(Oddity.REWARD_TYPE, self._seats[seat].agent)
+        elif self._settings.reward_weights is None and math.isfinite(reward):
+            self._rewards[seat] += reward
+            return
+        try:
+            self._rewards[seat] += scalar(reward, self._settings.reward_weights)
+        except BadValue as error:
+            raise self._invalid(str(error), self._seats[seat].agent) from None
+
+    def _flag(self, flag: Any, agent: Hashable) -> bool:
+        """Read a flag; a missing one is False."""
+        if flag is True or flag is False:
+            return bool(flag)
+        if flag is None:
+            return False
+        self._note(Oddity.NUMPY_FLAG, agent)
+        try:
+            return bool(flag)
+        except ValueError:  # of an array of several
+            raise self._invalid(f"a flag of {flag}", agent) from None
+
+    def _present(self) -> set[int]:
+        """Seats of the agents that the environment has now."""
+        return {self._seat(agent) for agent in self._call(_agents, self._env)}
+
+    def _seat(self, agent: Hashable) -> int:
+        seat = self._seat_of.get(agent)
+        if seat is None:
+            raise self._invalid("an agent that is not among its possible_agents", agent)
+        return seat
+
+    def _decode(self, seat: int, action: Any) -> Any:
+        return self._seats[seat].actions.decode(action)
+
+    def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the environment's code; of a turn-based game, about the agent whose turn it is."""
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            agent = self._about()
+            raise EnvironmentRaised(
+                in_words(error), self._maker.name, self._number, agent, self._steps
+            ) from error
+
+    def _about(self) -> Hashable | None:
+        """Whose action or observation the environment's code is called for, if it is one's."""
+        return None
+
+    def _invalid(self, what: str, agent: Hashable | None = None) -> InvalidData:
+        return InvalidData(what, self._maker.name, self._number, agent, self._steps)
+
+    def _note(self, kind: Oddity, agent: Hashable | None = None) -> None:
+        if kind in self.oddities.first:
+            self.oddities.counts[kind] += 1
+            return
+        whose = "" if agent is None else f", agent {agent}"
+        self.oddities.note(kind, f"game {self._number}, step {self._steps}{whose}")
+
+    def _write(self, seat: int, observation: Any, row: NDArray[np.float32]) -> None:
+        own = self._seats[seat]
+        try:
+            own.observations.write(observation, row)
+        except BadValue as error:
+            raise self._invalid(str(error), own.agent) from None
+
+    def _clear_step(self) -> None:
+        # The arrays of an outcome are never written again.
+        self._rewards = np.zeros_like(self._rewards)
+        self._terminated = np.zeros_like(self._terminated)
+        self._truncated = np.zeros_like(self._truncated)
+
+
+def _agents(env: Any) -> list[Hashable]:
+    return list(env.agents)
+
+
+def attribute(env: Any, name: str, default: Any = None) -> Any:
+    """Read what an environment has by a name; it may be computed, and fail."""
+    return getattr(env, name, default)
+
+
+def _takes_seed(env: Any) -> bool:
+    try:
+        parameters = inspect.signature(env.reset).parameters.values()
+    except (TypeError, ValueError):  # of some compiled functions
+        return True
+    return any(p.name == "seed" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)

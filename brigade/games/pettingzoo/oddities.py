@@ -1,0 +1,46 @@
+"""What environments do against PettingZoo's interface, and can be put up with: counted by kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import Enum
+
+
+class Oddity(Enum):
+    """A kind of oddity; its value completes the sentence "the environment ..."."""
+
+    STAYED = "keeps an agent in `agents` after its flags said that it ended"
+    LEFT_WITHOUT_FLAG = "takes an agent out of `agents` without a flag; counted as truncated"
+    UNSEEN = "has an agent in `agents` without an observation; it is not asked for an action"
+    NO_FINAL_OBSERVATION = "gives no observation to an agent that ends; its last one is taken"
+    NOT_IN_AGENTS = "observes an agent that is not in `agents`; left out"
+    REWARD_WHILE_ABSENT = "rewards an agent that is not there; it counts in returns all the same"
+    NO_REWARD = "gives no reward to an agent that is there; counted as 0"
+    NO_FLAG = "gives no flag to an agent that is there; counted as going on"
+    NO_INFO = "gives None in place of infos"
+    NUMPY_FLAG = "gives flags that are not Python's bool"
+    REWARD_TYPE = "gives rewards that are not Python's float"
+    NO_SEED = "takes no seed at reset, so that its episodes do not repeat"
+    NO_PENDING_REWARDS = "does not tell what agents are still owed when a game is cut"
+
+
+class Oddities:
+    """How often each kind was seen, and where first.
+
+    Attributes
+    ----------
+    counts
+        By kind.
+    first
+        A description of each kind's first occurrence, to be told once.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[Oddity] = Counter()
+        self.first: dict[Oddity, str] = {}
+
+    def note(self, kind: Oddity, where: str) -> None:
+        """Count one, which occurred there."""
+        self.counts[kind] += 1
+        if kind not in self.first:
+            self.first[kind] = where
