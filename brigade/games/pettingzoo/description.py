@@ -71,7 +71,12 @@ def close(env: Any) -> None:
 
 
 def _agents(env: Any, name: str) -> tuple[list[Hashable], tuple[str, ...]]:
-    agents = list(getattr(env, "possible_agents", None) or ())
+    try:
+        agents = list(getattr(env, "possible_agents", None) or ())
+    except Exception as error:
+        raise CannotFind(
+            printable(f"{name} fails at possible_agents: {in_words(error)}")
+        ) from error
     if agents:
         return agents, ()
     try:

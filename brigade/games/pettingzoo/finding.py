@@ -171,6 +171,8 @@ def _check_environment(env: Any, name: str) -> None:
 
 
 def _module(name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise CannotFind(printable(f"{name!r} names no environment; give {FORMS}"))
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -180,8 +182,6 @@ def _module(name: str) -> ModuleType:
         raise CannotFind(
             printable(f"{name} needs the module {absent}, which is not installed: install it")
         ) from error
-    except (ValueError, TypeError):  # an empty name between dots
-        raise CannotFind(printable(f"{name!r} names no environment; give {FORMS}")) from None
     except Exception as error:
         raise CannotFind(_cannot_import(name, error)) from error
 

@@ -30,7 +30,7 @@ class TurnGame(Game):
         self._next_turn()
 
     def _next_turn(self) -> None:
-        """Take leave of the dead until somebody that is alive has its turn, or nobody is left."""
+        """Step the dead with None until somebody that is alive has its turn, or nobody is left."""
         self.active[:] = False
         stuck: set[int] = set()
         # Each look at a wrapped environment's attributes takes its time.

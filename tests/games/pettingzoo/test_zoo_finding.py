@@ -105,7 +105,8 @@ def test_functions_and_classes():
     [
         ("", {}, "names no environment"),
         ("game:", {}, "names no environment"),
-        ("a..b", {}, "no module a;"),
+        ("a..b", {}, "names no environment"),
+        ("no-such-thing:make", {}, "names no environment"),
         (".b", {}, "names no environment"),
         ("no_such_thing", {}, "there is no module no_such_thing; is it installed"),
         ("game_of_mine", {}, "no module game_of_mine; for the file here, give game_of_mine.py"),
@@ -150,6 +151,9 @@ def test_a_module_on_the_path_that_needs_another(here, monkeypatch):
     monkeypatch.syspath_prepend(str(here))
     with pytest.raises(CannotFind, match="needs needs the module no_such_thing_at_all"):
         find("needs:make")
+    (here / "wrong_value.py").write_text("int('x')")
+    with pytest.raises(CannotFind, match="wrong_value cannot be imported: ValueError: invalid lit"):
+        find("wrong_value:make")
 
 
 # ---- descriptions ------------------------------------------------------------------------
@@ -179,6 +183,7 @@ def test_agents_without_possible_agents_are_those_at_reset():
             CannotFind,
             "no observation_space for agent a",
         ),
+        ({"possible_agents": 5}, CannotFind, "fails at possible_agents: TypeError"),
         ({"possible_agents": [], "agents": []}, CannotFind, "has no agents"),
         ({"possible_agents": None, "reset": lambda seed: 1 / 0}, CannotFind, "fails at reset"),
     ],

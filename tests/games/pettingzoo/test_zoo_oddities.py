@@ -339,7 +339,7 @@ def test_a_turn_based_game_whose_dead_stay():
 
 
 class Restless(TurnLives):
-    """Its a_1 is back as soon as it has been taken leave of."""
+    """Its a_1 is back as soon as it was stepped with None."""
 
     def _was_dead_step(self, action):
         agent = self.agent_selection
