@@ -21,8 +21,8 @@ from brigade.config import RunConfig
 from brigade.env.scenarios import load_scenario
 from brigade.games.bucket_brigade import describe
 from brigade.ppo.agents import AgentState, initial_state
+from brigade.sim.episodes import Episodes
 from brigade.sim.events import Events
-from brigade.sim.rollout_worker import Episodes
 from brigade.sim.simulator import Simulator
 from brigade.wire import messages
 from brigade.wire.endpoints import Endpoint

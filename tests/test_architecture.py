@@ -145,3 +145,9 @@ def test_the_environment_and_the_launcher_load_neither_torch_nor_zmq(statement: 
     code = f"{statement}\nimport sys; print(*sorted({{'torch', 'zmq'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_asking_a_run_how_it_is_doing_does_not_load_torch() -> None:
+    code = "import sys, brigade.run.status; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

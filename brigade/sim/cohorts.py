@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from brigade.config import RunConfig
 from brigade.intervals import half_width
-from brigade.sim.rollout_worker import Episodes
+from brigade.sim.episodes import Episodes
 
 GAMES_PER_AGENT = 100  # in one cohort, on average
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from brigade.sim.cohorts import Cohorts
 from brigade.sim.lease_table import Lease
 from brigade.sim.outliers import Outlier
 from brigade.sim.statistics import Statistics
-from brigade.store.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from brigade.store.checkpoint import Checkpoint  # which loads torch
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ only by what :mod:`brigade.games.vector` says of them.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,21 +29,10 @@ from brigade.games.vector import (
 )
 from brigade.policy.actor import Actor
 from brigade.ppo.rollout import columns_for
+from brigade.sim.episodes import Episodes
 from brigade.sim.matchmaking import Matchmaker
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
-
-
-@dataclass(frozen=True)
-class Episodes:
-    """Games that ended in one step, those left out that started in a random state."""
-
-    agents: NDArray[np.int64]  # [m, A]: who sat where
-    returns: NDArray[np.float64]  # [m, A]: each seat's undiscounted sum of the game's own rewards
-    lengths: NDArray[np.int32]  # [m], by the game's own clock
-    cut: NDArray[np.bool_]  # [m]: whether the limit on that ended it
-    # [m]: how many of these had begun before it; -1 where it went on from a saved state
-    numbers: NDArray[np.int64]
 
 
 class RolloutWorker:

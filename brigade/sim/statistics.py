@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brigade.sim.rollout_worker import Episodes
+from brigade.sim.episodes import Episodes
 
 RECENT_GAMES = 1000
 

@@ -54,6 +54,11 @@ def find_run(text: str, place: Path) -> Path:
             return folder
     if not any(folder.exists() for folder in (path, *folders)):
         raise ConfigError(f"{text}: no such file or folder, and no run of that name in {place}")
+    if path.is_file():
+        raise ConfigError(
+            f"there is no run: no {CONFIG} lies beside {text}; --from {text} begins one with its "
+            "agents"
+        )
     places = " nor ".join(f"{folder}" for folder in folders)
     raise ConfigError(f"{text}: there is no run: no {CONFIG} in {places}")
 

@@ -20,6 +20,7 @@ from brigade.games.vector import (
 
 TWO_PHASE = brigade.load_scenario("default", commitment_mode="two_phase", min_nights=2)
 GAMES, SEATS, NIGHTS = 5, 3, 4
+WRONG_NUMBERS = (0, 2.5, "2", True, math.inf, 10**9)
 ARGUMENTS = build.described(describe(brigade.load_scenario("easy"), 2))["arguments"]
 
 
@@ -52,7 +53,7 @@ def test_a_description_survives_json_and_builds_the_same_game():
 )
 def test_a_description_of_something_else_is_refused(change):
     description = build.described(describe(brigade.load_scenario("easy"), 2))
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError):  # noqa: PT011
         build.read(description | change)
 
 

@@ -42,5 +42,5 @@ def test_a_description_survives_json(role):
     ids=lambda change: ",".join(change),
 )
 def test_what_no_policy_can_be_is_refused_before_it_takes_memory(change):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError):  # noqa: PT011
         read(DESCRIPTION | change)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from brigade.config import RunConfig
 from brigade.sim.cohorts import Cohorts, cohort_size
-from brigade.sim.rollout_worker import Episodes
+from brigade.sim.episodes import Episodes
 
 SEATS = 2
 

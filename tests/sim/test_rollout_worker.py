@@ -15,8 +15,9 @@ from brigade.games.bucket_brigade import describe
 from brigade.policy.build import network_for
 from brigade.policy.network import DETAIL, Network
 from brigade.ppo.agents import AgentState, initial_state
+from brigade.sim.episodes import Episodes
 from brigade.sim.repository import Repository
-from brigade.sim.rollout_worker import Episodes, RolloutWorker
+from brigade.sim.rollout_worker import RolloutWorker
 
 SEED = 99
 ONE_PHASE = brigade.load_scenario("default", num_houses=6, min_nights=2)

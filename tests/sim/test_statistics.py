@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brigade.sim.rollout_worker import Episodes
+from brigade.sim.episodes import Episodes
 from brigade.sim.statistics import RECENT_GAMES, Statistics
 
 
