@@ -56,8 +56,8 @@ def find_run(text: str, place: Path) -> Path:
         raise ConfigError(f"{text}: no such file or folder, and no run of that name in {place}")
     if path.is_file():
         raise ConfigError(
-            f"there is no run: no {CONFIG} lies beside {text}; --from {text} begins one with its "
-            "agents"
+            f"{text}: there is no run: no {CONFIG} lies beside it; --from {text} begins one with "
+            "its agents"
         )
     places = " nor ".join(f"{folder}" for folder in folders)
     raise ConfigError(f"{text}: there is no run: no {CONFIG} in {places}")

@@ -82,7 +82,7 @@ def test_what_cannot_be_resumed_is_one_line(
     for flags, says in (
         (["--resume", str(older)], "the run goes on from its newest checkpoint"),
         (["--resume", complete, "--checkpoint-dir", str(tmp_path)], "does not lie there"),
-        (["--resume", "nothing"], "there is no run"),
+        (["--resume", "nothing"], "no run of that name"),
         (["--resume", complete, "--gamma", "0.5"], "goes on with its own, 0.99"),
         (["--resume", complete, "--anneal"], "--anneal True: run"),
         (["--resume", complete, "--from", complete], "exclude each other"),
