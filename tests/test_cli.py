@@ -566,3 +566,16 @@ def test_a_flag_that_is_only_the_way_out_is_not_blamed_on_the_file(capsys):
     write("x.toml", "insecure = false\n")
     line = refused(capsys, "sim", "--config", "x.toml", "--bind", "tcp://0.0.0.0:5750")
     assert line.startswith("brigade sim: --bind tcp://0.0.0.0:5750 can be reached")
+
+
+def test_a_game_that_was_interrupted_can_be_seen_again(monkeypatch, capsys):
+    def interrupted(scenario, agents, seed, *settings):
+        print(f"the game of seed {seed}")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("brigade.play.play", interrupted)
+    assert cli.main(["play", "hero,spread"]) == 130
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert last == f"the game again: --seed {first.rpartition(' ')[2]}"
+    assert cli.main(["play", "hero,spread", "--seed", "4"]) == 130
+    assert capsys.readouterr().out == "the game of seed 4\n"

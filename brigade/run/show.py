@@ -95,7 +95,12 @@ def run_play(config: PlayConfig) -> int:
         scenario, agents, remarks = _players(config, seed)
         for remark in remarks:
             print(printable(remark), file=sys.stderr)
-        play(scenario, agents, seed, config.record, config.max_cycles, config.fps)
+        try:
+            play(scenario, agents, seed, config.record, config.max_cycles, config.fps)
+        except KeyboardInterrupt:
+            if config.seed is None:
+                print(f"\nthe game again: --seed {seed}", flush=True)
+            raise
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except OSError as error:

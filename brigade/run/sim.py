@@ -205,7 +205,8 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
     follow_parent()
     on_launchers_messages(loop, view.say)
     note("started", run=identity.run, run_name=config.run_name, seed=config.seed)
-    view.say(f"run {config.run_name}, seed {config.seed}: {folder.path}")
+    what = f"{config.population_size} agents on {printable(identity.game.name)}"
+    view.say(f"run {config.run_name}: {what}, seed {config.seed}, {folder.path}")
     if options.resume:
         view.say(f"going on from {going_on or 'the beginning: there is no checkpoint yet'}")
     if plan.source is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from msgspec import Meta
 from brigade.agent_numbers import ranges
 from brigade.config import ConfigError, PositiveInt, RunConfig, flag
 from brigade.printable import printable
-from brigade.run.child import child_command, child_environment
+from brigade.run.child import as_typed, child_command, child_environment
 from brigade.run.cores import available_cores
 from brigade.run.logs import note, start_logs
 from brigade.run.options import changed_arguments, check_options, option_arguments
@@ -345,7 +346,16 @@ class _Launcher:
             name = signal.Signals(self._signal).name
             print(f"brigade train: stopped by {name} before the run began", file=sys.stderr)
             return 128 + self._signal
-        if code < 0:
+        if self._hurried and code < 0:
+            again = shlex.join(
+                [as_typed("brigade"), "train", "--resume", str(self._known_by.parent)]
+            )
+            print(
+                "brigade train: ended at once by a second signal, and not in order: what was not "
+                f"in a checkpoint is lost; go on with: {again}",
+                file=sys.stderr,
+            )
+        elif code < 0:
             lost = "" if self._signal is None else ", so the run was not ended in order"
             print(f"brigade train: {simulator.name} {_how_it_died(code)}{lost}", file=sys.stderr)
         if self._signal is not None and code <= 0:
