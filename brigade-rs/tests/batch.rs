@@ -215,7 +215,7 @@ proptest! {
         };
         let error = batch.step(step).unwrap_err().to_string();
         let seat = place / 3;
-        let named = format!("env {}, seat {}: ", seat / setup.seats, seat % setup.seats);
+        let named = format!("game {}, seat {}: ", seat / setup.seats, seat % setup.seats);
         let told = format!("not {value}");
         prop_assert!(error.starts_with(&named) && error.ends_with(&told), "{}", error);
         prop_assert!(batch.to_bytes() == before);
