@@ -78,6 +78,9 @@ class RolloutWorker:
                 raise ConfigError(f"{spec.name} is played in turns: use --advantages gae")
             self._default_actions = self.game
         self._turns = self.game if isinstance(self.game, Turns) else None
+        self._choices = self.game if isinstance(self.game, ActionMasks) else None
+        self._components = self.game if isinstance(self.game, ComponentMasks) else None
+        self._timed = self.game if isinstance(self.game, Timed) else None
         # What is carried from one rollout to the next is not part of the state.
         self._saves: Saves | None = None
         if isinstance(self.game, Saves) and self._turns is None:
@@ -120,19 +123,19 @@ class RolloutWorker:
             self._actor.seat(agents)
         observations = game.observations[which]
         choices: NDArray[np.bool_] | None = None
-        if isinstance(game, ActionMasks):
-            choices = game.action_mask()[which].copy()
+        if self._choices is not None:
+            choices = self._choices.action_mask()[which].copy()
         actions, log_probs, values = self._actor.act(observations, self._actions, choices)
         whole = actions
         if lanes is not None:
             whole = np.zeros((num_lanes, actions.shape[1]), np.int32)
             whole[lanes] = actions
         mask = np.ones(actions.shape, np.bool_)
-        if isinstance(game, ComponentMasks):
-            mask = game.component_mask(whole)[which]
+        if self._components is not None:
+            mask = self._components.component_mask(whole)[which]
         discounts = np.full(len(actions), self._config.gamma)
-        if isinstance(game, Timed):
-            discounts = np.where(game.takes_time()[which], self._config.gamma, 1.0)
+        if self._timed is not None:
+            discounts = np.where(self._timed.takes_time()[which], self._config.gamma, 1.0)
         columns: dict[str, NDArray[Any]] = {
             "observations": observations.copy(),
             "actions": actions,

@@ -149,8 +149,8 @@ class Acknowledge(Header, frozen=True, kw_only=True, forbid_unknown_fields=True,
 class Experience(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
     """One agent's part of one rollout (experience): n transitions in M fragments.
 
-    Arrays: the columns of :class:`brigade.ppo.rollout.Rollout`, of default steps only where the
-    run's advantages need them.
+    Arrays: the columns of :class:`brigade.ppo.rollout.Rollout`; those of default steps and masks
+    only where the run needs them.
     """
 
     run: Name
