@@ -23,6 +23,7 @@ from brigade.games.bucket_brigade import describe
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim.episodes import Episodes
 from brigade.sim.events import Events
+from brigade.sim.preparation import games_of, population_of
 from brigade.sim.simulator import Simulator
 from brigade.wire import messages
 from brigade.wire.endpoints import Endpoint
@@ -102,8 +103,9 @@ async def measure(size: int) -> float:
     )
     loop = Loop()
     game = describe(load_scenario("default"), config.num_agents_per_game)
-    simulator = Simulator(config, game, loop, Events())  # type: ignore[arg-type]
-    first = initial_state(simulator.network, 1, 0)
+    population = population_of(config, game)
+    simulator = Simulator(config, games_of(config, game), population, loop, Events())  # type: ignore[arg-type]
+    first = initial_state(population.network, 1, 0)
     loop.rows = dict.fromkeys(range(size), first)
     hello = messages.Hello(name="nobody", agents="auto", device="cpu")
     loop.control.put_nowait((Sender(b"nobody"), messages.encode(hello)))

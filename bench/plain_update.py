@@ -20,7 +20,7 @@ class PlainUpdate:
     """One update's gradient batches, on made-up data of the shapes that a run has."""
 
     def __init__(self, network: Network, config: RunConfig, device: torch.device) -> None:
-        k, n = config.population_size, config.rollout_transitions
+        k, n = config.num_agents, config.rollout_transitions
         self.config, self.nvec, self.device = config, list(network.action_nvec), device
         width = network.num_logits + 1
         sizes = [network.num_features, network.hidden_size, network.hidden_size, width]

@@ -14,6 +14,9 @@ import statistics
 from pace import WARM_UP_ROWS, pace
 
 from brigade.config import RunConfig, convert
+from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
+from brigade.sim.matchmaking import steps_per_rollout
 
 # An update of 64 agents takes eight times the transitions of one of 8. Short updates keep runs
 # short, and this many batches make rollouts of whole steps of 1,024 games as well as of 64; the
@@ -55,7 +58,8 @@ def pace_of(options: argparse.Namespace, settings: dict[str, int]) -> float:
     run |= {**COMMON, "hidden_size": options.hidden_size}
     config = convert(RunConfig, run)
     # Many games make a rollout of one step no smaller than all their seats.
-    rollout = config.steps_per_rollout * config.games * config.num_agents_per_game
+    game = describe(load_scenario(config.scenario), config.num_agents_per_game)
+    rollout = steps_per_rollout(config, game) * config.games * config.num_agents_per_game
     transitions = max(options.num_transitions, (WARM_UP_ROWS + 4) * rollout)
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in (run | settings).items()]
     return pace([*flags, f"--num-transitions={transitions}"])

@@ -41,6 +41,7 @@ from brigade.ppo.update import Updater
 from brigade.ppo.upload import Uploader
 from brigade.run.cores import available_cores
 from brigade.run.process import use_threads
+from brigade.sim.preparation import games_of, population_of
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
 from brigade.sim.rollout_worker import RolloutWorker
@@ -89,7 +90,7 @@ def main() -> None:
     flops = flops_per_transition(network, config)
     cores = available_cores()
     print(
-        f"{config.population_size} agents, hidden {config.hidden_size}, batch {config.batch_size}, "
+        f"{config.num_agents} agents, hidden {config.hidden_size}, batch {config.batch_size}, "
         f"{config.num_epochs} epochs, {config.games} games; {cores} cores, {device}, "
         f"torch {torch.__version__}; {flops / 1e6:.2f} MFLOP a transition"
     )
@@ -154,7 +155,7 @@ def best_time(work: Callable[[], object], repeats: int, device: torch.device) ->
 
 def sgemm_rate(network: Network, config: RunConfig, device: torch.device, repeats: int) -> float:
     """FLOP/s of a gradient batch's matrix products and nothing else."""
-    k, b, h = config.population_size, config.batch_size, network.hidden_size
+    k, b, h = config.num_agents, config.batch_size, network.hidden_size
     f, o = network.num_features, network.query_size + network.num_logits + 1
 
     def room(*shape: int) -> torch.Tensor:
@@ -184,20 +185,16 @@ def plain_update_speed(network: Network, config: RunConfig, device: torch.device
     """Transitions a second of a bare update."""
     plain = PlainUpdate(network, config, device)
     repeats = 1 if device.type == "cpu" else 5
-    return (
-        config.population_size
-        * config.rollout_transitions
-        / best_time(plain.update, repeats, device)
-    )
+    return config.num_agents * config.rollout_transitions / best_time(plain.update, repeats, device)
 
 
 def update_speed(
     network: Network, config: RunConfig, device: torch.device, threads: int
 ) -> tuple[float, dict[str, float]]:
     """Transitions a second of a learner's updates on made-up rollouts, and where its time goes."""
-    k, n = config.population_size, config.rollout_transitions
+    k, n = config.num_agents, config.rollout_transitions
     states = [initial_state(network, 1, agent) for agent in range(k)]
-    updater = GroupedUpdater(network, range(k), states, device, config, 1, threads)
+    updater = GroupedUpdater([network] * k, range(k), states, device, config, 1, threads)
     generator = np.random.default_rng(1)
 
     def floats(*shape: int) -> np.ndarray:
@@ -249,20 +246,20 @@ def game_of(config: RunConfig) -> GameSpec:
 def play_shares(config: RunConfig) -> dict[str, float]:
     """Where the time of ``RolloutWorker.step`` goes, on one thread, as beside learners on a CPU."""
     game = game_of(config)
-    network = network_for(game.role, config.hidden_size)
-    repository = Repository(network, config.population_size)
-    for agent in range(config.population_size):
+    population = population_of(config, game)
+    network, repository = population.network, Repository(population)
+    for agent in range(config.num_agents):
         repository.add(agent, initial_state(network, 1, agent))
-    repository.act_with(dict.fromkeys(range(config.population_size), 0))
-    worker = RolloutWorker(config, game, repository, seed=1)
+    repository.act_with(dict.fromkeys(range(config.num_agents), 0))
+    worker = RolloutWorker(config, games_of(config, game), repository, seed=1)
     use_threads(1)
     watch = Stopwatch()
     steps = max(10, PLAYED // worker.seats.size)
     with watch.watching(PLAY_PARTS):
         started = time.perf_counter()
         for _ in range(steps):
-            if worker.buffer.filled == worker.buffer.steps:
-                worker.buffer.clear()
+            if worker.full:
+                worker.clear()
             worker.step()
         took = time.perf_counter() - started
     use_threads(available_cores())
@@ -276,7 +273,7 @@ def training_speed(
     rows = metrics(
         [
             *("--scenario", config.scenario, "--seed", "1", "--sync", config.sync),
-            *("--population-size", str(config.population_size)),
+            *("--population-size", str(config.num_agents)),
             *("--num-games", str(config.games), "--hidden-size", str(config.hidden_size)),
             *("--num-transitions", str(config.num_transitions)),
             *("--num-learners", str(options.num_learners), "--device", options.device),

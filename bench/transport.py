@@ -43,7 +43,7 @@ def default_network() -> Network:
 
 def read(frames: Sequence[messages.Frame], network: Network) -> None:
     """Look at a message as a learner does."""
-    read_experience(*messages.decode(frames), "bench", network, RunConfig().advantages)
+    read_experience(*messages.decode(frames), "bench", {0: network}, RunConfig().advantages)
 
 
 def main() -> None:

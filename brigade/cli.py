@@ -189,6 +189,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
         ("brigade.wire.transport", "TransportError"),
         ("brigade.store.checkpoint", "CheckpointError"),
         ("brigade.learn.learner", "LearnerRefused"),
+        ("brigade.games.pettingzoo.errors", "EnvironmentUnusable"),
     ):
         if module in sys.modules:  # not imported, so not raised
             errors.append(getattr(sys.modules[module], name))

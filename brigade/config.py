@@ -6,10 +6,11 @@ files, ``config.json`` and the welcome that a learner gets are all read through 
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -32,8 +33,11 @@ EARLIER_NAMES = {"random_starts": "exploring_starts", "normaliser_rate": "popart
 EARLIER_VALUES = {"advantages": {"counterfactual": "difference_rewards"}}
 # What other commands call the same.
 NAMES_ELSEWHERE = {"max_cycles": "max_nights", "max_nights": "max_cycles"}
-# Those that do not decide what comes of it; the scenario's parameters do, and not its name.
-INDECISIVE = ("scenario", "run_name", "checkpoint_dir", "log_interval", "checkpoint_interval")
+# Those that do not decide what comes of it; the game does, and not what describes it here.
+INDECISIVE = (
+    *("scenario", "env", "env_arg", "roles", "env_fresh", "reward_weights"),
+    *("run_name", "checkpoint_dir", "log_interval", "checkpoint_interval"),
+)
 
 
 class ConfigError(ValueError):
@@ -96,7 +100,45 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
     scenario: Annotated[str, Meta(description="scenario name, or path to a TOML or JSON file")] = (
         "trivial_cooperation"
     )
-    population_size: Annotated[int, Meta(ge=1, description="agents in the population")] = 8
+    env: Annotated[
+        str | None,
+        Meta(
+            description="a PettingZoo environment in place of a scenario: module, module:function, "
+            "file.py:function, or a name such as sisl/multiwalker-v9"
+        ),
+    ] = None
+    env_arg: Annotated[
+        dict[str, Any],
+        Meta(description="an argument of the environment; may be given several times"),
+    ] = {}
+    roles: Annotated[
+        dict[str, str | list[str]],
+        Meta(
+            description="agents of the environment that share a population, such as "
+            "team=agent_0+agent_1 or team=agent_*; unless given, those of equal spaces and names"
+        ),
+    ] = {}
+    env_fresh: Annotated[
+        bool, Meta(description="make a new environment for each of its episodes")
+    ] = False
+    reward_weights: Annotated[
+        list[float], Meta(description="what the parts of a vector of rewards are worth: 1,0.5")
+    ] = []
+    max_steps: Annotated[
+        PositiveInt | None,
+        Meta(description="games of an environment are cut after so many steps; by itself alone"),
+    ] = None
+    population_size: Annotated[
+        PositiveInt | dict[str, PositiveInt],
+        Meta(description="agents in the population; of several roles, in each: ROLE=N,ROLE=N"),
+    ] = 8
+    self_play: Annotated[
+        bool | None,
+        Meta(
+            description="whether an agent may have several seats of a game; unless given, where "
+            "an environment has more seats than there are agents"
+        ),
+    ] = None
     num_games: Annotated[
         PositiveInt | None,
         Meta(description="games played side by side; 8 for each agent, and 64 at least"),
@@ -158,10 +200,11 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self._is_whole and self.population_size < self.num_agents_per_game:
+        own = self._is_whole and self.env is None and not self.self_play
+        if own and self.num_agents < self.num_agents_per_game:
             raise ConfigError(
                 "Population size must be >= num_agents_per_game: "
-                f"--population-size {self.population_size} is below "
+                f"--population-size {self.num_agents} is below "
                 f"--num-agents-per-game {self.num_agents_per_game}"
             )
         if self.run_name is not None and not re.fullmatch(r"[\w.,=+-]+", self.run_name):
@@ -179,6 +222,17 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
             self.scenario.encode()  # it is part of messages and files
         except UnicodeEncodeError:
             raise ConfigError(f"--scenario {self.scenario!r} must be UTF-8") from None
+
+    @property
+    def num_agents(self) -> int:
+        """Agents of all roles, P; where there are several, once ``population_size`` names them."""
+        size = self.population_size
+        return size if isinstance(size, int) else sum(size.values())
+
+    @property
+    def max_turns(self) -> int | None:
+        """Turns by the game's own clock after which training games are cut; None for never."""
+        return self.max_nights if self.env is None else self.max_steps
 
     @property
     def nameless(self) -> RunConfig:
@@ -220,13 +274,7 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
 
         An agent's weights are read once a step, for all its seats, so there should be many.
         """
-        return self.num_games or max(64, 8 * self.population_size)
-
-    @property
-    def steps_per_rollout(self) -> int:
-        """Steps of all games in one rollout, so that each agent gets its transitions on average."""
-        wanted = self.rollout_transitions * self.population_size
-        return max(1, -(-wanted // (self.games * self.num_agents_per_game)))
+        return self.num_games or max(64, 8 * self.num_agents)
 
 
 def convert(kind: type[T], values: Mapping[str, Any]) -> T:
@@ -241,9 +289,81 @@ def convert(kind: type[T], values: Mapping[str, Any]) -> T:
         if isinstance(value, str) and "\0" in value:
             raise ConfigError(f"{flag(name)} {value!r}: no text here has a NUL character")
     try:
-        return msgspec.convert(dict(values), kind, strict=False)
+        return msgspec.convert(_read_texts(values), kind, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(str(error), values, kind)) from None
+
+
+def _read_texts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the settings of several parts, which a command line gives as text."""
+    found = dict(values)
+    if isinstance(found.get("env"), dict):  # a table of a file
+        table = found.pop("env")
+        unknown = [name for name in table if name not in ("name", "args")]
+        if unknown or "name" not in table:
+            raise ConfigError(
+                f"[env] has {', '.join(map(repr, table)) or 'nothing'}: it takes 'name', "
+                "and 'args' for its arguments"
+            )
+        found["env"] = table["name"]
+        found["env_arg"] = dict(table.get("args", {})) | _pairs("env_arg", found.get("env_arg", {}))
+    for name in ("env_arg", "roles", "population_size"):
+        if name in found:
+            found[name] = _pairs(name, found[name])
+    if isinstance(found.get("reward_weights"), str):
+        found["reward_weights"] = found["reward_weights"].split(",")
+    return found
+
+
+def _pairs(name: str, value: Any) -> Any:
+    """Read ``KEY=VALUE``, in several texts or separated by commas, as a table."""
+    if isinstance(value, str) and name == "population_size" and "=" not in value:
+        return value
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+        return value
+    if name != "env_arg":  # whose values may have commas
+        value = [part for text in value for part in text.split(",")]
+    table: dict[str, Any] = {}
+    for part in value:
+        key, equals, text = part.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"{flag(name)} {part!r}: give KEY=VALUE")
+        if key in table:
+            raise ConfigError(f"{flag(name)}: {key!r} is there twice")
+        table[key] = _VALUES[name](text)
+    return table
+
+
+def _literal(text: str) -> Any:
+    """Read a number, a truth value, None, a list and so on, as Python writes them; else text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+_VALUES: dict[str, Callable[[str], Any]] = {
+    "env_arg": _literal,
+    "roles": lambda text: text.split("+"),
+    "population_size": str,
+}
+
+
+def as_arguments(name: str, value: Any) -> list[str]:
+    """Write a setting as arguments of a command line, which reads the same from them."""
+    if isinstance(value, bool):
+        return [flag(name) if value else f"--no-{flag(name)[2:]}"]
+    if name == "env_arg":
+        return [f"{flag(name)}={key}={each!r}" for key, each in value.items()]
+    if isinstance(value, dict):
+        parts = (v if isinstance(v, list) else [v] for v in value.values())
+        texts = ("+".join(map(str, part)) for part in parts)
+        value = ",".join(f"{key}={text}" for key, text in zip(value, texts, strict=True))
+    elif isinstance(value, list):
+        value = ",".join(map(str, value))
+    return [f"{flag(name)}={value}"]
 
 
 def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -158,10 +158,13 @@ def _parser(command: str, help_: str, kind: type[Any]) -> argparse.ArgumentParse
         choices = _choices(hint)
         if hint is bool:
             options["action"] = argparse.BooleanOptionalAction
+        elif get_origin(hint) is dict:
+            options |= {"action": "append", "metavar": "KEY=VALUE"}
         else:
             options["metavar"] = "|".join(choices) if choices else _metavar(hint)
             options["choices"] = choices
-        default = "" if field.default is None else f" [{_shown(field.default)}]"
+        plain = field.default is not msgspec.NODEFAULT and field.default is not None
+        default = f" [{_shown(field.default)}]" if plain else ""
         described = (description + default).replace("%", "%%")
         name = field.encode_name
         parser.add_argument(flag(name), dest=name, help=described, **options)
@@ -195,6 +198,8 @@ def _choices(hint: Any) -> tuple[str, ...] | None:
 
 
 def _metavar(hint: Any) -> str:
+    if get_origin(hint) is list:
+        return "X,X"
     return {int: "N", float: "X", str: "TEXT"}.get(hint, "VALUE")
 
 

@@ -16,6 +16,7 @@ from brigade.games.spec import Entities, GameSpec, Role
 from brigade.games.vector import DefaultOutcomes, Step
 
 KIND = "bucket_brigade"
+LONGEST = 2**31 - 1  # nights
 # Blocks of an observation that hold as many entries for each house, house by house.
 HOUSE_BLOCKS = ("houses", "fire_progress", "workers")
 # The same, but what a house is to the seat that looks.
@@ -51,6 +52,7 @@ def describe(scenario: Scenario, num_seats: int) -> GameSpec:
         {"num_seats": num_seats, "scenario": scenario.to_dict()},
         (Role("agent", tuple(range(num_seats)), features, nvec, entities, signals=(2,)),),
         steps_per_turn=2 if scenario.commitment_mode == "two_phase" else 1,
+        turn="night",
     )
 
 
@@ -142,15 +144,15 @@ class BucketBrigade:
     num_games
         How many, B.
     max_turns
-        Nights after which a game is cut.
+        Nights after which a game is cut; None for never.
     seed
         What the games' own streams of draws are derived from.
     """
 
-    def __init__(self, spec: GameSpec, num_games: int, max_turns: int, seed: int) -> None:
+    def __init__(self, spec: GameSpec, num_games: int, max_turns: int | None, seed: int) -> None:
         self._spec = spec
         scenario = scenario_of(spec)
-        self._env = BatchedEnv(num_games, scenario, spec.num_seats, max_turns, seed)
+        self._env = BatchedEnv(num_games, scenario, spec.num_seats, max_turns or LONGEST, seed)
         self._phase = observation_layout(scenario, spec.num_seats)["phase"].start
         self._num_lanes = num_games * spec.num_seats
 
@@ -165,24 +167,24 @@ class BucketBrigade:
         return self._env.num_envs
 
     @property
-    def observations(self) -> NDArray[np.float32]:
-        """What each lane sees now, float32 ``[L, F]``."""
-        return self._env.observations.reshape(self._num_lanes, -1)
+    def observations(self) -> Sequence[NDArray[np.float32]]:
+        """What each lane sees now, of the one role: float32 ``[L, F]``."""
+        return (self._env.observations.reshape(self._num_lanes, -1),)
 
     def reset(self) -> None:
         """Begin all games."""
         self._env.reset()
 
-    def step(self, actions: NDArray[np.int32]) -> Step:
+    def step(self, actions: Sequence[NDArray[np.int32]]) -> Step:
         """Play a night, or its signal step, of each game with actions ``[L, 3]``."""
         env, num_seats = self._env, self._spec.num_seats
-        env.step(self._by_game(actions))
+        env.step(self._by_game(actions[0]))
         ended = np.flatnonzero(env.terminated | env.truncated)
         return Step(
             rewards=env.rewards.ravel(),
             terminated=env.terminated.repeat(num_seats),
             truncated=env.truncated.repeat(num_seats),
-            final_observations=env.final_observations.reshape(self._num_lanes, -1),
+            final_observations=(env.final_observations.reshape(self._num_lanes, -1),),
             ended=ended,
             returns=env.returns[ended],
             lengths=env.lengths[ended],
@@ -204,13 +206,13 @@ class BucketBrigade:
             found.observations.reshape(lanes, -1),
         )
 
-    def component_mask(self, actions: NDArray[np.int32]) -> NDArray[np.bool_]:
+    def component_mask(self, actions: Sequence[NDArray[np.int32]]) -> Sequence[NDArray[np.bool_]]:
         """Which components of the coming actions would have an effect: bool ``[L, 3]``."""
-        return component_mask(actions, ~self.takes_time())
+        return (component_mask(actions[0], ~self.takes_time()),)
 
     def takes_time(self) -> NDArray[np.bool_]:
         """Whether the coming step is a night rather than its signal step: bool ``[L]``."""
-        night: NDArray[np.bool_] = self.observations[:, self._phase] != 1
+        night: NDArray[np.bool_] = self.observations[0][:, self._phase] != 1
         return night
 
     def restart(self, game: int, generator: np.random.Generator) -> None:

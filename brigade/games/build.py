@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from brigade.games import bucket_brigade
+from brigade.games.pettingzoo import vector_game
 from brigade.games.spec import GameSpec
 from brigade.games.vector import VectorGame
 
@@ -43,11 +44,27 @@ def read(description: Mapping[str, Any]) -> GameSpec:
         It is something else, or of a kind or version that there is not here.
     """
     found = msgspec.convert(dict(description), Description)
-    if found.kind != bucket_brigade.KIND:
+    if found.kind not in _KINDS:
         raise ValueError(f"a game of kind {found.kind!r}, which this version of brigade has not")
-    return bucket_brigade.from_arguments(found.name, found.arguments)
+    from_arguments, _ = _KINDS[found.kind]
+    return from_arguments(found.name, found.arguments)
 
 
-def build(spec: GameSpec, num_games: int, *, max_turns: int, seed: int) -> VectorGame:
-    """Make so many games, each cut after so many turns by its own clock."""
-    return bucket_brigade.BucketBrigade(spec, num_games, max_turns, seed)
+def build(spec: GameSpec, num_games: int, *, max_turns: int | None, seed: int) -> VectorGame:
+    """Make so many games, each cut after so many turns by its own clock.
+
+    Raises
+    ------
+    GameError
+        They cannot be made here.
+    """
+    _, make = _KINDS[spec.kind]
+    return make(spec, num_games, max_turns, seed)
+
+
+_Read = Callable[[str, Mapping[str, Any]], GameSpec]
+_Make = Callable[[GameSpec, int, int | None, int], VectorGame]
+_KINDS: dict[str, tuple[_Read, _Make]] = {
+    bucket_brigade.KIND: (bucket_brigade.from_arguments, bucket_brigade.BucketBrigade),
+    vector_game.KIND: (vector_game.from_arguments, vector_game.PettingZooGames),
+}

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class Entities:
@@ -84,6 +87,12 @@ class GameSpec:
         Who plays it. They follow from the arguments.
     steps_per_turn
         Steps of the trainer in one unit of the game's own clock, such as a night of two phases.
+    turn
+        What such a unit is called.
+    defaults
+        Settings that suit the game, where others than the usual ones do.
+    turn_based
+        Whether seats act one after another, so that of a game one acts at a time.
     """
 
     kind: str
@@ -91,11 +100,19 @@ class GameSpec:
     arguments: Mapping[str, Any] = field(hash=False)
     roles: tuple[Role, ...]
     steps_per_turn: int = 1
+    turn: str = "step"
+    turn_based: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def num_seats(self) -> int:
         """Seats of a game, A."""
         return sum(len(role.seats) for role in self.roles)
+
+    def lanes(self, num_games: int) -> list[NDArray[np.int64]]:
+        """Lanes of each role in so many games side by side: int64 ``[L_r]``, ascending."""
+        games = np.arange(num_games)[:, None] * self.num_seats
+        return [(games + np.array(sorted(role.seats))).ravel() for role in self.roles]
 
     @property
     def role(self) -> Role:

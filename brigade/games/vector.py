@@ -2,6 +2,8 @@
 
 B games of one kind are played side by side, and each begins anew where it ends. A *lane* is one
 seat of one game: lane ``b * A + a`` is seat a of game b, and L = B * A. A trainer knows lanes only.
+What a lane sees and does has the shape of its seat's role; so that is one array for each role, with
+a row for each of its lanes, in their order (:meth:`brigade.games.spec.GameSpec.lanes`).
 
 What not every game can do is a capability, a protocol of its own below. A trainer asks for it with
 ``isinstance`` and does without it where it is missing; no capability is known by a game's name.
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +32,8 @@ class Step:
     terminated, truncated
         bool ``[L]``: the lane's part ended by the game's rules, or because it was cut.
     final_observations
-        float32 ``[L, F]``: what a lane saw last, where either is so. Other rows are stale.
+        For each role float32 ``[L_r, F_r]``: what a lane saw last, where either is so. Other rows
+        are stale.
     ended
         int64 ``[m]``: the games that ended, and have begun anew.
     returns
@@ -44,7 +47,7 @@ class Step:
     rewards: NDArray[np.float32]
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
-    final_observations: NDArray[np.float32]
+    final_observations: Sequence[NDArray[np.float32]]
     ended: NDArray[np.int64]
     returns: NDArray[np.float64]
     lengths: NDArray[np.int32]
@@ -63,14 +66,24 @@ class VectorGame(Protocol):
         """How many of it, B."""
 
     @property
-    def observations(self) -> NDArray[np.float32]:
-        """What each lane sees now, float32 ``[L, F]``. The next step may overwrite it."""
+    def observations(self) -> Sequence[NDArray[np.float32]]:
+        """What each lane sees now: for each role float32 ``[L_r, F_r]``.
+
+        The next step may overwrite it.
+        """
 
     def reset(self) -> None:
         """Begin all games."""
 
-    def step(self, actions: NDArray[np.int32]) -> Step:
-        """Play one step of each game with actions ``[L, C]``, and begin anew those that end."""
+    def step(self, actions: Sequence[NDArray[Any]]) -> Step:
+        """Play one step of each game, and begin anew those that end.
+
+        Parameters
+        ----------
+        actions
+            For each role int32 ``[L_r, C]``, or float32 ``[L_r, D]`` where they are continuous:
+            then -1 to 1 is the whole range of an entry that has one.
+        """
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,7 @@ class DefaultOutcomes:
 
 @runtime_checkable
 class DefaultActions(Protocol):
-    """It can tell what a default action in an action's place would lead to."""
+    """It can tell what a default action in an action's place would lead to; it has one role."""
 
     def default_outcomes(self, actions: NDArray[np.int32]) -> DefaultOutcomes:
         """Look one step ahead of actions ``[L, C]``, which are not played."""
@@ -107,16 +120,16 @@ class Turns(Protocol):
 class ComponentMasks(Protocol):
     """Some components of its actions have no effect now and then."""
 
-    def component_mask(self, actions: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Which components of the coming actions ``[L, C]`` would have one: bool ``[L, C]``."""
+    def component_mask(self, actions: Sequence[NDArray[Any]]) -> Sequence[NDArray[np.bool_]]:
+        """Which components of coming actions would have one: for each role bool ``[L_r, C]``."""
 
 
 @runtime_checkable
 class ActionMasks(Protocol):
-    """Not every choice is open to every lane at each step; its roles are ``masked``."""
+    """Not every choice is open to every lane of its ``masked`` roles at each step."""
 
-    def action_mask(self) -> NDArray[np.bool_]:
-        """Which choices of each component are, one component after another: bool ``[L, n]``.
+    def action_masks(self) -> Sequence[NDArray[np.bool_]]:
+        """Which choices are, one component after another: for each role bool ``[L_r, n]``.
 
         Of a lane that acts, each component has at least one.
         """

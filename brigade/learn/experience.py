@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import lt
 
@@ -23,11 +23,16 @@ class Received:
 
 
 def read_experience(
-    header: Message, arrays: Arrays, run: str, network: Network, advantages: str
+    header: Message,
+    arrays: Arrays,
+    run: str,
+    networks: Mapping[int, Network],
+    advantages: str,
 ) -> tuple[Experience, Received]:
     """Check an experience message and read it; its arrays share the message's memory.
 
-    ``advantages`` is the run's setting, which decides what columns there are.
+    ``networks`` are those of the agents that it may be of. ``advantages`` is the run's setting,
+    which decides what columns there are.
 
     Raises
     ------
@@ -36,6 +41,9 @@ def read_experience(
     """
     if not isinstance(header, Experience) or header.run != run:
         raise BadMessage(f"{type(header).__name__} is not experience of run {run}")
+    network = networks.get(header.agent)
+    if network is None:
+        raise BadMessage(f"experience of agent {header.agent}, which is another learner's")
     transitions = arrays["rewards"].size if "rewards" in arrays else 0
     fragments = arrays["lengths"].size if "lengths" in arrays else 0
     rows = {Per.STEP: transitions, Per.FRAGMENT: fragments}

@@ -67,7 +67,7 @@ class _Lease:
 
     welcome: messages.Welcome
     config: RunConfig
-    network: Network
+    networks: dict[int, Network]  # by agent
     inbox: Inbox
     setting_up: Future[GroupedUpdater]
     given_up: threading.Event  # nobody wants what is being set up any more
@@ -444,10 +444,10 @@ class Learner:
             raise BadMessage("a welcome without a seed")
         if self._run and welcome.run != self._run:
             raise LearnerRefused(f"this is run {welcome.run}, where run {self._run} was")
-        network = _network(welcome, config.hidden_size)
+        networks = _networks(welcome, config.hidden_size)
         for granted in welcome.agents:
             if granted.state:
-                _check_granted(granted, arrays, network)
+                _check_granted(granted, arrays, networks[granted.agent])
         self._detach()
         try:
             self._sockets.attach(welcome.weights, welcome.experience)
@@ -458,8 +458,8 @@ class Learner:
         given_up = threading.Event()
         # Large networks take a while to draw, and a GPU to be reached for the first time: beside
         # that, heartbeats go on.
-        setting_up = self._set_up.submit(self._make, welcome, arrays, config, network, given_up)
-        self._lease = _Lease(welcome, config, network, inbox, setting_up, given_up)
+        setting_up = self._set_up.submit(self._make, welcome, arrays, config, networks, given_up)
+        self._lease = _Lease(welcome, config, networks, inbox, setting_up, given_up)
         self._run = welcome.run
         self._heard = self._idle_since = time.monotonic()
         self._last_beat = float("-inf")
@@ -469,7 +469,7 @@ class Learner:
         welcome: messages.Welcome,
         arrays: Arrays,
         config: RunConfig,
-        network: Network,
+        networks: dict[int, Network],
         given_up: threading.Event,
     ) -> GroupedUpdater:
         """Make what learns, from the states that came with a welcome."""
@@ -477,11 +477,11 @@ class Learner:
         for granted in welcome.agents:
             if given_up.is_set():
                 raise _CutOff
+            network = networks[granted.agent]
             states.append(_granted_state(granted, arrays, network, int(config.seed or 0)))
         agents = [granted.agent for granted in welcome.agents]
-        return GroupedUpdater(
-            network, agents, states, self.device, config, int(config.seed or 0), self._threads
-        )
+        shapes, seed = list(networks.values()), int(config.seed or 0)
+        return GroupedUpdater(shapes, agents, states, self.device, config, seed, self._threads)
 
     def _begin(self, lease: _Lease, updater: GroupedUpdater) -> None:
         """Publish what has been set up."""
@@ -495,7 +495,7 @@ class Learner:
             return
         advantages = lease.config.advantages
         decoded = messages.decode(frames)
-        header, received = read_experience(*decoded, lease.run, lease.network, advantages)
+        header, received = read_experience(*decoded, lease.run, lease.networks, advantages)
         if header.generation != lease.welcome.generation:
             # The slot was given to another before we came to it.
             self._join_anew("rejoining", "this experience is another learner's: joining anew")
@@ -505,8 +505,8 @@ class Learner:
         lease.inbox.add(header.agent, header.sequence, received)
 
 
-def _network(welcome: messages.Welcome, hidden_size: int) -> Network:
-    """Make the network that a welcome describes, for agents that it grants.
+def _networks(welcome: messages.Welcome, hidden_size: int) -> dict[int, Network]:
+    """Make the networks that a welcome describes, by the agents that it grants.
 
     Raises
     ------
@@ -517,14 +517,17 @@ def _network(welcome: messages.Welcome, hidden_size: int) -> Network:
     if not agents or len(set(agents)) < len(agents):
         raise BadMessage("a welcome without agents, or with one twice")
     try:
-        network = read_policy(welcome.policy)
+        described = [read_policy(policy) for policy in welcome.policies]
     except ValueError as error:
         raise BadMessage(f"a welcome with a network that cannot be: {error}") from None
-    if network.hidden_size != hidden_size:
-        raise BadMessage(
-            f"a welcome with networks of width {network.hidden_size} in a run of {hidden_size}"
-        )
-    return network
+    for network in described:
+        if network.hidden_size != hidden_size:
+            raise BadMessage(
+                f"a welcome with networks of width {network.hidden_size} in a run of {hidden_size}"
+            )
+    if any(granted.policy >= len(described) for granted in welcome.agents):
+        raise BadMessage("a welcome that grants an agent without a policy")
+    return {granted.agent: described[granted.policy] for granted in welcome.agents}
 
 
 def _check_granted(granted: messages.Granted, arrays: Arrays, network: Network) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from brigade.games.spec import Entities, Role
+from brigade.games.spec import Entities, GameSpec, Role
 from brigade.policy.network import Network
+from brigade.policy.population import Population
 
 # What a description from elsewhere may ask for.
 LARGEST_SIZE = 1 << 20  # of an observation, a layer or a choice, and of all entities together
@@ -55,6 +56,20 @@ def network_for(role: Role, hidden_size: int) -> Network:
         signals=role.signals,
         masked=role.masked,
     )
+
+
+def fits(network: Network, role: Role) -> bool:
+    """Whether a network sees and does what a role has."""
+    return (network.num_features, network.action_nvec, network.masked) == (
+        role.num_features,
+        role.action_nvec,
+        role.masked,
+    )
+
+
+def population_for(game: GameSpec, sizes: Sequence[int], hidden_size: int) -> Population:
+    """Shape the networks for so many agents of each role of a game."""
+    return Population(tuple(network_for(role, hidden_size) for role in game.roles), tuple(sizes))
 
 
 def described(network: Network) -> dict[str, Any]:

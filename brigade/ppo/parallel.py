@@ -51,6 +51,8 @@ class GroupedUpdater:
 
     Parameters
     ----------
+    networks
+        Shape of each agent's network. Agents whose networks are of one shape are learned together.
     agents, states
         Agent numbers, and what each is like.
     threads
@@ -66,7 +68,7 @@ class GroupedUpdater:
 
     def __init__(
         self,
-        network: Network,
+        networks: Sequence[Network],
         agents: Sequence[int],
         states: Sequence[AgentState],
         device: torch.device,
@@ -76,11 +78,12 @@ class GroupedUpdater:
     ) -> None:
         self.agents = list(agents)
         self.states = list(states)
-        size = group_size(network) if device.type == "cpu" else len(self.agents)
-        self._groups = [
-            _Group(network, self.agents[share], self.states[share], size, device, config, seed)
-            for share in (slice(a, a + size) for a in range(0, len(self.agents), size))
-        ]
+        self._groups = []
+        for network, rows in _alike(networks):
+            size = group_size(network) if device.type == "cpu" else len(rows)
+            for share in (rows[a : a + size] for a in range(0, len(rows), size)):
+                mine = [self.agents[row] for row in share], [self.states[row] for row in share]
+                self._groups.append(_Group(network, share, *mine, size, device, config, seed))
         if device.type == "cpu":
             torch.set_num_threads(1)
         count = max(1, min(threads, len(self._groups)))
@@ -112,13 +115,16 @@ class GroupedUpdater:
                 raise _Abandoned
 
         again = [recompute] * len(rollouts) if isinstance(recompute, bool) else list(recompute)
-        parts, start = [], 0
-        for group in self._groups:
-            share = slice(start, start + len(group.states))
-            start = share.stop
-            parts.append(
-                self._threads.submit(group.update, rollouts[share], progress, again[share], check)
+        parts = [
+            self._threads.submit(
+                group.update,
+                [rollouts[row] for row in group.rows],
+                progress,
+                [again[row] for row in group.rows],
+                check,
             )
+            for group in self._groups
+        ]
         try:
             while wait(parts, beat).not_done:
                 meanwhile()
@@ -129,7 +135,10 @@ class GroupedUpdater:
             for part in parts:
                 part.cancel()  # what has not begun
             wait(parts)
-        learned = [each for part in parts for each in part.result()]
+        found: dict[int, Learned] = {}
+        for group, part in zip(self._groups, parts, strict=True):
+            found |= zip(group.rows, part.result(), strict=True)
+        learned = [found[row] for row in range(len(self.agents))]
         self.states = [each.state for each in learned]
         return learned
 
@@ -139,11 +148,12 @@ class GroupedUpdater:
 
 
 class _Group:
-    """Agents that are computed together, as one batch of ``size``."""
+    """Agents that are computed together, as one batch of ``size``; ``rows`` are their places."""
 
     def __init__(
         self,
         network: Network,
+        rows: Sequence[int],
         agents: Sequence[int],
         states: Sequence[AgentState],
         size: int,
@@ -151,6 +161,7 @@ class _Group:
         config: PPOConfig,
         seed: int,
     ) -> None:
+        self.rows = list(rows)
         self.states = list(states)
         missing = size - len(states)
         agents, states = [*agents, *[agents[0]] * missing], [*states, *[states[0]] * missing]
@@ -193,6 +204,14 @@ def group_size(network: Network) -> int:
     costs beside its products. It must depend on nothing but the network.
     """
     return 4 if network.hidden_size < 256 else 1
+
+
+def _alike(networks: Sequence[Network]) -> list[tuple[Network, list[int]]]:
+    """Places of those that are of one shape, in the order in which the shapes first appear."""
+    found: dict[Network, list[int]] = {}
+    for row, network in enumerate(networks):
+        found.setdefault(network, []).append(row)
+    return list(found.items())
 
 
 def _as_in_main() -> None:

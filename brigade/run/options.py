@@ -80,9 +80,9 @@ def check_options(config: RuntimeOptions, run: RunConfig) -> None:
     ConfigError
         It cannot be.
     """
-    if config.start_with is not None and config.start_with > run.population_size:
+    if config.start_with is not None and config.start_with > run.num_agents:
         raise ConfigError(
-            f"--start-with {config.start_with}: the population has {run.population_size} agents"
+            f"--start-with {config.start_with}: the population has {run.num_agents} agents"
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import shlex
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +18,21 @@ import msgspec
 from brigade._core import Scenario, num_features
 from brigade.config import ConfigError, RunConfig, convert, flag
 from brigade.games.bucket_brigade import describe, scenario_of
+from brigade.games.spec import GameSpec
 from brigade.run.options import RuntimeOptions, resumed
 from brigade.run.team import check_shape, load_for, parse_source
+from brigade.sim.matchmaking import population_sizes
 from brigade.store.identity import Identity, read_identity
 
 if TYPE_CHECKING:
     from brigade.store.checkpoint import Checkpoint
 
+# Settings of scenarios alone, and what there is for environments.
+OWN_GAME = {
+    "scenario": "give one of them",
+    "num_agents_per_game": "an environment says how many agents it has, --env-arg may change it",
+    "max_nights": "--max-steps cuts its games",
+}
 LONGEST_LABEL = 150  # bytes of a scenario's name that a run's name has
 
 
@@ -39,11 +48,14 @@ class Plan:
         None for a run of an earlier version, whose checkpoints tell it.
     source
         What the agents begin with; None where they are untrained, or the run goes on.
+    notes
+        Sentences about the game that a person should read once.
     """
 
     config: RunConfig
     identity: Identity | None
     source: Checkpoint | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -61,30 +73,122 @@ def resolve(config: RuntimeOptions) -> Plan:
     CheckpointError
         ``--from`` names no checkpoint.
     """
+    if config.env is not None:
+        config = msgspec.structs.replace(config, env=wherever(config.env))
     if config.resume is not None:
         run = resumed(config)
         folder = Path(run.checkpoint_dir) / str(run.run_name)
         identity = read_identity(folder)
+        if run.env is not None and config.env is None:
+            raise ConfigError(_is_code(f"run {folder}", run.env))
         if identity is None and not any(folder.glob("*.pt")):
             scenario = _scenario(run)  # an earlier version began it, and came to nothing
             game = describe(scenario, run.num_agents_per_game)
-            identity = Identity(run.identity(scenario.to_dict()), game)
+            identity = Identity(_name(run, game), game)
         return Plan(run, identity)
-    if config.from_ is None:
-        run = run_config(config)
-        scenario = _scenario(run)
-        begun_from, source = "", None
-    else:
+    begun_from, source = "", None
+    notes: tuple[str, ...] = ()
+    if config.from_ is not None:
         source = _source(config.from_, config.checkpoint_dir)
+        if source.config.env is not None and config.env is None and "scenario" not in config.given:
+            raise ConfigError(_is_code(f"--from {config.from_}", source.config.env))
+    if config.env is not None:
+        run, game, notes = _on_environment(config)
+        if source is not None:
+            run = _with_agents_of(source, run, game, config)
+    elif source is None:
+        run = run_config(config)
+        game = describe(_scenario(run), run.num_agents_per_game)
+    else:
+        if source.config.env is not None:
+            raise ConfigError(
+                f"--from {config.from_} was trained on {source.game.name}, and its agents play no "
+                "scenario: give --env in place of --scenario"
+            )
         run = _after(source, run_config(config), config)
         given = "scenario" in config.given
         scenario = _scenario(run) if given else _fitting(run, scenario_of(source.game))
         check_shape(f"--from {config.from_}", source, scenario, run.num_agents_per_game)
+        game = describe(scenario, run.num_agents_per_game)
+    if source is not None:
         begun_from = _digest(source)
-    run = _filled_in(run, scenario)
-    name = run.identity(scenario.to_dict(), begun_from)
-    game = describe(scenario, run.num_agents_per_game)
-    return Plan(run, Identity(name, game, begun_from), source)
+    run = _filled_in(run, game)
+    return Plan(run, Identity(_name(run, game, begun_from), game, begun_from), source, notes)
+
+
+def _name(run: RunConfig, game: GameSpec, begun_from: str = "") -> str:
+    """Give a run's id on the wire."""
+    arguments = game.arguments if run.env is not None else scenario_of(game).to_dict()
+    return run.identity(arguments, begun_from)
+
+
+# ---- environments of others ------------------------------------------------------------------
+
+
+def wherever(env: str) -> str:
+    """Give the name of an environment such that it is found from any folder."""
+    place, colon, function = env.partition(":")
+    return f"{Path(place).absolute()}{colon}{function}" if place.endswith(".py") else env
+
+
+def _is_code(what: str, env: str) -> str:
+    return (
+        f"{what} plays the environment {env}, which is code that would be run: add --env "
+        f"{shlex.quote(env)} where you trust it"
+    )
+
+
+def _on_environment(config: RuntimeOptions) -> tuple[RunConfig, GameSpec, tuple[str, ...]]:
+    """Describe the environment, and take its defaults where nothing else was given."""
+    assert config.env is not None
+    for name, instead in OWN_GAME.items():
+        if name in config.given:
+            raise ConfigError(
+                f"{flag(name)} is for scenarios, and --env {config.env} is none: {instead}"
+            )
+    from brigade.games.pettingzoo.finding import find
+    from brigade.games.pettingzoo.vector_game import spec_of
+
+    game, notes = spec_of(
+        find(config.env, config.env_arg),
+        config.roles,
+        fresh=config.env_fresh,
+        reward_weights=config.reward_weights,
+    )
+    run = run_config(config)
+    defaults = {n: value for n, value in game.defaults.items() if n not in config.given}
+    run = msgspec.structs.replace(run, num_agents_per_game=game.num_seats, **defaults)
+    sizes = population_sizes(run, game)
+    if len(sizes) == 1:
+        return msgspec.structs.replace(run, population_size=sizes[0]), game, notes
+    named = {role.name: size for role, size in zip(game.roles, sizes, strict=True)}
+    return msgspec.structs.replace(run, population_size=named), game, notes
+
+
+def _with_agents_of(
+    source: Checkpoint, run: RunConfig, game: GameSpec, config: RuntimeOptions
+) -> RunConfig:
+    """Let a run on an environment begin with the agents of a source, which must fit it."""
+    from brigade.policy.build import fits
+
+    theirs = source.population
+    networks = list(theirs.networks)
+    if len(networks) != len(game.roles) or not all(map(fits, networks, game.roles)):
+        raise ConfigError(
+            f"--from {config.from_} was trained on {source.game.name}, whose agents see or do "
+            f"something else than those of {game.name}"
+        )
+    widths = {network.hidden_size for network in networks}
+    size: int | dict[str, int] = theirs.sizes[0]
+    if len(game.roles) > 1:
+        size = {role.name: n for role, n in zip(game.roles, theirs.sizes, strict=True)}
+    found = {"hidden_size": widths.pop(), "population_size": size}
+    for name, value in found.items():
+        if name in config.given and getattr(run, name) != value:
+            raise ConfigError(
+                f"{flag(name)} {getattr(run, name)}: --from {config.from_} has {value}"
+            )
+    return msgspec.structs.replace(run, **found)
 
 
 def run_config(config: RunConfig) -> RunConfig:
@@ -105,12 +209,12 @@ def _fitting(run: RunConfig, scenario: Scenario) -> Scenario:
     return scenario
 
 
-def _filled_in(run: RunConfig, scenario: Scenario) -> RunConfig:
+def _filled_in(run: RunConfig, game: GameSpec) -> RunConfig:
     """Fill in what was left open: seed, run name, number of games."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    label = "".join(c if c.isalnum() or c in "_-" else "-" for c in scenario.name)
+    label = "".join(c if c.isalnum() or c in "_-" else "-" for c in game.name.removesuffix(".py"))
     label = label.encode()[:LONGEST_LABEL].decode(errors="ignore")
-    name = run.run_name or f"{label}_pop{run.population_size}_{stamp}"
+    name = run.run_name or f"{label}_pop{run.num_agents}_{stamp}"
     seed = secrets.randbelow(2**31) if run.seed is None else run.seed
     return msgspec.structs.replace(run, run_name=name, seed=seed, num_games=run.games)
 
@@ -120,13 +224,20 @@ def _filled_in(run: RunConfig, scenario: Scenario) -> RunConfig:
 
 def _source(text: str, place: str) -> Checkpoint:
     """Load what ``--from`` names: a checkpoint or run, with some of its agents or all."""
+    from brigade.policy.population import Population
+
     try:
         source = parse_source(text, place)
         saved = source.load(place)
         chosen = sorted(set(source.numbers(saved)))
     except ConfigError as error:
         raise ConfigError(f"--from {error}") from None
-    return replace(saved, agents=[saved.agents[agent] for agent in chosen])
+    sizes = [sum(agent in agents for agent in chosen) for _, agents in saved.population]
+    if 0 in sizes:
+        role = saved.game.roles[sizes.index(0)].name
+        raise ConfigError(f"--from {text}: it names no agent of role {role}")
+    population = Population(saved.population.networks, tuple(sizes))
+    return replace(saved, agents=[saved.agents[agent] for agent in chosen], population=population)
 
 
 def _after(source: Checkpoint, run: RunConfig, config: RuntimeOptions) -> RunConfig:

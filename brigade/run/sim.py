@@ -15,8 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 from rich.console import Console
 from rich.text import Text
 
-from brigade.config import ConfigError, PositiveInt, RunConfig, flag
-from brigade.policy.build import network_for
+from brigade.config import ConfigError, PositiveInt, RunConfig, as_arguments, flag
 from brigade.printable import printable
 from brigade.run.child import as_typed
 from brigade.run.keys import server_auth
@@ -37,6 +36,7 @@ from brigade.run.server_options import ServerOptions, check_server_options
 from brigade.sim.diagnosis import ONE_ROLLOUT, is_one_rollout
 from brigade.sim.events import Events
 from brigade.sim.lease_table import Lease
+from brigade.sim.preparation import games_of, population_of
 from brigade.sim.simulator import NotWritten, RunFailed, Simulator
 from brigade.sim.view import View
 from brigade.store.checkpoint import Checkpoint, CheckpointError, check_resumable
@@ -98,10 +98,9 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
         if identity is None:
             raise ConfigError(f"run {config.run_name} has no whole checkpoint to go on from")
         trained = saved or plan.source  # whose networks may be those of an earlier version
-        network = (
-            trained.network if trained else network_for(identity.game.role, config.hidden_size)
-        )
-        row_bytes = 4 * network.num_parameters
+        population = trained.population if trained else population_of(config, identity.game)
+        game = games_of(config, identity.game)
+        row_bytes = 4 * population.longest_row
         sockets = SimulatorSockets(
             endpoint, weights_frame_bytes=row_bytes + (1 << 20), server_auth=auth
         )
@@ -115,6 +114,7 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
     asked = "log_interval" in options.given or config.log_interval != RunConfig().log_interval
     view = View(
         config,
+        identity.game,
         console,
         log_interval=config.log_interval if asked else None,
         resumed=options.resume is not None,
@@ -180,14 +180,14 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
     try:
         simulator = Simulator(
             config,
-            identity.game,
+            game,
+            population,
             sockets,
             events,
             options.lease,
             options.start_with,
             options.max_rollbacks,
             run=identity.run,
-            network=network,
         )
         try:
             going_on = options.resume and _restore(simulator, folder, saved)
@@ -205,16 +205,18 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
     follow_parent()
     on_launchers_messages(loop, view.say)
     note("started", run=identity.run, run_name=config.run_name, seed=config.seed)
-    what = f"{config.population_size} agents on {printable(identity.game.name)}"
+    what = f"{config.num_agents} agents on {printable(identity.game.name)}"
     view.say(f"run {config.run_name}: {what}, seed {config.seed}, {folder.path}")
+    for sentence in plan.notes:
+        view.say(sentence)
     if options.resume:
         view.say(f"going on from {going_on or 'the beginning: there is no checkpoint yet'}")
     if plan.source is not None:
         view.say(f"beginning with the agents of {options.from_}")
-    foreseen = not options.resume and is_one_rollout(config, identity.game.steps_per_turn)
+    foreseen = not options.resume and is_one_rollout(config, identity.game)
     if foreseen:
         view.say(ONE_ROLLOUT)
-    need, free = disk_use(config, network, folder.keep), free_bytes(folder.path)
+    need, free = disk_use(config, population, folder.keep), free_bytes(folder.path)
     if need > free:
         view.say(
             f"the checkpoints of this run may need {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
@@ -261,6 +263,7 @@ def _how_to_go_on(folder: RunFolder, endpoint: Endpoint, options: SimConfig) -> 
     trains = PARENT_VARIABLE in os.environ
     words = [as_typed("brigade"), "train"] if trains else [as_typed("brigade-sim")]
     words += ["--resume", str(folder.path)]
+    words += as_arguments("env", options.env) if options.env is not None else []
     if not (trains and endpoint.scheme == "ipc"):
         words += ["--bind", endpoint.control]
     for name in ("key", "admitted"):

@@ -233,7 +233,7 @@ class Team:
         assert isinstance(self.players[0], Trained)
         kind = self.players[0].saved.config.matchmaking
         generator = seeds.generator(seed, seeds.Purpose.MATCHMAKING)
-        matchmaker = Matchmaker(len(self.players), self.num_seats, kind, generator)
+        matchmaker = Matchmaker([len(self.players)], [range(self.num_seats)], kind, generator)
         return np.stack([matchmaker.match() for _ in range(num_games)])
 
 

@@ -18,7 +18,7 @@ from typing import IO, Annotated
 from msgspec import Meta
 
 from brigade.agent_numbers import ranges
-from brigade.config import ConfigError, PositiveInt, RunConfig, flag
+from brigade.config import ConfigError, PositiveInt, RunConfig, as_arguments
 from brigade.printable import printable
 from brigade.run.child import as_typed, child_command, child_environment
 from brigade.run.cores import available_cores
@@ -101,10 +101,10 @@ def run_train(config: TrainConfig) -> int:
     check_options(config, plan.config)
     endpoint = None if config.bind is None else Endpoint.parse(config.bind)
     check_server_options(config, endpoint)
-    if config.num_learners > plan.config.population_size:
+    if config.num_learners > plan.config.num_agents:
         raise ConfigError(
             f"--num-learners {config.num_learners} is more than --population-size "
-            f"{plan.config.population_size}: a learner needs an agent"
+            f"{plan.config.num_agents}: a learner needs an agent"
         )
     named = config.run_name is not None or config.resume is not None
     if named and not config.resume:
@@ -118,6 +118,8 @@ def run_train(config: TrainConfig) -> int:
         launcher = _Launcher(scratch, max_restarts, thread_settings(config.device))
         options = [*option_arguments(config), *rendezvous.simulator]
         again = [f"--resume={folder}", *changed_arguments(config), *options]
+        if resolved.env is not None:  # which is code: a run's folder alone does not have it run
+            again += as_arguments("env", resolved.env)
         if config.resume is None:
             first = [*_arguments(resolved, config), *options]
         elif Path(config.resume).is_file():  # perhaps not the newest
@@ -126,7 +128,7 @@ def run_train(config: TrainConfig) -> int:
             first = again
         launcher.start("sim", first, again, own_terminal=True, known_by=folder / "config.json")
         threads = config.threads or learner_threads(resolved.hidden_size, config.num_learners)
-        for number, agents in enumerate(deal(resolved.population_size, config.num_learners)):
+        for number, agents in enumerate(deal(resolved.num_agents, config.num_learners)):
             arguments = [
                 *(*rendezvous.learners, "--agents", ranges(agents)),
                 *("--device", config.device, "--threads", str(threads)),
@@ -162,12 +164,11 @@ def _arguments(run: RunConfig, config: TrainConfig) -> list[str]:
         value, given = getattr(run, name), name in config.given
         if name == "scenario" and config.from_ is not None and not given:
             continue  # it is that of the agents
+        if name == "num_agents_per_game" and run.env is not None:
+            continue  # which are the environment's
         if value is None or (value == getattr(defaults, name) and not given):
             continue
-        if isinstance(value, bool):
-            arguments.append(flag(name) if value else f"--no-{flag(name)[2:]}")
-        else:
-            arguments.append(f"{flag(name)}={value}")
+        arguments += as_arguments(name, value)
     return arguments
 
 

@@ -20,7 +20,7 @@ GAMES_PER_AGENT = 100  # in one cohort, on average
 
 def cohort_size(config: RunConfig) -> int:
     """How many games a cohort has: no fewer than begin together."""
-    seated = GAMES_PER_AGENT * config.population_size // config.num_agents_per_game
+    seated = GAMES_PER_AGENT * config.num_agents // config.num_agents_per_game
     return max(config.games, seated)
 
 

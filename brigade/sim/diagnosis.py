@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from brigade.agent_numbers import format_agents
 from brigade.config import RunConfig
+from brigade.games.spec import GameSpec
+from brigade.sim.matchmaking import steps_per_rollout
 from brigade.wire.messages import LearnerReport
 
 QUIET_SECONDS = 3.0  # three heartbeats
@@ -16,11 +18,13 @@ ONE_ROLLOUT = (
 )
 
 
-def is_one_rollout(config: RunConfig, steps_per_turn: int) -> bool:
+def is_one_rollout(config: RunConfig, game: GameSpec) -> bool:
     """Whether the first rollout ends the run, as far as that is known before games are played."""
-    steps = config.steps_per_rollout
-    transitions = steps * config.games * config.num_agents_per_game
-    cuts = steps // (steps_per_turn * config.max_nights)  # of each game, if none ends sooner
+    steps = steps_per_rollout(config, game)
+    transitions = steps * config.games * (1 if game.turn_based else game.num_seats)
+    limit = config.max_turns
+    # Of each game, if none ends sooner.
+    cuts = 0 if limit is None else steps // (game.steps_per_turn * limit)
     if config.exploring_starts:
         cuts = min(cuts, 1)  # of those after the first, any may start anywhere and not count
     return config.share(cuts * config.games, transitions) >= 1.0

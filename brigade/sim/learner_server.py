@@ -22,7 +22,7 @@ import msgspec
 from brigade.agent_numbers import format_agents
 from brigade.config import RunConfig
 from brigade.policy.build import described
-from brigade.policy.network import Network
+from brigade.policy.population import Population
 from brigade.ppo.agents import AgentState
 from brigade.ppo.divergence import too_large
 from brigade.printable import printable
@@ -105,9 +105,9 @@ class LearnerServer:
     ) -> None:
         self.run = run
         self.lease_table = LeaseTable(
-            config.population_size, lease_timeout, sockets.endpoint.num_slots
+            repository.population.size, lease_timeout, sockets.endpoint.num_slots
         )
-        self.rollouts = dict.fromkeys(range(config.population_size), 0)
+        self.rollouts = dict.fromkeys(range(repository.population.size), 0)
         self.bad_messages: Counter[str] = Counter()
         self.closing = ""
         self.frozen: set[int] = set()
@@ -207,7 +207,7 @@ class LearnerServer:
             sender, frames = await self._sockets.receive_weights()
             try:
                 header, arrays = messages.decode(frames)
-                weights, state = read_weights(header, arrays, self.run, self._repository.network)
+                weights, state = read_weights(header, arrays, self.run, self._repository.population)
                 lease = self._take_in(weights, state, sender.key)
             except BadMessage as error:
                 self._count_bad(f"weights {sender}", error)
@@ -307,17 +307,18 @@ class LearnerServer:
             return
         self._standing_by.pop(peer, None)
         self._unattended -= set(lease.agents)
-        granted, arrays = [], {}
+        granted, arrays, population = [], {}, self._repository.population
         versions = self._common_versions(lease.agents)
         for agent in lease.agents:
             state = self._repository.state(agent, versions.get(agent))
+            role = population.role_of(agent)
             if state is None:
-                granted.append(messages.Granted(agent, 0, 0, 0, state=False))
+                granted.append(messages.Granted(agent, role, 0, 0, 0, state=False))
             else:
                 counts = (state.version, state.steps, state.rollbacks)
-                granted.append(messages.Granted(agent, *counts, state=True))
+                granted.append(messages.Granted(agent, role, *counts, state=True))
                 arrays.update({f"{agent}/{name}": a for name, a in state.arrays().items()})
-        endpoint, network = self._sockets.endpoint, self._repository.network
+        endpoint = self._sockets.endpoint
         welcome = messages.Welcome(
             run=self.run,
             slot=lease.slot,
@@ -326,7 +327,7 @@ class LearnerServer:
             weights=endpoint.weights_suffix,
             experience=endpoint.experience_suffix(lease.slot),
             config=msgspec.to_builtins(self._config.nameless),
-            policy=described(network),
+            policies=[described(network) for network in population.networks],
             agents=granted,
         )
         await self._sockets.send_control(peer, messages.encode(welcome, arrays))
@@ -404,8 +405,6 @@ class LearnerServer:
         its learner's lease ended is nobody's.
         """
         agent, version = weights.agent, state.version
-        if agent not in self.rollouts:
-            raise BadMessage(f"weights of agent {agent}, which does not exist")
         if weights.fencing_token in self._former:
             return None
         lease = self.lease_table.lease_of(agent)
@@ -438,18 +437,21 @@ class LearnerServer:
 
 
 def read_weights(
-    header: messages.Message, arrays: Arrays, run: str, network: Network
+    header: messages.Message, arrays: Arrays, run: str, population: Population
 ) -> tuple[messages.Weights, AgentState]:
     """Check a weights message and read the agent's state from it.
 
     Raises
     ------
     BadMessage
-        It is something else, of another run, or does not fit the network.
+        It is something else, of another run, of an agent that there is not, or does not fit its
+        network.
     """
     if not isinstance(header, messages.Weights) or header.run != run:
         raise BadMessage(f"{type(header).__name__} is not weights of run {run}")
-    row = ("f4", (network.num_parameters,))
+    if header.agent >= population.size:
+        raise BadMessage(f"weights of agent {header.agent}, which does not exist")
+    row = ("f4", (population.network_of(header.agent).num_parameters,))
     names = {"parameters": row, "first_moment": row, "second_moment": row}
     messages.require(arrays, {**names, "statistics": ("f8", (3,))})
     state = AgentState(header.version, header.steps, **arrays, rollbacks=header.rollbacks)

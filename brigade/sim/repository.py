@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from brigade.policy.network import Network
+from brigade.policy.population import Population
 from brigade.ppo import popart
 from brigade.ppo.agents import AgentState
 
@@ -20,7 +20,7 @@ class Repository:
     Attributes
     ----------
     parameters
-        float32 ``[P, D]``: the acting policies.
+        For each role float32 ``[P_r, D_r]``: the acting policies of its agents.
     mean, deviation
         float32 ``[P]``: the acting policies' value units.
     newest
@@ -29,14 +29,16 @@ class Repository:
         Version that acts, for each agent that has one.
     """
 
-    def __init__(self, network: Network, population_size: int) -> None:
-        self.network = network
-        self.parameters = torch.zeros(population_size, network.num_parameters)
-        self.mean = torch.zeros(population_size)
-        self.deviation = torch.ones(population_size)
+    def __init__(self, population: Population) -> None:
+        self.population = population
+        self.parameters = [
+            torch.zeros(len(agents), network.num_parameters) for network, agents in population
+        ]
+        self.mean = torch.zeros(population.size)
+        self.deviation = torch.ones(population.size)
         self.newest: dict[int, int] = {}
         self.acting: dict[int, int] = {}
-        self._states: dict[int, dict[int, AgentState]] = {a: {} for a in range(population_size)}
+        self._states: dict[int, dict[int, AgentState]] = {a: {} for a in range(population.size)}
 
     def add(self, agent: int, state: AgentState) -> bool:
         """Take an agent's new version in; False where it, or a newer one, was there before."""
@@ -56,7 +58,9 @@ class Repository:
         for agent, version in versions.items():
             state = self._states[agent][version]
             if self.acting.get(agent) != version:
-                self.parameters.numpy()[agent] = state.parameters
+                role = self.population.role_of(agent)
+                row = agent - self.population.firsts[role]
+                self.parameters[role].numpy()[row] = state.parameters
                 moments = popart.moments(torch.tensor(state.statistics)[None])
                 self.mean[agent], self.deviation[agent] = moments[0][0], moments[1][0]
                 self.acting[agent] = version

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from brigade.policy.population import Population
 from brigade.ppo.agents import AgentState
 
 
@@ -72,7 +73,7 @@ class ResumePoint:
             return state
         return state | {
             "acting": {agent: self.acting[agent].version for agent in older},
-            "acting_parameters": np.stack([self.acting[agent].parameters for agent in older]),
+            "acting_parameters": np.concatenate([self.acting[a].parameters for a in older]),
             "acting_statistics": np.stack([self.acting[agent].statistics for agent in older]),
         }
 
@@ -117,24 +118,27 @@ class ResumePoints:
             del self._points[: self._points.index(complete)]
 
 
-def acting_states(state: Mapping[str, Any], num_parameters: int) -> dict[int, AgentState]:
+def acting_states(state: Mapping[str, Any], population: Population) -> dict[int, AgentState]:
     """Read what :meth:`ResumePoint.simulator` wrote; such a state acts, and is not learned from.
 
     Raises
     ------
     ValueError
-        It does not fit the network.
+        It does not fit the population's networks.
     """
     versions = state.get("acting", {})
     if not versions:
         return {}
-    parameters, statistics = state["acting_parameters"], state["acting_statistics"]
-    if parameters.shape != (len(versions), num_parameters) or statistics.shape[1:] != (3,):
-        raise ValueError("the acting policies do not fit the network")
+    agents = sorted(int(agent) for agent in versions)
+    lengths = [network.num_parameters for network in population.networks_of(agents)]
+    parameters, statistics = state["acting_parameters"].ravel(), state["acting_statistics"]
+    if parameters.shape != (sum(lengths),) or statistics.shape != (len(agents), 3):
+        raise ValueError("the acting policies do not fit the networks")
+    rows = np.split(parameters, np.cumsum(lengths)[:-1])
     nothing = np.zeros(0, np.float32)
     return {
-        int(agent): AgentState(int(version), 0, parameters[i], nothing, nothing, statistics[i])
-        for i, (agent, version) in enumerate(sorted(versions.items()))
+        agent: AgentState(int(versions[agent]), 0, rows[i], nothing, nothing, statistics[i])
+        for i, agent in enumerate(agents)
     }
 
 

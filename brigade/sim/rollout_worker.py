@@ -8,6 +8,8 @@ only by what :mod:`brigade.games.vector` says of them.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,6 @@ from numpy.typing import NDArray
 
 from brigade import seeds
 from brigade.config import ConfigError, RunConfig
-from brigade.games.build import build
-from brigade.games.spec import GameSpec
 from brigade.games.vector import (
     ActionMasks,
     ComponentMasks,
@@ -26,13 +26,42 @@ from brigade.games.vector import (
     Step,
     Timed,
     Turns,
+    VectorGame,
 )
 from brigade.policy.actor import Actor
 from brigade.ppo.rollout import columns_for
 from brigade.sim.episodes import Episodes
-from brigade.sim.matchmaking import Matchmaker
+from brigade.sim.matchmaking import Matchmaker, steps_per_rollout
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
+
+
+@dataclass(eq=False)
+class _Part:
+    """The lanes of one role: who acts for them, and what is remembered of it.
+
+    Attributes
+    ----------
+    lanes
+        int64 ``[L_r]``: which.
+    first
+        The first agent of the role.
+    """
+
+    lanes: NDArray[np.int64]
+    first: int
+    masked: bool
+    actor: Actor
+    buffer: RolloutBuffer
+
+
+@dataclass(frozen=True)
+class _Acts:
+    """What the lanes of one role do in a step; ``rows`` are those that act, None where all do."""
+
+    rows: NDArray[np.int64] | None
+    agents: NDArray[np.int64]
+    columns: dict[str, NDArray[Any]]
 
 
 class RolloutWorker:
@@ -44,8 +73,6 @@ class RolloutWorker:
         The games.
     seats
         int64 ``[G, A]``: the agent in each seat of each game.
-    buffer
-        The rollout in the making.
     acted
         Lanes that acted in the last step.
 
@@ -56,124 +83,198 @@ class RolloutWorker:
     """
 
     def __init__(
-        self, config: RunConfig, spec: GameSpec, repository: Repository, seed: int
+        self, config: RunConfig, game: VectorGame, repository: Repository, seed: int
     ) -> None:
         self._config = config
         self._repository = repository
-        self.game = build(
-            spec,
-            config.games,
-            max_turns=config.max_nights,
-            seed=seeds.number(seed, seeds.Purpose.GAMES),
-        )
-        role = spec.role
-        columns = columns_for(config.advantages, masked=role.masked)
-        self._default_actions: DefaultActions | None = None
-        if any(column.needed == "default" for column in columns.values()):
-            if not isinstance(self.game, DefaultActions):
-                raise ConfigError(
-                    f"{spec.name} has no default actions to compare with: use --advantages gae"
-                )
-            if isinstance(self.game, Turns):
-                raise ConfigError(f"{spec.name} is played in turns: use --advantages gae")
-            self._default_actions = self.game
-        self._turns = self.game if isinstance(self.game, Turns) else None
-        self._choices = self.game if isinstance(self.game, ActionMasks) else None
-        self._components = self.game if isinstance(self.game, ComponentMasks) else None
-        self._timed = self.game if isinstance(self.game, Timed) else None
+        self.game = game
+        spec, population = game.spec, repository.population
+        self._turns = game if isinstance(game, Turns) else None
+        self._choices = game if isinstance(game, ActionMasks) else None
+        self._components = game if isinstance(game, ComponentMasks) else None
+        self._timed = game if isinstance(game, Timed) else None
+        self._default_actions = self._comparing()
         # What is carried from one rollout to the next is not part of the state.
         self._saves: Saves | None = None
-        if isinstance(self.game, Saves) and self._turns is None:
-            self._saves = self.game
-        self._restarts = self.game if isinstance(self.game, ExploringStarts) else None
+        if isinstance(game, Saves) and self._turns is None:
+            self._saves = game
+        self._restarts = game if isinstance(game, ExploringStarts) else None
         if config.exploring_starts and self._restarts is None:
             raise ConfigError(f"{spec.name} has no --exploring-starts: leave them out")
-        self._actor = Actor(repository.network, repository.parameters)
         self._actions = seeds.generator(seed, seeds.Purpose.ACTIONS)
         self._starts = seeds.generator(seed, seeds.Purpose.STARTS)
         self._placed = np.zeros(config.games, np.bool_)
         self._numbers = np.arange(config.games)  # of the games under way
         self._begun = config.games
         self.matchmaker = Matchmaker(
-            config.population_size,
-            spec.num_seats,
+            population.sizes,
+            [role.seats for role in spec.roles],
             config.matchmaking,
             seeds.generator(seed, seeds.Purpose.MATCHMAKING),
+            self_play=config.self_play,
         )
         self.seats = np.stack([self.matchmaker.match() for _ in range(config.games)])
-        self._actor.seat(self.seats.ravel())
-        self.buffer = RolloutBuffer(
-            config.steps_per_rollout,
-            self.seats.size,
-            role.num_features,
-            role.action_nvec,
-            columns,
-            turns=self._turns is not None,
-        )
+        length = steps_per_rollout(config, spec)
+        self._parts = [
+            _Part(
+                lanes,
+                population.firsts[number],
+                role.masked,
+                Actor(population.networks[number], repository.parameters[number]),
+                RolloutBuffer(
+                    length,
+                    len(lanes),
+                    role.num_features,
+                    role.action_nvec,
+                    columns_for(config.advantages, masked=role.masked),
+                    turns=self._turns is not None,
+                ),
+            )
+            for number, (role, lanes) in enumerate(
+                zip(spec.roles, spec.lanes(config.games), strict=True)
+            )
+        ]
+        # Of each lane, which of its role's it is.
+        self._rows = np.empty(self.seats.size, np.int64)
+        for part in self._parts:
+            self._rows[part.lanes] = np.arange(len(part.lanes))
+        self._seat()
         self.acted = 0
-        self.game.reset()
+        game.reset()
+
+    def _comparing(self) -> DefaultActions | None:
+        """Give what tells of default actions, where the settings want to know."""
+        game, needed = self.game, self._config.advantages == "difference_rewards"
+        if not needed:
+            return None
+        if not isinstance(game, DefaultActions):
+            raise ConfigError(
+                f"{game.spec.name} has no default actions to compare with: use --advantages gae"
+            )
+        if self._turns is not None or len(game.spec.roles) > 1:
+            raise ConfigError(
+                f"{game.spec.name} is played in turns or by several roles: use --advantages gae"
+            )
+        return game
+
+    def _seat(self) -> None:
+        """Tell those who act who sits where; where lanes wait, they are told at each step."""
+        if self._turns is None:
+            agents = self.seats.ravel()
+            for part in self._parts:
+                part.actor.seat(agents[part.lanes] - part.first)
 
     def step(self) -> Episodes:
-        """Play one step of every game into the buffer; return the games that ended with it."""
-        game, num_lanes = self.game, self.seats.size
-        lanes = None if self._turns is None else np.flatnonzero(self._turns.active())
-        which = slice(None) if lanes is None else lanes
-        agents, units = self.seats.ravel()[which], self._repository
-        if lanes is not None:
-            self._actor.seat(agents)
-        observations = game.observations[which]
-        choices: NDArray[np.bool_] | None = None
-        if self._choices is not None:
-            choices = self._choices.action_mask()[which].copy()
-        actions, log_probs, values = self._actor.act(observations, self._actions, choices)
-        whole = actions
-        if lanes is not None:
-            whole = np.zeros((num_lanes, actions.shape[1]), np.int32)
-            whole[lanes] = actions
-        mask = np.ones(actions.shape, np.bool_)
-        if self._components is not None:
-            mask = self._components.component_mask(whole)[which]
-        discounts = np.full(len(actions), self._config.gamma)
-        if self._timed is not None:
-            discounts = np.where(self._timed.takes_time()[which], self._config.gamma, 1.0)
-        columns: dict[str, NDArray[Any]] = {
-            "observations": observations.copy(),
-            "actions": actions,
-            "component_mask": mask,
-            "log_probs": (log_probs * mask).sum(1),
-            "values": values * units.deviation.numpy()[agents] + units.mean.numpy()[agents],
-            "discounts": discounts,
-        }
-        if choices is not None:
-            columns["action_mask"] = choices
-        if self._default_actions is not None:
-            default = self._default_actions.default_outcomes(actions)
-            columns |= {
-                "default_rewards": self._own(self._training_rewards(default.rewards)),
-                "default_terminated": default.terminated,
-                "changed": default.changed,
-                "default_observations": default.observations,
-            }
-        step = game.step(whole)
+        """Play one step of every game; return the games that ended with it."""
+        acts = self._act()
+        whole = [self._spread(*each) for each in zip(self._parts, acts, strict=True)]
+        self._judge(acts, whole)
+        step = self.game.step(whole)
         rewards = self._training_rewards(step.rewards.reshape(self.seats.shape)).ravel()
-        if lanes is None:
-            self.buffer.record(**columns, rewards=rewards)
-        else:
-            nothing = np.zeros(len(lanes), np.float32)
-            self.buffer.record(lanes, **columns, rewards=nothing)
-            self.buffer.add_rewards(rewards)
-        self.acted = len(actions)
+        for part, act in zip(self._parts, acts, strict=True):
+            mine = rewards[part.lanes]
+            if act.rows is None:
+                part.buffer.record(**act.columns, rewards=mine)
+            else:
+                nothing = np.zeros(len(act.rows), np.float32)
+                part.buffer.record(act.rows, **act.columns, rewards=nothing)
+                part.buffer.add_rewards(mine)
+        self.acted = sum(len(act.agents) for act in acts)
         return self._end_games(step)
+
+    def _act(self) -> list[_Acts]:
+        """Let those whose turn it is choose what to do."""
+        active = None if self._turns is None else self._turns.active()
+        agents, observed = self.seats.ravel(), self.game.observations
+        masks = None if self._choices is None else self._choices.action_masks()
+        acts = []
+        for number, part in enumerate(self._parts):
+            rows, own, observations = None, agents[part.lanes], observed[number]
+            mask = masks[number] if masks is not None and part.masked else None
+            if active is not None:
+                rows = np.flatnonzero(active[part.lanes])
+                own, observations = own[rows], observations[rows]
+                part.actor.seat(own - part.first)
+            # The next step overwrites what is seen now.
+            columns: dict[str, NDArray[Any]] = {"observations": observations.copy()}
+            if mask is not None:
+                mask = columns["action_mask"] = (mask if rows is None else mask[rows]).copy()
+            actions, log_probs, values = part.actor.act(observations, self._actions, mask)
+            units = self._repository
+            columns |= {
+                "actions": actions,
+                "log_probs": log_probs,
+                "values": values * units.deviation.numpy()[own] + units.mean.numpy()[own],
+            }
+            acts.append(_Acts(rows, own, columns))
+        return acts
+
+    def _spread(self, part: _Part, act: _Acts) -> NDArray[Any]:
+        """Actions of all lanes of a role; of those that do not act, zeros."""
+        actions = act.columns["actions"]
+        if act.rows is None:
+            return actions
+        whole = np.zeros((len(part.lanes), actions.shape[1]), actions.dtype)
+        whole[act.rows] = actions
+        return whole
+
+    def _judge(self, acts: Sequence[_Acts], whole: Sequence[NDArray[Any]]) -> None:
+        """Add what the game says of the coming actions, before they are played."""
+        masks = None if self._components is None else self._components.component_mask(whole)
+        takes_time = None if self._timed is None else self._timed.takes_time()
+        gamma = self._config.gamma
+        for number, (part, act) in enumerate(zip(self._parts, acts, strict=True)):
+            columns, rows = act.columns, act.rows
+            if masks is None:
+                mask = np.ones(columns["actions"].shape, np.bool_)
+            else:
+                mask = masks[number] if rows is None else masks[number][rows]
+            columns["component_mask"] = mask
+            columns["log_probs"] = (columns["log_probs"] * mask).sum(1)
+            if takes_time is None:
+                columns["discounts"] = np.full(len(act.agents), gamma)
+            else:
+                timed = takes_time[part.lanes]
+                columns["discounts"] = np.where(timed if rows is None else timed[rows], gamma, 1.0)
+        if self._default_actions is not None:
+            default = self._default_actions.default_outcomes(whole[0])
+            acts[0].columns.update(
+                default_rewards=self._own(self._training_rewards(default.rewards)),
+                default_terminated=default.terminated,
+                changed=default.changed,
+                default_observations=default.observations,
+            )
 
     def cut(self) -> None:
         """End the rollout here: open fragments are cut and bootstrap from what follows."""
-        agents, following = self.seats.ravel(), self.game.observations.copy()
-        if self._turns is None:
-            self.buffer.cut(agents, following)
-        else:
+        agents, observed = self.seats.ravel(), self.game.observations
+        waiting = versions = None
+        if self._turns is not None:
             acting = self._repository.acting
+            waiting = ~self._turns.active()
             versions = np.array([acting.get(int(agent), 0) for agent in agents])
-            self.buffer.cut(agents, following, ~self._turns.active(), versions)
+        for part, following in zip(self._parts, observed, strict=True):
+            lanes = part.lanes
+            if waiting is None or versions is None:
+                part.buffer.cut(agents[lanes], following.copy())
+            else:
+                part.buffer.cut(agents[lanes], following.copy(), waiting[lanes], versions[lanes])
+
+    def arrays(self, agent: int) -> dict[str, NDArray[Any]]:
+        """Take out one agent's fragments of the rollout, as a message carries them."""
+        part = self._parts[self._repository.population.role_of(agent)]
+        return part.buffer.arrays(agent, self._repository.acting[agent])
+
+    @property
+    def full(self) -> bool:
+        """Whether the rollout has as many steps as one should."""
+        buffer = self._parts[0].buffer
+        return buffer.filled == buffer.steps
+
+    def clear(self) -> None:
+        """Begin a new rollout."""
+        for part in self._parts:
+            part.buffer.clear()
 
     def _training_rewards(self, rewards: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mix each seat's own reward ``[..., A]`` with its match's mean.
@@ -202,15 +303,19 @@ class RolloutWorker:
             step.cut[counted].copy(),
             self._numbers[whole],
         )
-        lanes = np.flatnonzero(step.terminated | step.truncated)
-        if len(lanes):
-            self.buffer.end(
-                lanes,
-                self.seats.ravel()[lanes],
-                step.terminated[lanes],
-                step.truncated[lanes],
-                step.final_observations[lanes],
-            )
+        done = step.terminated | step.truncated
+        if done.any():
+            agents = self.seats.ravel()
+            for part, finals in zip(self._parts, step.final_observations, strict=True):
+                lanes = part.lanes[done[part.lanes]]
+                rows = self._rows[lanes]
+                part.buffer.end(
+                    rows,
+                    agents[lanes],
+                    step.terminated[lanes],
+                    step.truncated[lanes],
+                    finals[rows],
+                )
         if len(step.ended):
             for game in step.ended:
                 self.seats[game] = self.matchmaker.match()
@@ -218,7 +323,7 @@ class RolloutWorker:
                 if not self._placed[game]:
                     self._numbers[game] = self._begun
                     self._begun += 1
-            self._actor.seat(self.seats.ravel())
+            self._seat()
         return episodes
 
     def _start_anywhere(self, game: int) -> None:
@@ -278,8 +383,8 @@ class RolloutWorker:
         if self._saves is None:  # all games begin anew
             self._placed[:] = False
             self._numbers[:], self._begun = np.arange(len(seats)), len(seats)
-        self._actor.seat(self.seats.ravel())
-        self.buffer.clear()
+        self._seat()
+        self.clear()
 
 
 def _generator(state: Any, name: str) -> np.random.Generator:

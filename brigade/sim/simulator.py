@@ -22,16 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brigade.config import RunConfig
-from brigade.games.spec import GameSpec
-from brigade.games.vector import Activities
-from brigade.policy.build import network_for
-from brigade.policy.network import Network
+from brigade.games.vector import Activities, VectorGame
+from brigade.policy.population import Population
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.ppo.divergence import refuse_too_large
 from brigade.sim.cohorts import Cohorts, cohort_size
 from brigade.sim.diagnosis import diagnose
 from brigade.sim.events import Events, Progress
 from brigade.sim.learner_server import LearnerServer
+from brigade.sim.matchmaking import steps_per_rollout
 from brigade.sim.metrics_joiner import MetricsJoiner
 from brigade.sim.outliers import Figures, Watch, sentences
 from brigade.sim.repository import Repository
@@ -70,7 +69,9 @@ class Simulator:
     config
         With ``seed`` and ``run_name`` filled in.
     game
-        What is played.
+        What is played: as many games as ``config`` says.
+    population
+        The agents that play it.
     lease_timeout
         Seconds of silence after which a learner counts as lost.
     start_with
@@ -80,8 +81,6 @@ class Simulator:
         Updates of one agent that may be undone since they diverged, before the run ends.
     run
         The run's id, where it is not that of the settings.
-    network
-        Shape of the agents' networks, where it is not the present one for the game.
 
     Attributes
     ----------
@@ -92,7 +91,8 @@ class Simulator:
     def __init__(
         self,
         config: RunConfig,
-        game: GameSpec,
+        game: VectorGame,
+        population: Population,
         sockets: SimulatorSockets,
         events: Events,
         lease_timeout: float = LEASE_TIMEOUT_SECONDS,
@@ -100,16 +100,16 @@ class Simulator:
         max_rollbacks: int = 3,
         *,
         run: str | None = None,
-        network: Network | None = None,
     ) -> None:
         assert config.seed is not None, "the run has a seed by now"
-        self.run_id = run or config.identity(game.arguments)
+        self.run_id = run or config.identity(game.spec.arguments)
         self.config = config
-        self.game = game
-        self.network = network or network_for(game.role, config.hidden_size)
-        self.repository = Repository(self.network, config.population_size)
+        self.game = game.spec
+        self.population = population
+        self.repository = Repository(population)
         self.worker = RolloutWorker(config, game, self.repository, config.seed)
-        self.statistics = Statistics(config.population_size)
+        self.statistics = Statistics(self.population.size)
+        self._steps = steps_per_rollout(config, game.spec)
         self._cohorts = Cohorts(cohort_size(config))
         self.server = LearnerServer(
             self.run_id,
@@ -124,12 +124,12 @@ class Simulator:
             report=self.report,
         )
         self._schedule = Schedule(config.sync, config.max_lag)
-        self._joiner = MetricsJoiner(config.population_size)
+        self._joiner = MetricsJoiner(population.size)
         self._watch = Watch()
         self._updates = 0  # of all agents, that have come back; since this process began
         self._events = events
         self._rollout = 0
-        self._start_with = min(start_with or config.population_size, config.population_size)
+        self._start_with = min(start_with or population.size, population.size)
         self._began = float("nan")  # when the first game did
         self._waits_since = math.inf  # for agents' policies; infinity while playing
         self.earlier = 0.0
@@ -142,8 +142,7 @@ class Simulator:
         self._next_checkpoint = config.checkpoint_interval
         self._writer = ThreadPoolExecutor(1, "write")
         self._writing: asyncio.Task[None] | None = None
-        row_bytes = 12 * self.network.num_parameters
-        self._write_seconds = config.population_size * row_bytes / BYTES_PER_SECOND
+        self._write_seconds = 12 * population.num_parameters / BYTES_PER_SECOND
         self._awake = asyncio.Event()
         self._stopping = ""
         self._failure = ""
@@ -238,7 +237,7 @@ class Simulator:
         state = checkpoint.simulator
         try:
             int(state["rollout"])
-            acting = acting_states(state, self.network.num_parameters)
+            acting = acting_states(state, self.population)
             statistics = Statistics.from_dict(checkpoint.statistics)
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"it is not whole: {type(error).__name__}: {error}") from None
@@ -341,17 +340,17 @@ class Simulator:
 
     def _manned(self) -> bool:
         """Whether as many agents have a learner as the first game wants."""
-        size = self.config.population_size
+        size = self.population.size
         return size - len(self.server.lease_table.free) >= self._start_with
 
     async def _freeze_the_rest(self) -> None:
         """Let agents without a learner play with what they have until theirs comes."""
         assert self.config.seed is not None
-        if self._start_with < self.config.population_size and not self._ending:
+        if self._start_with < self.population.size and not self._ending:
             for agent in self.server.lease_table.free:
                 if agent not in self.repository.newest:
                     state = await asyncio.to_thread(
-                        initial_state, self.network, self.config.seed, agent
+                        initial_state, self.population.network_of(agent), self.config.seed, agent
                     )
                     self.repository.add(agent, state)
             self.server.leave_unattended()
@@ -364,12 +363,11 @@ class Simulator:
         The last rollout of a run may be short. One that a signal cuts off (None) is not used, so
         that a run that is stopped and resumed learns what it would have learned without.
         """
-        config = self.config
-        here = Statistics(config.population_size)
+        here = Statistics(self.population.size)
         started = slept = time.perf_counter()
         if math.isnan(self._began):
             self._began = started - self.earlier
-        for _ in range(config.steps_per_rollout):
+        for _ in range(self._steps):
             episodes = self.worker.step()
             for counted in (self.statistics, here):
                 counted.count_step(len(self.worker.seats), self.worker.acted)
@@ -414,13 +412,13 @@ class Simulator:
         learning = self.server.learning()
         done: dict[int, NDArray[np.int64]] = {}
         for agent in learning:
-            arrays = self.worker.buffer.arrays(agent, self.repository.acting[agent])
+            arrays = self.worker.arrays(agent)
             done[agent] = self._count_activities(arrays)
             self.server.send(agent, arrays, self.share)
             if time.perf_counter() - slept > YIELD_SECONDS:
                 await asyncio.sleep(0)
                 slept = time.perf_counter()
-        self.worker.buffer.clear()
+        self.worker.clear()
         self._watch.add(self._figures(done, here))
         self._behind = None
         self._rollout += 1
@@ -438,7 +436,7 @@ class Simulator:
         """Put together what was done in a rollout."""
         game = self.worker.game
         words = (game.activities, game.verb) if isinstance(game, Activities) else (["acted"], "")
-        actions = np.zeros((self.config.population_size, len(words[0])), np.int64)
+        actions = np.zeros((self.population.size, len(words[0])), np.int64)
         for agent, counts in done.items():
             actions[agent] = counts
         return Figures(actions, here.recent, *words)
@@ -640,7 +638,7 @@ class Simulator:
             self.run_id,
             self.config,
             self.game,
-            self.network,
+            self.population,
             [point.states[agent] for agent in sorted(point.states)],
             point.statistics,
             point.simulator(),

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from brigade.agent_numbers import format_agents
 from brigade.config import RunConfig
+from brigade.games.spec import GameSpec
 from brigade.printable import printable, shortened
 from brigade.sim.cohorts import Cohort, cohort_size
 from brigade.sim.events import Progress
@@ -52,8 +53,8 @@ class View:
 
     Parameters
     ----------
-    config, console
-        The run, and where it is shown.
+    config, game, console
+        The run, what is played, and where it is shown.
     log_interval
         Episodes between two lines where there is no live view, if the person asked for that:
         otherwise lines are also some seconds apart.
@@ -64,12 +65,14 @@ class View:
     def __init__(
         self,
         config: RunConfig,
+        game: GameSpec,
         console: Console,
         *,
         log_interval: int | None = None,
         resumed: bool = False,
     ) -> None:
         self._config = config
+        self._game = game
         self._console = console
         self._resumed = resumed
         self._animated = console.is_terminal and not console.is_dumb_terminal
@@ -204,7 +207,7 @@ class View:
 
     def _means(self, cohort: Cohort) -> list[float]:
         """Mean returns of the agents that played in a cohort."""
-        means, games = cohort.by_agent(self._config.population_size)
+        means, games = cohort.by_agent(self._config.num_agents)
         return [float(mean) for mean in means[games > 0]]
 
     def _render(self) -> RenderableType:
@@ -213,7 +216,7 @@ class View:
         title = Text.assemble(
             ("brigade  ", "bold"),
             (shortened(f"{config.run_name}"), "cyan"),
-            f"  {config.population_size} agents on {shortened(printable(config.scenario))}  ",
+            f"  {config.num_agents} agents on {shortened(printable(self._game.name))}  ",
             (self._status, "dim"),
         )
         bar = Table.grid(padding=(0, 2))
@@ -252,7 +255,7 @@ class View:
         """Print each agent's record, what was learned, and where it lies."""
         self._live.stop()
         s = self._snapshot
-        if self._config.population_size > LONGEST_TABLE:
+        if self._config.num_agents > LONGEST_TABLE:
             self._console.print(self._summary(), highlight=False)
         self._console.print(self._table(statistics, versions))
         for sentence in self._remarkable():
@@ -283,20 +286,17 @@ class View:
     def _cut(self, cohort: Cohort) -> str:
         if not cohort.cut.any():
             return ""
-        return f" ({cohort.cut.mean():.0%} cut at {self._config.max_nights} nights)"
+        return f" ({cohort.cut.mean():.0%} cut at {self._config.max_turns} {self._game.turn}s)"
 
     def _summary(self) -> str:
         """Say which agents the table has, and what those are like that it has not."""
         known = [] if self._snapshot.cohort is None else self._means(self._snapshot.cohort)
         median = f", whose median return is {np.median(known):,.1f}" if known else ""
-        return (
-            f"the {SHOWN} best and the {SHOWN} worst of {self._config.population_size} agents"
-            f"{median}"
-        )
+        return f"the {SHOWN} best and the {SHOWN} worst of {self._config.num_agents} agents{median}"
 
     def _table(self, statistics: Statistics, versions: dict[int, int]) -> Table:
         """A row for each agent; of many, ranked, the best and the worst."""
-        size, cohort = self._config.population_size, self._snapshot.cohort
+        size, cohort = self._config.num_agents, self._snapshot.cohort
         means, games = np.full(size, np.nan), np.zeros(size, np.int64)
         if cohort is not None:
             means, games = cohort.by_agent(size)

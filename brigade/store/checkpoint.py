@@ -17,8 +17,10 @@ from brigade.games.build import described
 from brigade.games.build import read as read_game
 from brigade.games.spec import GameSpec
 from brigade.policy.build import described as described_policy
+from brigade.policy.build import fits
 from brigade.policy.build import read as read_policy
 from brigade.policy.network import Network
+from brigade.policy.population import Population
 from brigade.ppo.agents import AgentState
 from brigade.store.formats import FORMAT, FormatError, format_of, upgraded
 
@@ -38,18 +40,23 @@ class Checkpoint:
 
     ``agents`` are the learners' newest states; ``statistics`` and ``simulator`` are what
     ``Statistics.to_dict`` and ``Simulator.state`` give. ``simulator`` is empty where the file's
-    format is an earlier one whose games cannot be gone on with; ``network`` then may be another
+    format is an earlier one whose games cannot be gone on with; the networks then may be others
     than a new run of the same settings has.
     """
 
     run: str  # the run's id
     config: RunConfig
     game: GameSpec
-    network: Network
+    population: Population
     agents: list[AgentState]
     statistics: dict[str, Any]
     simulator: dict[str, Any]
     format: int = FORMAT  # of the file that it was read from; written is the present one
+
+    @property
+    def network(self) -> Network:
+        """Shape of all agents' networks; ValueError where they have several roles."""
+        return self.population.network
 
     @property
     def resumable(self) -> bool:
@@ -93,12 +100,15 @@ def save(
         "run": c.run,
         "scenario_name": c.game.name,
         "game": described(c.game),
-        "population_size": c.config.population_size,
+        "population_size": c.population.size,
         "total_episodes": c.statistics["total_episodes"],
         "config": _plain(c.config.nameless),
-        "policy": described_policy(c.network),
+        "roles": [
+            {"name": role.name, "agents": len(agents), "policy": described_policy(network)}
+            for role, (network, agents) in zip(c.game.roles, c.population, strict=True)
+        ],
         "policies": {
-            agent: c.network.state_dict(torch.tensor(state.parameters))
+            agent: c.population.network_of(agent).state_dict(torch.tensor(state.parameters))
             for agent, state in enumerate(c.agents)
         },
         "optimizers": {
@@ -210,15 +220,18 @@ def _fault(path: Path, error: Exception) -> str:
 def _read(content: Any) -> Checkpoint:
     written, content = format_of(content), upgraded(content)
     config = convert(RunConfig, renamed(content["config"]))
-    network, game = read_policy(content["policy"]), read_game(content["game"])
-    role = game.role
-    if game.num_seats != config.num_agents_per_game or (role.num_features, role.action_nvec) != (
-        network.num_features,
-        network.action_nvec,
+    game, roles = read_game(content["game"]), content["roles"]
+    networks = [read_policy(role["policy"]) for role in roles]
+    if (
+        game.num_seats != config.num_agents_per_game
+        or [role["name"] for role in roles] != [role.name for role in game.roles]
+        or not all(fits(*pair) for pair in zip(networks, game.roles, strict=True))
     ):
         raise CheckpointError("its settings, game and policies do not fit together")
+    population = Population(tuple(networks), tuple(int(role["agents"]) for role in roles))
     agents = []
-    for agent in range(config.population_size):
+    for agent in range(population.size):
+        network = population.network_of(agent)
         optimizer, policy = content["optimizers"][agent], content["policies"][agent]
         for tensor in (*policy.values(), *optimizer.values()):
             _check_memory(tensor)
@@ -237,9 +250,9 @@ def _read(content: Any) -> Checkpoint:
         str(content["run"]),
         config,
         game,
-        network,
+        population,
         agents,
-        _whole_statistics(content["statistics"], config.population_size),
+        _whole_statistics(content["statistics"], population.size),
         {name: _restored(value) for name, value in content["simulator"].items()},
         written,
     )
@@ -288,7 +301,7 @@ def _plain(config: RunConfig) -> dict[str, Any]:
 def _storable(value: Any) -> Any:
     """Bytes and arrays as tensors, which load without unpickling anything of NumPy's."""
     if isinstance(value, bytes):
-        return torch.frombuffer(bytearray(value), dtype=torch.uint8)
+        return torch.from_numpy(np.frombuffer(bytearray(value), np.uint8))
     return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
 
 

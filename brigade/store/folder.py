@@ -23,7 +23,7 @@ import msgspec
 from tensorboardX import SummaryWriter
 
 from brigade.config import DEFAULT_CHECKPOINT_DIR, ConfigError, RunConfig
-from brigade.policy.network import Network
+from brigade.policy.population import Population
 from brigade.store import checkpoint
 from brigade.store.checkpoint import Checkpoint, CheckpointError
 from brigade.store.identity import (
@@ -310,10 +310,9 @@ def _load(path: Path) -> Checkpoint | None:
         return None
 
 
-def disk_use(config: RunConfig, network: Network, keep: Keep) -> int:
+def disk_use(config: RunConfig, population: Population, keep: Keep) -> int:
     """Estimate the bytes that a run's checkpoints will take, one in the making included."""
-    row = 4 * network.num_parameters
-    each = config.population_size * 4 * row  # parameters, two moments, what plays on
+    each = 4 * 4 * population.num_parameters  # parameters, two moments, what plays on
     at_most = config.num_episodes // config.checkpoint_interval + 1
     kept = at_most if keep == "all" else keep or NEWEST_KEPT + len(SERIES)
     return each * (min(kept, at_most) + 2)

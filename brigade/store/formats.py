@@ -156,5 +156,13 @@ def _to_6(content: Content) -> Content:
     return content | {"game": game, "policy": policy, "statistics": statistics}
 
 
-_STEPS: tuple[Callable[[Content], Content], ...] = (_to_2, _to_3, _to_4, _to_5, _to_6)
+def _to_7(content: Content) -> Content:
+    """Agents may have several roles; until format 6 they had one."""
+    size = content["population_size"]
+    return content | {
+        "roles": [{"name": "agent", "agents": size, "policy": content["policy"]}],
+    }
+
+
+_STEPS: tuple[Callable[[Content], Content], ...] = (_to_2, _to_3, _to_4, _to_5, _to_6, _to_7)
 FORMAT = len(_STEPS) + 1

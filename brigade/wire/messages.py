@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from brigade.printable import UNPRINTABLE
 
-PROTOCOL: Final = 8
+PROTOCOL: Final = 9
 OTHER_PROTOCOLS = 1000  # what lies beyond is garbage, not a version to come
 
 # dtypes that may be on the wire, by NumPy's name with byte order.
@@ -64,7 +64,7 @@ class OtherProtocol(BadMessage):
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
     """What every header has: the protocol's version. A header's type is its class's name."""
 
-    protocol: Literal[8] = PROTOCOL
+    protocol: Literal[9] = PROTOCOL
 
 
 class Hello(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
@@ -82,9 +82,13 @@ class Hello(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=s
 
 
 class Granted(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """An agent that a learner gets: ``state`` tells that its arrays are in the welcome."""
+    """An agent that a learner gets: ``state`` tells that its arrays are in the welcome.
+
+    ``policy`` is which of the welcome's policies it has.
+    """
 
     agent: Count
+    policy: Count
     version: Count
     steps: Count
     rollbacks: Count
@@ -108,7 +112,7 @@ class Welcome(Header, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     weights: Name
     experience: Name
     config: dict[str, Any]
-    policy: dict[str, Any]  # see policy/build.py
+    policies: Annotated[list[dict[str, Any]], Meta(max_length=1000)]  # see policy/build.py
     agents: list[Granted]
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gymnasium import spaces
 
 from brigade.games.pettingzoo.errors import CannotFind, UnsupportedSpace, in_words
 from brigade.games.pettingzoo.finding import Maker, is_turn_based
+from brigade.games.pettingzoo.observations import MASK
 from brigade.games.pettingzoo.roles import Seating, assign
+from brigade.games.spec import Role
 from brigade.printable import printable, shortened
 
 
@@ -58,9 +60,12 @@ def describe(
         agents, notes = _agents(env, maker.name)
         sees = {agent: _space(env, "observation_space", agent, maker.name) for agent in agents}
         does = {agent: _space(env, "action_space", agent, maker.name) for agent in agents}
+        seating = assign(agents, sees, does, roles)
+        if _has_masks(env, seating):
+            seating = replace(seating, roles=tuple(map(_masked, seating.roles)))
     finally:
         close(env)
-    return Description(is_turn_based(env), assign(agents, sees, does, roles), notes)
+    return Description(is_turn_based(env), seating, notes)
 
 
 def close(env: Any) -> None:
@@ -68,6 +73,24 @@ def close(env: Any) -> None:
     closing = getattr(env, "close", None)
     if callable(closing):
         closing()
+
+
+def _has_masks(env: Any, seating: Seating) -> bool:
+    """Tell whether some choices may be closed: by the spaces, or by the infos after a reset."""
+    if any(seat.observations.has_mask for seat in seating.seats):
+        return True
+    if not any(seat.actions.num_choices for seat in seating.seats):
+        return False
+    try:
+        found = env.reset(seed=0)
+        infos = [env.last()[4]] if is_turn_based(env) else list(found[1].values())
+    except Exception:  # which is told where the games are played
+        return False
+    return any(isinstance(info, Mapping) and MASK in info for info in infos)
+
+
+def _masked(role: Role) -> Role:
+    return replace(role, masked=bool(role.action_nvec))
 
 
 def _agents(env: Any, name: str) -> tuple[list[Hashable], tuple[str, ...]]:

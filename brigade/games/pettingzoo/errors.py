@@ -7,15 +7,19 @@ from collections.abc import Hashable
 from brigade.printable import printable
 
 
-class CannotFind(ValueError):
+class EnvironmentUnusable(ValueError):
+    """An environment cannot be trained on as it was asked for: one line that says why."""
+
+
+class CannotFind(EnvironmentUnusable):
     """There is no such environment, or it cannot be made with these arguments."""
 
 
-class UnsupportedSpace(ValueError):
+class UnsupportedSpace(EnvironmentUnusable):
     """A space that nothing here makes rows of."""
 
 
-class BadRoles(ValueError):
+class BadRoles(EnvironmentUnusable):
     """Roles that do not fit the environment's agents."""
 
 

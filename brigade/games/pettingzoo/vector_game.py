@@ -1,0 +1,258 @@
+"""PettingZoo environments as a trainer sees them: see :mod:`brigade.games.vector`.
+
+The description of such a game names code, the environment, and says what its roles see and do. So
+it can be read, and its policies learned, where the environment is not installed; what is built from
+it runs that code, so the name must come from the person who runs the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from brigade.games.pettingzoo.description import Description, describe
+from brigade.games.pettingzoo.errors import CannotFind
+from brigade.games.pettingzoo.finding import Maker, find
+from brigade.games.pettingzoo.game import Settings
+from brigade.games.pettingzoo.oddities import Oddities
+from brigade.games.pettingzoo.side_by_side import SideBySide
+from brigade.games.spec import GameSpec, Role
+from brigade.games.vector import Step
+
+KIND = "pettingzoo"
+# Settings that suit most environments, rather than brigade's own game.
+DEFAULTS = {"advantages": "gae", "gae_lambda": 0.95, "hidden_size": 64, "num_games": 16}
+LARGEST = 1 << 24  # of what a description may ask for
+Size = Annotated[int, Meta(ge=0, le=LARGEST)]
+Name = Annotated[str, Meta(max_length=1000)]
+
+
+class RoleArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A role in plain values; see :class:`brigade.games.spec.Role`."""
+
+    name: Name
+    agents: list[Name | int]
+    seats: Annotated[list[Size], Meta(min_length=1)]
+    num_features: Annotated[int, Meta(ge=1, le=LARGEST)]
+    action_nvec: list[Size]
+    masked: bool = False
+
+    def role(self) -> Role:
+        """The role that it describes."""
+        return Role(
+            self.name,
+            tuple(self.seats),
+            self.num_features,
+            tuple(self.action_nvec),
+            masked=self.masked,
+        )
+
+
+class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a game of this kind is built from."""
+
+    env: Name
+    env_arg: dict[str, Any]
+    turn_based: bool
+    fresh: bool
+    reward_weights: list[float]
+    roles: Annotated[list[RoleArguments], Meta(min_length=1)]
+
+
+def spec_of(
+    maker: Maker,
+    roles: Mapping[str, Sequence[Any] | str] | None = None,
+    *,
+    fresh: bool = False,
+    reward_weights: Sequence[float] = (),
+) -> tuple[GameSpec, tuple[str, ...]]:
+    """Describe an environment, which is made and closed for it.
+
+    Returns
+    -------
+    spec
+        The game.
+    notes
+        Sentences that a person should read once.
+
+    Raises
+    ------
+    CannotFind, UnsupportedSpace, BadRoles
+        As :func:`brigade.games.pettingzoo.description.describe` does.
+    """
+    found = describe(maker, roles)
+    arguments = Arguments(
+        maker.name,
+        maker.arguments,
+        found.turn_based,
+        fresh,
+        list(reward_weights),
+        _role_arguments(found),
+    )
+    plain: dict[str, Any] = msgspec.to_builtins(arguments)
+    return from_arguments(maker.name, plain), found.notes
+
+
+def from_arguments(name: str, arguments: Mapping[str, Any]) -> GameSpec:
+    """Describe the game that a description's name and arguments are of; nothing is imported.
+
+    Raises
+    ------
+    ValueError
+        They are of none.
+    """
+    found = msgspec.convert(dict(arguments), Arguments)
+    seats = sorted(seat for role in found.roles for seat in role.seats)
+    if seats != list(range(len(seats))):
+        raise ValueError("roles whose seats are not each there once")
+    names = [role.name for role in found.roles]
+    if len(set(names)) < len(names):
+        raise ValueError("two roles of one name")
+    return GameSpec(
+        KIND,
+        name,
+        dict(arguments),
+        tuple(role.role() for role in found.roles),
+        turn="turn" if found.turn_based else "step",
+        turn_based=found.turn_based,
+        defaults=DEFAULTS,
+    )
+
+
+class PettingZooGames:
+    """Games of one environment, side by side; see :mod:`brigade.games.vector` for the methods.
+
+    Parameters
+    ----------
+    spec
+        As :func:`spec_of` or :func:`from_arguments` give it.
+    num_games
+        How many, B.
+    max_turns
+        Steps, or turns, after which a game is cut; None for never.
+    seed
+        What the seed of each episode is derived from.
+    make
+        What makes the environment, where its name alone does not.
+
+    Raises
+    ------
+    CannotFind
+        The environment is not here, or is another than the one described.
+    """
+
+    def __init__(
+        self,
+        spec: GameSpec,
+        num_games: int,
+        max_turns: int | None,
+        seed: int,
+        make: Callable[..., Any] | None = None,
+    ) -> None:
+        arguments = msgspec.convert(dict(spec.arguments), Arguments)
+        maker = find(make or arguments.env, arguments.env_arg)
+        found = describe(maker, {role.name: role.agents for role in arguments.roles})
+        described = _role_arguments(found)
+        if described != arguments.roles or found.turn_based != arguments.turn_based:
+            raise CannotFind(
+                f"{maker.name} is another environment than the one that the run began with: its "
+                f"agents or spaces differ ({_difference(arguments.roles, described)})"
+            )
+        self._spec = spec
+        self._masked = any(role.masked for role in spec.roles)
+        settings = Settings(
+            seed, max_turns, arguments.fresh, tuple(arguments.reward_weights) or None
+        )
+        self._games = SideBySide(maker, found, num_games, settings)
+        self._shapes = [(num_games, len(role.seats), -1) for role in spec.roles]
+
+    @property
+    def spec(self) -> GameSpec:
+        """The game that is played."""
+        return self._spec
+
+    @property
+    def num_games(self) -> int:
+        """How many, B."""
+        return self._games.num_games
+
+    @property
+    def oddities(self) -> Oddities:
+        """What the environment does against its interface."""
+        return self._games.oddities
+
+    @property
+    def observations(self) -> Sequence[NDArray[np.float32]]:
+        """What each lane sees now, for each role float32 ``[L_r, F_r]``."""
+        return _rows(self._games.observations)
+
+    def reset(self) -> None:
+        """Begin all games; EnvironmentFault where one fails."""
+        self._games.reset()
+
+    def step(self, actions: Sequence[NDArray[Any]]) -> Step:
+        """Play one step of each game; EnvironmentFault where one fails."""
+        shaped = [a.reshape(shape) for a, shape in zip(actions, self._shapes, strict=True)]
+        step = self._games.step(shaped)
+        return Step(
+            step.rewards,
+            step.terminated,
+            step.truncated,
+            _rows(self._games.final_observations),
+            step.ended,
+            step.returns,
+            step.lengths,
+            step.cut,
+        )
+
+    def close(self) -> None:
+        """Close all environments."""
+        self._games.close()
+
+    # ---- capabilities --------------------------------------------------------------------
+
+    def active(self) -> NDArray[np.bool_]:
+        """Which lanes act in the coming step: bool ``[L]``."""
+        return self._games.active
+
+    def action_masks(self) -> Sequence[NDArray[np.bool_]]:
+        """Which choices are open: for each role bool ``[L_r, n]``."""
+        return _rows(self._games.masks)
+
+
+def _rows(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Rows of all games of each role, ``[B, S, n]``, one after another."""
+    return [array.reshape(-1, array.shape[-1]) for array in arrays]
+
+
+def _role_arguments(found: Description) -> list[RoleArguments]:
+    seats = found.seating.seats
+    return [
+        RoleArguments(
+            role.name,
+            [_named(seats[seat].agent) for seat in role.seats],
+            list(role.seats),
+            role.num_features,
+            list(role.action_nvec),
+            role.masked,
+        )
+        for role in found.seating.roles
+    ]
+
+
+def _named(agent: object) -> str | int:
+    return agent if isinstance(agent, int) else str(agent)
+
+
+def _difference(were: Sequence[RoleArguments], are: Sequence[RoleArguments]) -> str:
+    """Name the first role that differs."""
+    for before, now in zip(were, are, strict=False):
+        if before != now:
+            seen = f"{before.num_features} numbers observed, now {now.num_features}"
+            return f"role {before.name}: {seen}"
+    return f"{len(were)} roles, now {len(are)}"
