@@ -191,6 +191,9 @@ class BucketBrigade:
             cut=env.truncated[ended],
         )
 
+    def close(self) -> None:
+        """Nothing is left open."""
+
     def _by_game(self, actions: NDArray[np.int32]) -> NDArray[np.int32]:
         return actions.reshape(self.num_games, self._spec.num_seats, -1)
 

@@ -21,6 +21,10 @@ from numpy.typing import NDArray
 from brigade.games.spec import GameSpec
 
 
+class GameFailed(Exception):
+    """A game failed while it was played: one line that names it and says why."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What one step of all games led to. The arrays may be overwritten by the next.
@@ -73,7 +77,13 @@ class VectorGame(Protocol):
         """
 
     def reset(self) -> None:
-        """Begin all games."""
+        """Begin all games.
+
+        Raises
+        ------
+        GameFailed
+            One cannot begin.
+        """
 
     def step(self, actions: Sequence[NDArray[Any]]) -> Step:
         """Play one step of each game, and begin anew those that end.
@@ -83,7 +93,15 @@ class VectorGame(Protocol):
         actions
             For each role int32 ``[L_r, C]``, or float32 ``[L_r, D]`` where they are continuous:
             then -1 to 1 is the whole range of an entry that has one.
+
+        Raises
+        ------
+        GameFailed
+            One of them failed; none can be gone on with.
         """
+
+    def close(self) -> None:
+        """End all games."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +184,14 @@ class Saves(Protocol):
         ValueError
             It is not the state of games such as these.
         """
+
+
+@runtime_checkable
+class Remarks(Protocol):
+    """It may have something to say while it is played."""
+
+    def remarks(self) -> Sequence[str]:
+        """Give what is new, in sentences."""
 
 
 @runtime_checkable

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import shlex
+import sys
+import traceback
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -16,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from brigade.config import ConfigError, PositiveInt, RunConfig, as_arguments, flag
+from brigade.games.vector import GameFailed
 from brigade.printable import printable
 from brigade.run.child import as_typed
 from brigade.run.keys import server_auth
@@ -49,6 +53,7 @@ from brigade.wire.transport import SimulatorSockets
 
 log = logging.getLogger(__name__)
 
+FAULT = "environment_error.txt"  # in the run's folder
 DEFAULT_BIND = "tcp://127.0.0.1:5750"
 
 
@@ -168,7 +173,13 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
         note("diverged", agent=agent, version=version, why=why)
         view.diverged(agent, version, why)
 
+    def failed(failure: GameFailed) -> None:
+        note("game_failed", why=str(failure))
+        view.say(f"the traceback is in {write_fault(folder.path, failure)}")
+
     events = Events(
+        remark=view.say,
+        failed=failed,
         waiting=waiting,
         joined=joined,
         left=left,
@@ -200,6 +211,12 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
         folder.close()
         sockets.close()
         raise
+    except GameFailed as broken:
+        folder.close()
+        sockets.close()
+        at = write_fault(folder.path, broken)
+        print(f"{typed('sim')}: {broken}; the traceback is in {at}", file=sys.stderr)
+        return 1
     loop = asyncio.get_running_loop()
     on_signals(lambda name: loop.call_soon_threadsafe(simulator.stop, f"stopped by {name}"))
     follow_parent()
@@ -234,6 +251,7 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
         finally:
             folder.close()
             sockets.close()
+            game.close()
     note("ended", episodes=simulator.statistics.total_episodes)
     newest = folder.newest_path()
     what = "final" if newest is not None and newest.name == FINAL and written else "last"
@@ -251,6 +269,14 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
         Console(stderr=True).print(Text(f"{typed('sim')}: {printable(failure)}"), soft_wrap=True)
         return 1
     return 0
+
+
+def write_fault(folder: Path, failure: GameFailed) -> Path:
+    """Write the traceback of a game that failed into the run's folder; say where."""
+    path = folder / FAULT
+    with contextlib.suppress(OSError), path.open("a") as file:
+        file.write("".join(traceback.format_exception(failure)) + "\n")
+    return path
 
 
 def _kept(options: SimConfig) -> Keep | UnsetType:

@@ -6,6 +6,7 @@ So games are compared that began one after the other, and only once all of them 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,11 @@ class Cohort:
     def interval(self) -> float:
         """Half the width of a 95% interval of the mean, from the spread between games."""
         return half_width(self.returns.mean(1))
+
+    def of(self, seats: Sequence[int]) -> Cohort:
+        """The same games, with these seats only."""
+        columns = np.array(seats)
+        return Cohort(self.agents[:, columns], self.returns[:, columns], self.cut)
 
     def by_agent(self, population_size: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Each agent's mean return, NaN where it did not play, and its games: both ``[P]``."""

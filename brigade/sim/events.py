@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from brigade.games.vector import GameFailed
 from brigade.sim.cohorts import Cohorts
 from brigade.sim.lease_table import Lease
 from brigade.sim.outliers import Outlier
@@ -39,6 +40,8 @@ class Events:
     progress: Callable[[Progress], None] = lambda progress: None
     # An agent's update to this version was undone, and why.
     diverged: Callable[[int, int, str], None] = lambda agent, version, why: None
+    remark: Callable[[str], None] = lambda sentence: None  # of the game
+    failed: Callable[[GameFailed], None] = lambda failure: None  # and the run ends with it
     # Called in the thread that writes, one after the other. The metrics are of an update of all
     # agents; of a checkpoint, the second argument tells whether it is the final one.
     metrics: Callable[[dict[str, Any]], None] = lambda row: None

@@ -51,12 +51,15 @@ class Figures:
         What there is to do, ``[n]``, in words that follow an agent's name.
     verb
         The word for doing anything else than nothing.
+    first
+        The number of the first of these agents: peers are agents of one role.
     """
 
     actions: NDArray[np.int64]
     returns: Sequence[Sequence[float]]
     activities: Sequence[str]
     verb: str
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def outliers(figures: Figures) -> list[Outlier]:
 
     Agents of whom too little was seen are neither named nor anybody's peers.
     """
-    return _idle_or_rigid(figures) + _behind(figures.returns)
+    return _idle_or_rigid(figures) + _behind(figures.returns, figures.first)
 
 
 def median_of_others(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -160,20 +163,20 @@ def _idle_or_rigid(figures: Figures) -> list[Outlier]:
     rigid = (most == 1) & (acting == 1) & (usually_most < NEARLY_ALWAYS)
     found = []
     for i in np.flatnonzero(idle | rigid):
-        agent, last = int(known[i]), f"of its last {steps[i]:,} steps"
+        agent, last = figures.first + int(known[i]), f"of its last {steps[i]:,} steps"
         if idle[i]:
             how = f"has not {verb} in any" if acting[i] == 0 else f"{verb} in {acting[i]:.2%}"
             sentence = f"agent {agent} {how} {last}; its peers do in {usual[i]:.0%} of theirs"
         else:
             sentence = (
-                f"agent {agent} {figures.activities[actions[agent].argmax()]} in each {last}; "
+                f"agent {agent} {figures.activities[actions[known[i]].argmax()]} in each {last}; "
                 f"what its peers do most takes {usually_most[i]:.0%} of theirs"
             )
         found.append(Outlier(agent, "idle" if idle[i] else "rigid", sentence))
     return found
 
 
-def _behind(returns: Sequence[Sequence[float]]) -> list[Outlier]:
+def _behind(returns: Sequence[Sequence[float]], first: int) -> list[Outlier]:
     """Name agents whose games return far less than those of their peers."""
     known = [agent for agent, values in enumerate(returns) if len(values) >= LEAST_GAMES]
     if len(known) <= LEAST_PEERS:
@@ -188,9 +191,9 @@ def _behind(returns: Sequence[Sequence[float]]) -> list[Outlier]:
     far = np.maximum(FAR * np.sqrt(median_of_others(variances)), LEAST_GAP * np.abs(middle))
     return [
         Outlier(
-            known[i],
+            first + known[i],
             "behind",
-            f"agent {known[i]} returns {gap[i]:,.1f} ± "
+            f"agent {first + known[i]} returns {gap[i]:,.1f} ± "
             f"{student_quantile(int(games[i]) - 1) * error[i]:,.1f} less a game than the "
             "median of its peers",
         )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brigade.config import RunConfig
-from brigade.games.vector import Activities, VectorGame
+from brigade.games.vector import Activities, GameFailed, Remarks, VectorGame
 from brigade.policy.population import Population
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.ppo.divergence import refuse_too_large
@@ -32,7 +32,7 @@ from brigade.sim.events import Events, Progress
 from brigade.sim.learner_server import LearnerServer
 from brigade.sim.matchmaking import steps_per_rollout
 from brigade.sim.metrics_joiner import MetricsJoiner
-from brigade.sim.outliers import Figures, Watch, sentences
+from brigade.sim.outliers import Figures, Outlier, Watch, sentences
 from brigade.sim.repository import Repository
 from brigade.sim.resume_point import ResumePoint, ResumePoints, acting_states, missing_policies
 from brigade.sim.rollout_worker import RolloutWorker
@@ -125,7 +125,7 @@ class Simulator:
         )
         self._schedule = Schedule(config.sync, config.max_lag)
         self._joiner = MetricsJoiner(population.size)
-        self._watch = Watch()
+        self._watches = [Watch() for _ in population.networks]
         self._updates = 0  # of all agents, that have come back; since this process began
         self._events = events
         self._rollout = 0
@@ -368,7 +368,12 @@ class Simulator:
         if math.isnan(self._began):
             self._began = started - self.earlier
         for _ in range(self._steps):
-            episodes = self.worker.step()
+            try:
+                episodes = self.worker.step()
+            except GameFailed as failure:
+                self._events.failed(failure)
+                self.fail(f"{failure}")
+                return None
             for counted in (self.statistics, here):
                 counted.count_step(len(self.worker.seats), self.worker.acted)
                 counted.count_episodes(episodes)
@@ -392,16 +397,20 @@ class Simulator:
     def _row(self, here: Statistics, played: Mapping[int, int]) -> dict[str, Any]:
         """Describe the rollout that was just played; what no game ended in is None."""
         returns = [float(np.mean(r)) if r else None for r in here.recent]
-        known = [value for value in returns if value is not None]
         rollouts = self.server.rollouts
+        roles = {
+            role.name: _mean_of(returns[agents.start : agents.stop])
+            for role, (_, agents) in zip(self.game.roles, self.population, strict=True)
+        }
         return {
             "update": self._rollout,
             "episodes": self.statistics.total_episodes,
             "transitions": self.statistics.total_transitions,
             "seconds": time.perf_counter() - self._began,
-            "episode_return": float(np.mean(known)) if known else None,
-            "episode_length": here.mean_length if known else None,
+            "episode_return": _mean_of(returns),
+            "episode_length": here.mean_length if here.total_episodes else None,
             "agent_returns": returns,
+            **({"role_returns": roles} if len(roles) > 1 else {}),
             "lag": [rollouts[agent] - played[agent] for agent in sorted(played)],
         }
 
@@ -419,7 +428,10 @@ class Simulator:
                 await asyncio.sleep(0)
                 slept = time.perf_counter()
         self.worker.clear()
-        self._watch.add(self._figures(done, here))
+        self._look_at(done, here)
+        if isinstance(self.worker.game, Remarks):
+            for sentence in self.worker.game.remarks():
+                self._events.remark(sentence)
         self._behind = None
         self._rollout += 1
         self._updates += not learning  # there is nothing to wait for
@@ -432,14 +444,20 @@ class Simulator:
             return game.count_activities(arrays["actions"], arrays["component_mask"])
         return np.array([len(arrays["actions"])])
 
-    def _figures(self, done: Mapping[int, NDArray[np.int64]], here: Statistics) -> Figures:
-        """Put together what was done in a rollout."""
+    def _look_at(self, done: Mapping[int, NDArray[np.int64]], here: Statistics) -> None:
+        """Compare the agents of each role by what they did in a rollout."""
         game = self.worker.game
         words = (game.activities, game.verb) if isinstance(game, Activities) else (["acted"], "")
         actions = np.zeros((self.population.size, len(words[0])), np.int64)
         for agent, counts in done.items():
             actions[agent] = counts
-        return Figures(actions, here.recent, *words)
+        for watch, (_, agents) in zip(self._watches, self.population, strict=True):
+            mine = slice(agents.start, agents.stop)
+            watch.add(Figures(actions[mine], here.recent[mine], *words, first=agents.start))
+
+    @property
+    def _outliers(self) -> list[Outlier]:
+        return [outlier for watch in self._watches for outlier in watch.outliers]
 
     def _report(self) -> None:
         self._reported = time.perf_counter()
@@ -454,7 +472,7 @@ class Simulator:
                 self._waited,
                 remarks,
                 self._cohorts,
-                self._watch.outliers,
+                self._outliers,
             )
         )
 
@@ -498,7 +516,7 @@ class Simulator:
             free=free,
             bad_messages=self.server.bad_messages.total(),
             learners=learners,
-            remarks=[*self._remarks(learners), *sentences(self._watch.outliers)],
+            remarks=[*self._remarks(learners), *sentences(self._outliers)],
         )
 
     def _remarks(self, learners: list[messages.LearnerReport]) -> list[str]:
@@ -643,3 +661,9 @@ class Simulator:
             point.statistics,
             point.simulator(),
         )
+
+
+def _mean_of(values: Sequence[float | None]) -> float | None:
+    """Mean of those that are known."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -24,6 +24,7 @@ from brigade.printable import printable, shortened
 from brigade.sim.cohorts import Cohort, cohort_size
 from brigade.sim.events import Progress
 from brigade.sim.lease_table import Lease
+from brigade.sim.matchmaking import population_sizes
 from brigade.sim.outliers import Outlier, sentences
 from brigade.sim.pace import Mark, Pace
 from brigade.sim.statistics import Statistics
@@ -32,6 +33,7 @@ LONG_WAIT_SECONDS = 3.0  # that a person wants to know the reason of
 LINE_SECONDS = 10.0  # between two lines, where nobody asked for more of them
 LONGEST_TABLE = 20  # rows; of a longer one, the SHOWN best and worst
 SHOWN = 5
+SHOWN_ROLES = 4  # in the live view
 
 
 @dataclass
@@ -185,9 +187,7 @@ class View:
         if not math.isnan(episodes):
             parts += [f"{episodes:,.1f} episodes/s", f"{transitions:,.0f} transitions/s"]
         if s.cohort is not None:
-            means = self._means(s.cohort)
-            spread = f"({min(means):,.0f}..{max(means):,.0f})"
-            parts.append(f"return {s.cohort.mean:,.1f} {spread}")
+            parts.append("return " + ", ".join(self._by_role(s.cohort)))
         if not math.isnan(s.lag):
             parts.append(f"lag {s.lag:.0f}")
         return "  ".join([*parts, *self._left()])
@@ -204,6 +204,17 @@ class View:
         """Time until the end, where it can be told."""
         left = math.nan if self._snapshot.waits else self._pace.seconds_left
         return [] if math.isnan(left) else [f"{duration(left)} left"]
+
+    def _by_role(self, cohort: Cohort) -> list[str]:
+        """Mean return of each role, and those of its worst and its best agent."""
+        said = []
+        for role in self._game.roles:
+            mine = cohort.of(role.seats)
+            means = self._means(mine)
+            name = "" if len(self._game.roles) == 1 else f"{shortened(role.name)} "
+            spread = f"({_short(min(means))}..{_short(max(means))})"
+            said.append(f"{name}{figure(mine.mean)} {spread}")
+        return said
 
     def _means(self, cohort: Cohort) -> list[float]:
         """Mean returns of the agents that played in a cohort."""
@@ -222,10 +233,8 @@ class View:
         bar = Table.grid(padding=(0, 2))
         width = min(36, self._console.width - 6)
         bar.add_row(ProgressBar(total=1.0, completed=s.share, width=width), f"{s.share:.0%}")
-        means = [] if s.cohort is None else self._means(s.cohort)
         figures = {
-            "mean return": "-" if s.cohort is None else f"{s.cohort.mean:,.1f}",
-            "agents from..to": f"{min(means):,.1f}..{max(means):,.1f}" if means else "-",
+            **self._returns(),
             "episodes/s": "-" if math.isnan(episodes) else f"{episodes:,.1f}",
             "transitions/s": "-" if math.isnan(transitions) else f"{transitions:,.0f}",
             "policy lag": "-" if math.isnan(s.lag) else f"{s.lag:.0f}",
@@ -239,6 +248,22 @@ class View:
             Columns(cells, padding=(0, 3)),
             *odd,
         )
+
+    def _returns(self) -> dict[str, str]:
+        """What the latest games returned: of the one role with its spread, or of each role."""
+        cohort, roles = self._snapshot.cohort, self._game.roles
+        if len(roles) > 1:
+            return {
+                shortened(role.name): "-" if cohort is None else figure(cohort.of(role.seats).mean)
+                for role in roles[:SHOWN_ROLES]
+            }
+        if cohort is None:
+            return {"mean return": "-", "agents from..to": "-"}
+        means = self._means(cohort)
+        return {
+            "mean return": figure(cohort.mean),
+            "agents from..to": f"{figure(min(means))}..{figure(max(means))}",
+        }
 
     def _remarkable(self, most: int = 8) -> list[str]:
         """Sentences about agents that are unlike their peers, or diverged."""
@@ -276,12 +301,20 @@ class View:
         if first is None or last is None:
             size = cohort_size(self._config)
             return f"mean return unknown: the first {size:,} games{since} have not all ended"
-        said = f"mean return {_mean(first)} in the first {len(first.cut):,} games{since}"
+        said = f"mean return {self._mean(first)} in the first {len(first.cut):,} games{since}"
         said += self._cut(first)
         if last is not first:
-            said += f"; {_mean(last)} in the latest {len(last.cut):,} that have all ended"
+            said += f"; {self._mean(last)} in the latest {len(last.cut):,} that have all ended"
             said += self._cut(last)
         return said
+
+    def _mean(self, cohort: Cohort) -> str:
+        """Mean return with its interval: of the one role, or of each."""
+        if len(self._game.roles) == 1:
+            return _mean(cohort)
+        return ", ".join(
+            f"{shortened(role.name)} {_mean(cohort.of(role.seats))}" for role in self._game.roles
+        )
 
     def _cut(self, cohort: Cohort) -> str:
         if not cohort.cut.any():
@@ -301,15 +334,27 @@ class View:
         if cohort is not None:
             means, games = cohort.by_agent(size)
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-        for name in ("agent", "games", "updates", "mean\nreturn", "in\ngames"):
+        roles = [
+            role.name
+            for role, count in zip(
+                self._game.roles, population_sizes(self._config, self._game), strict=True
+            )
+            for _ in range(count)
+        ]
+        several = len(self._game.roles) > 1
+        table.add_column("agent", justify="right", overflow="fold")
+        if several:
+            table.add_column("role")
+        for name in ("games", "updates", "mean\nreturn", "in\ngames"):
             table.add_column(name, justify="right", overflow="fold")
 
         def add(agent: int) -> None:
             table.add_row(
                 str(agent),
+                *([shortened(roles[agent])] if several else []),
                 f"{statistics.match_counts[agent]:,}",
                 str(versions.get(agent, 0)),
-                "-" if math.isnan(means[agent]) else f"{means[agent]:,.1f}",
+                "-" if math.isnan(means[agent]) else figure(means[agent]),
                 str(games[agent]),
             )
 
@@ -320,14 +365,28 @@ class View:
         ranked = np.argsort(-means, kind="stable").tolist()  # those that did not play come last
         for agent in ranked[:SHOWN]:
             add(agent)
-        table.add_row("...", "", "", "...", "")
+        table.add_row("...", *[""] * several, "", "", "...", "")
         for agent in ranked[-SHOWN:]:
             add(agent)
         return table
 
 
 def _mean(cohort: Cohort) -> str:
-    return f"{cohort.mean:,.1f} ±{cohort.interval:,.1f}"
+    digits = _digits(cohort.mean)
+    return f"{figure(cohort.mean)} ±{cohort.interval:,.{digits}f}"
+
+
+def figure(value: float) -> str:
+    """Write a return: with two decimals where it is small, else with one."""
+    return f"{value:z,.{_digits(value)}f}"
+
+
+def _short(value: float) -> str:
+    return f"{value:z,.{_digits(value) - 1}f}"
+
+
+def _digits(value: float) -> int:
+    return 2 if abs(value) < 10 else 1
 
 
 def duration(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from brigade.games.vector import GameFailed
 from brigade.printable import printable
 
 
@@ -27,7 +28,7 @@ class BadValue(ValueError):
     """An observation, mask or reward that is not what it should be, without saying whose."""
 
 
-class EnvironmentFault(Exception):
+class EnvironmentFault(GameFailed):
     """An environment failed while it was played.
 
     Attributes

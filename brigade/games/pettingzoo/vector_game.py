@@ -19,7 +19,7 @@ from brigade.games.pettingzoo.description import Description, describe
 from brigade.games.pettingzoo.errors import CannotFind
 from brigade.games.pettingzoo.finding import Maker, find
 from brigade.games.pettingzoo.game import Settings
-from brigade.games.pettingzoo.oddities import Oddities
+from brigade.games.pettingzoo.oddities import Oddity
 from brigade.games.pettingzoo.side_by_side import SideBySide
 from brigade.games.spec import GameSpec, Role
 from brigade.games.vector import Step
@@ -169,6 +169,7 @@ class PettingZooGames:
             seed, max_turns, arguments.fresh, tuple(arguments.reward_weights) or None
         )
         self._games = SideBySide(maker, found, num_games, settings)
+        self._remarked: set[Oddity] = set()
         self._shapes = [(num_games, len(role.seats), -1) for role in spec.roles]
 
     @property
@@ -180,11 +181,6 @@ class PettingZooGames:
     def num_games(self) -> int:
         """How many, B."""
         return self._games.num_games
-
-    @property
-    def oddities(self) -> Oddities:
-        """What the environment does against its interface."""
-        return self._games.oddities
 
     @property
     def observations(self) -> Sequence[NDArray[np.float32]]:
@@ -219,6 +215,13 @@ class PettingZooGames:
     def active(self) -> NDArray[np.bool_]:
         """Which lanes act in the coming step: bool ``[L]``."""
         return self._games.active
+
+    def remarks(self) -> Sequence[str]:
+        """What the environment does against its interface, each kind once."""
+        first = self._games.oddities.first
+        new = [kind for kind in first if kind not in self._remarked]
+        self._remarked |= set(new)
+        return [f"{self._spec.name} {kind.value} (first in {first[kind]})" for kind in new]
 
     def action_masks(self) -> Sequence[NDArray[np.bool_]]:
         """Which choices are open: for each role bool ``[L_r, n]``."""
