@@ -38,7 +38,7 @@ of the row, so that whoever has an agent's row has them too; gradients do not mo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, log, prod, sqrt
+from math import log, prod, sqrt
 
 import torch
 from torch import Tensor
@@ -332,7 +332,6 @@ class Constants:
     seats: Tensor  # int64 [A]: where it tells the seat
     seat_ranks: Tensor  # [A]: the middle of each seat's stratum of [-1, 1]
     normalised: Tensor  # int64 [N]: which columns are normalised
-    limits: Tensor  # [F]: how far from 0 each column may then be
 
     @classmethod
     def of(cls, network: Network, device: torch.device, dtype: torch.dtype) -> Constants:
@@ -343,15 +342,12 @@ class Constants:
         )
         seats = len(network.seats)
         seat_ranks = [(2 * seat + 1) / seats - 1 for seat in range(seats)]
-        normalised = torch.tensor(network.normalised, dtype=torch.int64, device=device)
-        limits = torch.full((network.num_features,), inf, dtype=dtype, device=device)
         return cls(
             columns.to(device),
             private.to(device),
             torch.tensor(network.seats, dtype=torch.int64, device=device),
             torch.tensor(seat_ranks, dtype=dtype, device=device),
-            normalised,
-            limits.index_fill_(0, normalised, LARGEST_DISTANCE),
+            torch.tensor(network.normalised, dtype=torch.int64, device=device),
         )
 
 
@@ -382,21 +378,16 @@ def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
 
 
 def _normalise(parameters: dict[str, Tensor], a: Activations) -> None:
-    """Normalise the observations where they lie; columns that are not to be stay bit for bit."""
-    columns, features = a.constants.normalised, a.network.num_features
-
-    def spread(name: str, others: float) -> Tensor:
-        """Put a statistic in its columns' places, ``[K, 1, F]``."""
-        statistic = parameters[name].unsqueeze(1)
-        if len(columns) == features:
-            return statistic
-        room = statistic.new_full((len(statistic), 1, features), others)
-        return room.index_copy_(2, columns, statistic)
-
-    x = a.observations
-    x.sub_(spread("observations.mean", 0.0)).sub_(spread("observations.mean_rest", 0.0))
-    x.div_(spread("observations.deviation", 1.0).clamp(min=LEAST_DEVIATION))
-    torch.clamp(x, -a.constants.limits, a.constants.limits, out=x)
+    """Normalise the observations where they lie."""
+    columns, x = a.constants.normalised, a.observations
+    some = len(columns) < a.network.num_features
+    part = x.index_select(2, columns) if some else x
+    # Without the rest of the mean, which is less than what tells two such observations apart.
+    mean, deviation = parameters["observations.mean"], parameters["observations.deviation"]
+    part.sub_(mean.unsqueeze(1)).div_(deviation.clamp(min=LEAST_DEVIATION).unsqueeze(1))
+    part.clamp_(-LARGEST_DISTANCE, LARGEST_DISTANCE)
+    if some:
+        x.index_copy_(2, columns, part)
 
 
 def _point(a: Activations) -> None:
