@@ -40,12 +40,11 @@ def take_in(parameters: Mapping[str, Tensor], seen: Tensor) -> None:
     new_variance = (wide - new_mean).square().sum(0) / n
     total = count.double() + n
     old_mean = mean.double() + mean_rest.double()
-    share, apart = n / total, new_mean - old_mean
+    kept, apart = count.double() / total, new_mean - old_mean
+    share = 1 - kept  # of the new ones; exactly 1 where there are no old ones
     merged = old_mean + share * apart
     variance = (
-        (1 - share) * deviation.double().square()
-        + share * new_variance
-        + share * (1 - share) * apart.square()
+        kept * deviation.double().square() + share * new_variance + share * kept * apart.square()
     )
     count.copy_(total.clamp(max=LARGEST_COUNT))
     mean.copy_(merged)

@@ -311,6 +311,6 @@ def test_what_is_measured_in_unlike_units_is_learned_as_well_as_what_is_not():
     plain = Network(2, (2,), 16)
     network = replace(plain, normalised=(0, 1))
     usual = share_right(plain, np.ones(2), np.zeros(2))
-    assert usual > 0.95
+    assert usual > 0.9
     assert share_right(network, UNITS, OFFSETS) > usual - 0.03
     assert share_right(plain, UNITS, OFFSETS) < 0.85, "the case is none"
