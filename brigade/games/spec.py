@@ -60,6 +60,9 @@ class Role:
     signals
         Components that change nothing but what others see, so that they work by what others make of
         it alone.
+    normalised
+        The columns of an observation, ascending, that may be of any size, so that a policy does
+        well to keep running statistics of them.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Role:
     entities: Entities | None = None
     signals: tuple[int, ...] = ()
     masked: bool = False
+    normalised: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

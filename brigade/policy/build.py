@@ -34,6 +34,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     drawn: tuple[Column, ...] = ()
     signals: tuple[Column, ...] = ()
     masked: bool = False
+    normalised: tuple[Column, ...] = ()
 
 
 def network_for(role: Role, hidden_size: int) -> Network:
@@ -55,6 +56,7 @@ def network_for(role: Role, hidden_size: int) -> Network:
         drawn=entities.drawn,
         signals=role.signals,
         masked=role.masked,
+        normalised=role.normalised,
     )
 
 

@@ -28,6 +28,11 @@ can share out only what they see alike.
 K agents are one tensor ``[K, num_parameters]``; a layer's weights are views into it, so that one
 batched matrix multiplication serves all agents, one call of the optimiser updates them, and one
 copy sends an agent away. Nothing here draws random numbers of its own or keeps state.
+
+Columns of an observation that may be of any size are *normalised*: each becomes its distance from
+the mean of what the agent has seen of it, in standard deviations. These statistics lie at the end
+of the row, so that whoever has an agent's row has them too; gradients do not move them, updates do
+(``ppo/observation_statistics.py``).
 """
 
 from __future__ import annotations
@@ -44,6 +49,10 @@ SHARING = 16.0
 # does not tell (a thing out of reach); were they as quick to learn, an agent would drift to a
 # favourite of its own.
 DETAIL = 0.1
+# How far from the mean a normalised column may be, in standard deviations.
+LARGEST_DISTANCE = 10.0
+# In an observation's own units: what varies less than that is as good as constant.
+LEAST_DEVIATION = 1e-6
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,8 @@ class Network:
     signals
         Action components that work by what others make of them alone. All are computed alike; an
         update judges these in its own way.
+    normalised
+        The N columns of the observation that are normalised, ascending.
 
     Raises
     ------
@@ -92,8 +103,14 @@ class Network:
     drawn: tuple[int, ...] = ()
     signals: tuple[int, ...] = ()
     masked: bool = False
+    normalised: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        columns = self.normalised
+        if list(columns) != sorted(set(columns)) or not all(
+            0 <= c < self.num_features for c in columns
+        ):
+            raise ValueError(f"normalised are not ascending columns of the {self.num_features}")
         if not all(0 <= c < len(self.action_nvec) for c in self.signals):
             raise ValueError(f"signals {self.signals} of {len(self.action_nvec)} components")
         if not all(0 <= c < self.num_features for c in self.seats):
@@ -135,6 +152,10 @@ class Network:
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each tensor, in the order in which they lie in a row."""
+        return self._weight_shapes | self._statistics_shapes
+
+    @property
+    def _weight_shapes(self) -> dict[str, tuple[int, ...]]:
         f, h, o = self.num_features, self.hidden_size, self.query_size + self.num_logits + 1
         return {
             "hidden1.weight": (f, h),
@@ -146,9 +167,27 @@ class Network:
         }
 
     @property
+    def _statistics_shapes(self) -> dict[str, tuple[int, ...]]:
+        n = len(self.normalised)
+        if not n:
+            return {}
+        return {
+            "observations.count": (1,),
+            # The mean is the sum of two, since one float32 would soon be too coarse to move.
+            "observations.mean": (n,),
+            "observations.mean_rest": (n,),
+            "observations.deviation": (n,),
+        }
+
+    @property
     def num_parameters(self) -> int:
         """Length D of an agent's row."""
         return sum(prod(shape) for shape in self.shapes.values())
+
+    @property
+    def num_weights(self) -> int:
+        """How many of them gradients move, the first ones; the others are statistics."""
+        return sum(prod(shape) for shape in self._weight_shapes.values())
 
     @property
     def forward_flops(self) -> int:
@@ -169,7 +208,7 @@ class Network:
 
         Orthogonal weights and zero biases, but for :data:`SHARING`; the policy head is small, so
         that an untrained agent acts almost uniformly (Andrychowicz et al. 2021, "What Matters in
-        On-Policy RL").
+        On-Policy RL"). The statistics are those of nothing seen: count and mean 0, deviation 1.
         """
         row = torch.zeros(1, self.num_parameters)
         views = self.views(row)
@@ -181,6 +220,8 @@ class Network:
         heads[:, -1:] = torch.nn.init.orthogonal_(torch.empty_like(heads[:, -1:]), 1.0, generator)
         if self.seats:
             views["heads.bias"][0, self.query_size - 1] = SHARING
+        if self.normalised:
+            views["observations.deviation"].fill_(1.0)
         return row[0]
 
     def state_dict(self, row: Tensor) -> dict[str, Tensor]:
@@ -284,12 +325,13 @@ class Activations:
 
 @dataclass(frozen=True)
 class Constants:
-    """What pointing and sharing need of the network's shape, on a device."""
+    """What pointing, sharing and normalising need of the network's shape, on a device."""
 
     choices: Tensor  # int64 [C * S]: where an observation describes the choices
     private: Tensor  # int64 [C * S']: where it tells what they are to the seat
     seats: Tensor  # int64 [A]: where it tells the seat
     seat_ranks: Tensor  # [A]: the middle of each seat's stratum of [-1, 1]
+    normalised: Tensor  # int64 [N]: which columns are normalised
 
     @classmethod
     def of(cls, network: Network, device: torch.device, dtype: torch.dtype) -> Constants:
@@ -305,15 +347,19 @@ class Constants:
             private.to(device),
             torch.tensor(network.seats, dtype=torch.int64, device=device),
             torch.tensor(seat_ranks, dtype=dtype, device=device),
+            torch.tensor(network.normalised, dtype=torch.int64, device=device),
         )
 
 
 def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
     """Compute logits and values of ``buffers.observations`` into ``buffers``.
 
-    ``parameters`` are ``Network.views`` of rows ``[K, D]``. Returns ``buffers``.
+    ``parameters`` are ``Network.views`` of rows ``[K, D]``. Returns ``buffers``, in which the
+    observations are normalised now.
     """
     p, a = parameters, buffers
+    if a.network.normalised:
+        _normalise(p, a)
     torch.baddbmm(
         p["hidden1.bias"].unsqueeze(1), a.observations, p["hidden1.weight"], out=a.hidden1
     )
@@ -329,6 +375,19 @@ def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
     if a.network.private:
         _claim(a)
     return a
+
+
+def _normalise(parameters: dict[str, Tensor], a: Activations) -> None:
+    """Normalise the observations where they lie."""
+    columns, x = a.constants.normalised, a.observations
+    some = len(columns) < a.network.num_features
+    part = x.index_select(2, columns) if some else x
+    # Without the rest of the mean, which is less than what tells two such observations apart.
+    mean, deviation = parameters["observations.mean"], parameters["observations.deviation"]
+    part.sub_(mean.unsqueeze(1)).div_(deviation.clamp(min=LEAST_DEVIATION).unsqueeze(1))
+    part.clamp_(-LARGEST_DISTANCE, LARGEST_DISTANCE)
+    if some:
+        x.index_copy_(2, columns, part)
 
 
 def _point(a: Activations) -> None:
@@ -422,6 +481,8 @@ def backward(
         Where to compute; ``gradients.rows`` ``[K, D]`` is returned.
     """
     p, a, g = parameters, activations, gradients
+    if a.network.normalised:  # each time, as a gradient that was not finite may have been scaled
+        g.rows[:, a.network.num_weights :].zero_()
     heads = _through_query(a, outputs, g.heads) if a.network.choices else outputs
     torch.bmm(a.hidden2.mT, heads, out=g.views["heads.weight"])
     torch.sum(heads, dim=1, out=g.views["heads.bias"])

@@ -17,7 +17,9 @@ LARGEST_WEIGHT = 1e5
 LARGEST_UNIT = 1e12
 
 
-def divergence(state: AgentState, metrics: Mapping[str, float]) -> str:
+def divergence(
+    state: AgentState, metrics: Mapping[str, float], num_weights: int | None = None
+) -> str:
     """Say what of an agent went wrong in an update; "" where all is well.
 
     Parameters
@@ -26,16 +28,19 @@ def divergence(state: AgentState, metrics: Mapping[str, float]) -> str:
         The agent after the update.
     metrics
         What the update was like.
+    num_weights
+        How many of the parameters are weights, the first ones (``Network.num_weights``); by default
+        all. The others need only be finite.
     """
     for name, array in state.arrays().items():
         if not np.isfinite(array).all():
             return f"numbers that are not finite in its {name.replace('_', ' ')}"
     wrong = [name.replace("_", " ") for name, value in metrics.items() if not math.isfinite(value)]
-    return f"its {wrong[0]} is not a finite number" if wrong else too_large(state)
+    return f"its {wrong[0]} is not a finite number" if wrong else too_large(state, num_weights)
 
 
-def refuse_too_large(states: Sequence[AgentState]) -> None:
-    """See that a population's networks can be computed with.
+def refuse_too_large(states: Sequence[AgentState], num_weights: int | None = None) -> None:
+    """See that a population's networks can be computed with; ``num_weights`` as above.
 
     Raises
     ------
@@ -43,14 +48,17 @@ def refuse_too_large(states: Sequence[AgentState]) -> None:
         One could overflow.
     """
     for agent, state in enumerate(states):
-        what = too_large(state)
+        what = too_large(state, num_weights)
         if what:
             raise ValueError(f"agent {agent} has {what}, and cannot be computed with")
 
 
-def too_large(state: AgentState) -> str:
-    """Say what of a finite state could make the network's outputs overflow; "" for nothing."""
-    largest = float(np.abs(state.parameters).max(initial=0))
+def too_large(state: AgentState, num_weights: int | None = None) -> str:
+    """Say what of a finite state could make the network's outputs overflow; "" for nothing.
+
+    ``num_weights`` as above.
+    """
+    largest = float(np.abs(state.parameters[:num_weights]).max(initial=0))
     if largest > LARGEST_WEIGHT:
         return f"a parameter of {largest:.3g}, beyond {LARGEST_WEIGHT:g}"
     unit = math.sqrt(abs(float(state.statistics[SQUARES])))

@@ -188,7 +188,7 @@ class _Group:
             )
         stack, learned = self._updater.stack, []
         for row, (before, state) in enumerate(zip(self.states, stack.states(), strict=False)):
-            what = divergence(state, metrics[row])
+            what = divergence(state, metrics[row], stack.network.num_weights)
             if what:
                 state = replace(before, version=state.version, rollbacks=before.rollbacks + 1)
                 self._updater.put(row, state)

@@ -25,6 +25,7 @@ from brigade.ppo.cuda_graph import CudaGraph
 from brigade.ppo.difference_rewards import DefaultSteps, difference_advantages
 from brigade.ppo.gae import Floats, gae
 from brigade.ppo.loss import STATISTICS, Batch, Coefficients, loss_gradient
+from brigade.ppo.observation_statistics import take_in
 from brigade.ppo.rollout import Rollout
 from brigade.ppo.upload import Upload, to_device
 
@@ -90,7 +91,9 @@ class Updater:
             advantages, from the agent as it is now rather than from the older version that acted.
             With a lag of one, that learns as fast as with none, where clipping around the policy
             that acted leaves most of each batch without a gradient (Hilton et al. 2022, "Batch
-            size-invariance for policy optimization").
+            size-invariance for policy optimization"). An agent whose observations are normalised
+            always does so, as its statistics take in the rollout's observations first, with which
+            it is another function than the one that acted.
         between_batches
             Called after each gradient batch, to send heartbeats.
 
@@ -143,6 +146,9 @@ class Updater:
         stack, config, device = self.stack, self.config, self.stack.device
         old = popart.moments(stack.statistics)
         observations = _stack_observations([r.observations for r in rollouts], device)
+        if stack.network.normalised:
+            self._take_in(observations, [len(r) for r in rollouts])
+            again = [True] * len(rollouts)
         columns = _stack([r.actions.astype(np.int64) for r in rollouts], device) + self._offsets
         component_mask = _stack([r.component_mask.astype(np.float32) for r in rollouts], device)
         log_probs = _stack([r.log_probs for r in rollouts], device)
@@ -187,6 +193,13 @@ class Updater:
             mask,
         )
         return data, explained
+
+    def _take_in(self, observations: Tensor, lengths: Sequence[int]) -> None:
+        """Let each agent's statistics take in its own of the observations ``[K, n, F]``."""
+        columns = self._activations.constants.normalised
+        for k, length in enumerate(lengths):
+            seen = observations[k, :length].index_select(1, columns)
+            take_in({name: view[k] for name, view in self.stack.views.items()}, seen)
 
     def _credit(
         self,

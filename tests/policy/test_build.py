@@ -14,7 +14,10 @@ NETWORK = network_for(ROLE, 16)
 DESCRIPTION = described(NETWORK)
 
 
-@pytest.mark.parametrize("role", [ROLE, replace(ROLE, entities=None, signals=(), masked=True)])
+@pytest.mark.parametrize(
+    "role",
+    [ROLE, replace(ROLE, entities=None, signals=(), masked=True), replace(ROLE, normalised=(2, 7))],
+)
 def test_a_description_survives_json(role):
     network = network_for(role, 16)
     assert read(json.loads(json.dumps(described(network)))) == network
@@ -38,6 +41,11 @@ def test_a_description_survives_json(role):
         {"seats": [1 << 30]},
         {"signals": [3]},
         {"masked": 1},
+        {"normalised": [5, 4]},
+        {"normalised": [4, 4]},
+        {"normalised": [-1]},
+        {"normalised": [NETWORK.num_features]},
+        {"normalised": 3},
     ],
     ids=lambda change: ",".join(change),
 )

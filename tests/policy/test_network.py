@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from brigade.policy.network import (
     DETAIL,
+    LARGEST_DISTANCE,
+    LEAST_DEVIATION,
     SHARING,
     Activations,
     Gradients,
@@ -54,6 +56,7 @@ class Plain(nn.Module):
         tensors = network.state_dict(row)
         h, o = network.hidden_size, network.query_size + network.num_logits + 1
         self.network = network
+        self.statistics = {n: t for n, t in tensors.items() if n.startswith("observations.")}
         self.layers = nn.ModuleDict(
             {
                 "hidden1": nn.Linear(network.num_features, h),
@@ -66,7 +69,17 @@ class Plain(nn.Module):
                 layer.weight.copy_(tensors[f"{name}.weight"].T)
                 layer.bias.copy_(tensors[f"{name}.bias"])
 
+    def normalised(self, observations: Tensor) -> Tensor:
+        observations = observations.clone()
+        for i, column in enumerate(self.network.normalised):
+            mean = self.statistics["observations.mean"][i]
+            deviation = max(self.statistics["observations.deviation"][i], LEAST_DEVIATION)
+            distance = (observations[:, column] - mean) / deviation
+            observations[:, column] = distance.clip(-LARGEST_DISTANCE, LARGEST_DISTANCE)
+        return observations
+
     def forward(self, observations: Tensor) -> Tensor:
+        observations = self.normalised(observations)
         hidden = self.layers["hidden1"](observations).relu()
         heads = self.layers["heads"](self.layers["hidden2"](hidden).relu())
         query, outputs = heads[:, : self.network.query_size], heads[:, self.network.query_size :]
@@ -104,7 +117,7 @@ class Plain(nn.Module):
 
     def gradient(self) -> Tensor:
         """All gradients, laid out as a row."""
-        found = {}
+        found = {name: torch.zeros_like(tensor) for name, tensor in self.statistics.items()}
         for name, layer in self.layers.items():
             found[f"{name}.weight"] = layer.weight.grad.T
             found[f"{name}.bias"] = layer.bias.grad
@@ -131,10 +144,11 @@ def passes(
     seats=st.integers(0, 4),
     own=st.integers(0, 2),
     drawn=st.integers(0, 2),
+    normalised=st.integers(0, 12),
     seed=st.integers(0, 2**31),
 )
 def test_forward_and_backward_are_those_of_plain_networks(
-    agents, num_rows, features, hidden, nvec, query, seats, own, drawn, seed
+    agents, num_rows, features, hidden, nvec, query, seats, own, drawn, normalised, seed
 ):
     draw = random.Random(seed)
     choices, private = (
@@ -144,7 +158,10 @@ def test_forward_and_backward_are_those_of_plain_networks(
     seat_ranks = tuple(draw.randrange(features) for _ in range(seats * bool(query)))
     beside = range(nvec[0], sum(nvec)) if query else ()
     columns = tuple(draw.sample(beside, min(drawn, len(beside))))
-    network = Network(features, nvec, hidden, choices, seat_ranks, private, columns)
+    measured = tuple(sorted(draw.sample(range(features), min(normalised, features))))
+    network = Network(
+        features, nvec, hidden, choices, seat_ranks, private, columns, normalised=measured
+    )
     rows = random_rows(network, agents, seed)
     generator = torch.Generator().manual_seed(seed + 1)
     observations = torch.randn(agents, num_rows, features, generator=generator, dtype=torch.float64)
@@ -214,7 +231,7 @@ def test_views_cover_a_row_once_and_share_its_memory():
 
 @given(seed=st.integers(0, 2**31), hidden=st.integers(1, 6))
 def test_a_row_goes_through_a_state_dict_and_back(seed, hidden):
-    network = Network(4, (3, 2), hidden)
+    network = Network(4, (3, 2), hidden, normalised=(0, 2))
     row = random_rows(network, 1, seed, torch.float32)[0]
     state = network.state_dict(row)
     assert {name: tuple(t.shape) for name, t in state.items()} == network.shapes
@@ -425,3 +442,49 @@ def test_drawn_logits_that_do_not_fit_are_refused(drawn):
 def test_seats_that_do_not_fit_are_refused(choices, seats):
     with pytest.raises(ValueError, match="seat"):
         Network(7, (5, 2, 2), 6, choices, seats)
+
+
+def test_a_column_becomes_its_distance_from_the_mean_in_deviations():
+    network = Network(4, (2,), 3, normalised=(0, 1, 3))
+    row = network.initial_row(torch.Generator().manual_seed(0))[None]
+    views = network.views(row)
+    views["observations.mean"][:] = torch.tensor([1000.0, 0.25, 7.0])
+    views["observations.deviation"][:] = torch.tensor([100.0, 0.5, 0.0])
+    observations = torch.tensor([[[900.0, 0.5, 55.0, 7.0], [9e9, -0.25, -0.0, -3e38]]])
+    made = forward(views, activations_for(network, observations))
+    expected = torch.tensor([[[-1.0, 0.5, 55.0, 0.0], [10.0, -1.0, -0.0, -10.0]]])
+    assert torch.equal(made.observations, expected)
+
+
+def test_an_agent_that_has_seen_nothing_sees_what_there_is():
+    plain, network = Network(3, (4,), 5), Network(3, (4,), 5, normalised=(1, 2))
+    rows = [n.initial_row(torch.Generator().manual_seed(3))[None] for n in (plain, network)]
+    assert torch.equal(rows[1][:, : network.num_weights], rows[0]), "weights are the same"
+    observations = torch.randn(1, 6, 3, generator=torch.Generator().manual_seed(1))
+    one, other = (
+        forward(n.views(row), activations_for(n, observations)).outputs
+        for n, row in zip((plain, network), rows, strict=True)
+    )
+    assert torch.equal(one, other)
+
+
+def test_a_network_that_normalises_nothing_has_no_statistics():
+    assert all(name.partition(".")[0] in ("hidden1", "hidden2", "heads") for name in SMALL.shapes)
+    assert SMALL.num_weights == SMALL.num_parameters
+
+
+@pytest.mark.parametrize("columns", [(1, 0), (0, 0), (3,), (-1,)])
+def test_columns_that_cannot_be_normalised_are_refused(columns):
+    with pytest.raises(ValueError, match="ascending columns of the 3"):
+        Network(3, (2,), 4, normalised=columns)
+
+
+def test_a_gradient_that_was_not_finite_leaves_nothing_behind():
+    network = Network(3, (2,), 4, normalised=(0, 1))
+    views = network.views(network.initial_row(torch.Generator().manual_seed(0))[None])
+    observations, gradients = torch.ones(1, 5, 3), gradients_for(network, torch.ones(1, 5, 3))
+    gradients.rows.fill_(float("nan"))
+    made = forward(views, activations_for(network, observations))
+    found = backward(views, made, torch.ones(1, 5, 3), gradients)
+    assert torch.isfinite(found).all()
+    assert not found[:, network.num_weights :].any()

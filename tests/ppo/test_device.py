@@ -1,6 +1,7 @@
 """What an update does on a GPU, on a machine that has none: shapes and devices, without numbers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,9 +11,11 @@ from brigade.config import PPOConfig
 from brigade.env.scenarios import load_scenario
 from brigade.games.bucket_brigade import describe
 from brigade.policy.build import network_for
+from brigade.policy.network import Activations, forward
 from brigade.ppo import popart, update
 from brigade.ppo.agents import AgentStack, initial_state
 from brigade.ppo.loss import STATISTICS
+from brigade.ppo.observation_statistics import take_in
 from brigade.ppo.update import Updater
 
 K, N, B = 3, 100, 32
@@ -76,3 +79,12 @@ def test_recomputing_and_rescaling_stay_on_the_device(monkeypatch):
         assert (log_probs.device, outputs.device) == (GPU, GPU)
         moments = torch.zeros(K, device=GPU), torch.ones(K, device=GPU)
         popart.rescale_value_head(there.stack.views, moments, moments)
+
+
+def test_statistics_of_observations_stay_on_the_device():
+    network = replace(NETWORK, normalised=(1, 2, 5))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        views = network.views(torch.empty(K, network.num_parameters, device=GPU))
+        take_in({name: view[0] for name, view in views.items()}, torch.empty(N, 3, device=GPU))
+        made = forward(views, Activations.empty(network, K, B, GPU))
+        assert {made.outputs.device, made.observations.device} == {GPU}

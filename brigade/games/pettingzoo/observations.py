@@ -43,6 +43,9 @@ class Observations:
         Length F of a row.
     has_mask
         Whether the space has a mask, so that every observation has one.
+    normalised
+        The columns, ascending, that a policy should keep running statistics of: the numbers of Box
+        parts that are not bounded within [-1, 1].
 
     Raises
     ------
@@ -60,6 +63,8 @@ class Observations:
         sizes = [part.size for part in self._parts]
         self._ends = np.cumsum(sizes, dtype=int).tolist()
         self.num_features = sum(sizes)
+        unbounded = [flag for part in self._parts for flag in part.unbounded]
+        self.normalised = tuple(column for column, flag in enumerate(unbounded) if flag)
         if not self.num_features:
             raise UnsupportedSpace(f"agent {agent} observes nothing: its space is {space}")
 
@@ -140,7 +145,8 @@ def _part(path: Path, space: spaces.Space[Any], agent: object) -> _Part:
         start = np.asarray(getattr(space, "start", np.zeros_like(sizes)))
         return _OneHot(path, sizes.shape, sizes.ravel(), start.ravel())
     if isinstance(space, spaces.MultiBinary):
-        return _Numbers(path, space.shape, int(np.prod(space.shape)), whole=True)
+        size = int(np.prod(space.shape))
+        return _Numbers(path, space.shape, size, whole=True, unbounded=(False,) * size)
     if isinstance(space, spaces.Box):
         kind = np.dtype(space.dtype).kind
         if is_picture(space):
@@ -150,7 +156,9 @@ def _part(path: Path, space: spaces.Space[Any], agent: object) -> _Part:
             )
         if kind in "biuf":
             size = int(np.prod(space.shape))
-            return _Numbers(path, space.shape, size, whole=kind != "f")
+            outside = (space.low < -1) | (space.high > 1)
+            unbounded = tuple(outside.ravel().tolist())
+            return _Numbers(path, space.shape, size, whole=kind != "f", unbounded=unbounded)
     raise UnsupportedSpace(
         f"{where}: there are no rows for the observation space {space}; what can be trained on are "
         "Box, Discrete, MultiDiscrete, MultiBinary, Dict and Tuple"
@@ -178,6 +186,7 @@ class _Numbers:
     shape: tuple[int, ...]
     size: int
     whole: bool  # whether they must be whole
+    unbounded: tuple[bool, ...]  # of each, whether it may lie outside [-1, 1]
 
     @property
     def called(self) -> str:
@@ -214,6 +223,10 @@ class _OneHot:
     @property
     def size(self) -> int:
         return int(self.sizes.sum())
+
+    @property
+    def unbounded(self) -> tuple[bool, ...]:
+        return (False,) * self.size
 
     def write(self, value: Any, out: NDArray[np.float32]) -> None:
         given = _array(value, self.path)

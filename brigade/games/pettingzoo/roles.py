@@ -114,7 +114,9 @@ def assign(
         masked = isinstance(acts, ChoiceActions)
         sees = Observations(spaces_of[first][0], first, masked_actions=masked)
         where = sorted(place[agent] for agent in members)
-        roles.append(Role(name, tuple(where), sees.num_features, acts.nvec))
+        roles.append(
+            Role(name, tuple(where), sees.num_features, acts.nvec, normalised=sees.normalised)
+        )
         seats |= {index: Seat(agents[index], role, sees, acts) for index in where}
     return Seating(tuple(roles), tuple(seats[index] for index in range(len(agents))))
 

@@ -38,6 +38,12 @@ def test_equal_spaces_and_equal_stems_are_one_role():
     ]
 
 
+def test_a_role_names_the_columns_to_normalise():
+    wide = spaces.Box(np.array([0, -9]), np.array([1, 9]), dtype=np.float32)
+    found = seating(["adversary_0", "agent_0"], sees={"agent_0": wide})
+    assert [role.normalised for role in found.roles] == [(), (1,)]
+
+
 def test_whole_numbers_are_one_stem():
     assert grouped(seating([0, 1, 10, np.int64(3)])) == {"agent": (0, 1, 2, 3)}
     assert [stem(each) for each in (7, "7", "red-1", "red_12", "red3", "red")] == (

@@ -238,6 +238,42 @@ def test_spaces_that_there_are_no_rows_for(space, words):
     assert "\n" not in str(caught.value)
 
 
+def test_numbers_that_may_be_large_are_named():
+    space = spaces.Dict(
+        {
+            "choice": spaces.Discrete(3),
+            "speed": spaces.Box(-np.inf, np.inf, (2,), np.float32),
+            "share": spaces.Box(0, 1, (2,), np.float64),
+            "switches": spaces.MultiBinary(2),
+            "grid": spaces.MultiDiscrete([2, 3]),
+            "rest": spaces.Tuple(
+                [
+                    spaces.Box(np.array([-1, -1.5, 0]), np.array([1, 1, np.inf]), dtype=np.float64),
+                    spaces.Box(0, 255, (2, 1), np.uint8),
+                    spaces.Box(0, 1, (2,), np.bool_),
+                ]
+            ),
+        }
+    )
+    sees = Observations(space, "a")
+    kinds = {}
+    start = 0
+    for name, size in (("choice", 3), ("grid", 5), ("rest", 7), ("share", 2), ("speed", 2)):
+        kinds[name] = range(start, start + size)
+        start += size
+    rest = kinds["rest"][0]
+    assert list(space.spaces) == ["choice", "grid", "rest", "share", "speed", "switches"]
+    assert sees.normalised == (*(rest + i for i in (1, 2, 3, 4)), *kinds["speed"])
+
+
+def test_a_mask_has_no_columns_to_normalise():
+    seen = spaces.Box(0, 9, (2,), np.float32)
+    mask = spaces.Box(0, 9, (3,), np.int8)
+    space = spaces.Dict({"action_mask": mask, "observation": seen})
+    assert Observations(space, "a").normalised == (0, 1)
+    assert Observations(space, "a", masked_actions=False).normalised == (0, 1, 2, 3, 4)
+
+
 def test_bytes_that_are_no_picture():
     for shape in ((500, 3), (300,), (15, 15, 3), (2, 16, 16, 3)):
         assert Observations(spaces.Box(0, 255, shape, np.uint8), "a").num_features == np.prod(shape)
