@@ -49,7 +49,7 @@ class Role:
     num_features
         Length F of an observation, float32 ``[F]``.
     action_nvec
-        Number of choices of each of the C action components.
+        Number of choices of each of the C action components; empty where actions are continuous.
     entities
         What the first component chooses among, where observations describe that.
     masked
@@ -57,6 +57,9 @@ class Role:
     signals
         Components that change nothing but what others see, so that they work by what others make of
         it alone.
+    num_continuous
+        Numbers in a continuous action, D, float32 ``[D]``; 0 where actions are choices. In each
+        number that has bounds, -1 to 1 is the whole range.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Role:
     entities: Entities | None = None
     signals: tuple[int, ...] = ()
     masked: bool = False
+    num_continuous: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ LARGEST_ROW = 1 << 28  # parameters of a policy
 MOST_COMPONENTS = 1 << 12
 Size = Annotated[int, Meta(ge=1, le=LARGEST_SIZE)]
 Column = Annotated[int, Meta(ge=0, le=LARGEST_SIZE)]
+# Left out where they have their defaults, so that descriptions are what they were before these.
+ADDED = ("num_continuous", "squashed", "state_dependent")
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,7 +27,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     kind: Literal["mlp"] = "mlp"
     version: Literal[1] = 1
     num_features: Size
-    action_nvec: Annotated[tuple[Size, ...], Meta(min_length=1, max_length=MOST_COMPONENTS)]
+    action_nvec: Annotated[tuple[Size, ...], Meta(max_length=MOST_COMPONENTS)]
     hidden_size: Size
     choices: tuple[tuple[Column, ...], ...] = ()
     seats: tuple[Column, ...] = ()
@@ -33,10 +35,18 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     drawn: tuple[Column, ...] = ()
     signals: tuple[Column, ...] = ()
     masked: bool = False
+    num_continuous: Annotated[int, Meta(ge=0, le=MOST_COMPONENTS)] = 0
+    squashed: bool = False
+    state_dependent: bool = False
 
 
-def network_for(role: Role, hidden_size: int) -> Network:
+def network_for(
+    role: Role, hidden_size: int, *, squashed: bool = False, state_dependent: bool = False
+) -> Network:
     """Shape the network for a role: one that points, where observations describe the choices.
+
+    ``squashed`` and ``state_dependent`` are for continuous actions; see :class:`Network`. For
+    choices they change nothing.
 
     Raises
     ------
@@ -54,6 +64,9 @@ def network_for(role: Role, hidden_size: int) -> Network:
         drawn=entities.drawn,
         signals=role.signals,
         masked=role.masked,
+        num_continuous=role.num_continuous,
+        squashed=squashed and role.num_continuous > 0,
+        state_dependent=state_dependent and role.num_continuous > 0,
     )
 
 
@@ -61,7 +74,7 @@ def described(network: Network) -> dict[str, Any]:
     """Write a policy's shape down in plain values; :func:`read` reads them."""
     fields = {name: getattr(network, name) for name in network.__dataclass_fields__}
     written: dict[str, Any] = msgspec.to_builtins(Description(**fields))
-    return written
+    return {name: value for name, value in written.items() if value or name not in ADDED}
 
 
 def read(description: Mapping[str, Any]) -> Network:
