@@ -81,6 +81,14 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             description="let learning rate and entropy bonus fall to 0, the bonus as a fifth power"
         ),
     ] = False
+    squashed: Annotated[
+        bool,
+        Meta(description="continuous actions: squash them into their range by tanh, or clip them"),
+    ] = False
+    state_dependent_deviation: Annotated[
+        bool,
+        Meta(description="continuous actions: let how much they vary depend on the observation"),
+    ] = False
 
     def __post_init__(self) -> None:
         for field in msgspec.structs.fields(self):

@@ -52,7 +52,7 @@ class Role:
     num_features
         Length F of an observation, float32 ``[F]``.
     action_nvec
-        Number of choices of each of the C action components.
+        Number of choices of each of the C action components; empty where actions are continuous.
     entities
         What the first component chooses among, where observations describe that.
     masked
@@ -63,6 +63,9 @@ class Role:
     normalised
         The columns of an observation, ascending, that may be of any size, so that a policy does
         well to keep running statistics of them.
+    num_continuous
+        Numbers in a continuous action, D, float32 ``[D]``; 0 where actions are choices. In each
+        number that has bounds, -1 to 1 is the whole range.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Role:
     signals: tuple[int, ...] = ()
     masked: bool = False
     normalised: tuple[int, ...] = ()
+    num_continuous: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import lt
 
 import numpy as np
@@ -48,7 +48,10 @@ def read_experience(
     fragments = arrays["lengths"].size if "lengths" in arrays else 0
     rows = {Per.STEP: transitions, Per.FRAGMENT: fragments}
     columns = columns_for(advantages, masked=network.masked)
-    sizes = network.num_features, network.action_nvec
+    sizes = network.num_features, network.action_nvec, network.num_continuous
+    # Whole numbers or floats, as the policy has it; the messages' reader saw that these are finite.
+    dtypes = "f4" if network.num_continuous else "u1|i4"
+    columns["actions"] = replace(columns["actions"], dtypes=dtypes)
     require(
         arrays,
         {
@@ -68,7 +71,7 @@ def read_experience(
     if bool((terminated & arrays["truncated"]).any()):
         raise BadMessage("a fragment both terminated and truncated")
     actions = arrays["actions"]
-    if transitions and not (
+    if (transitions and network.action_nvec) and not (
         actions.min() >= 0
         and all(map(lt, (column.max() for column in actions.T), network.action_nvec))
     ):

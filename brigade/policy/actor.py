@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from brigade.policy import distribution
+from brigade.policy import distribution, gaussian
 from brigade.policy.network import Activations, Network, forward
+
+Actions = NDArray[Any]  # int32; float32 where they are continuous
 
 
 class Actor:
@@ -41,7 +45,7 @@ class Actor:
         self._places = torch.from_numpy(places)
 
     def outputs(self, observations: NDArray[np.float32]) -> torch.Tensor:
-        """Logits and normalised value of each row: ``[R, L + 1]`` for observations ``[R, F]``."""
+        """What ``Activations.outputs`` are, of each row: ``[R, L + 1]`` for ``[R, F]``."""
         buffers = self._buffers.get(self._width)
         if buffers is None:
             # Rows beyond an agent's seats are computed and not looked at; they must be numbers.
@@ -60,7 +64,7 @@ class Actor:
         observations: NDArray[np.float32],
         generator: np.random.Generator,
         mask: NDArray[np.bool_] | None = None,
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    ) -> tuple[Actions, NDArray[np.float32], NDArray[np.float32]]:
         """Sample an action for each row.
 
         Parameters
@@ -68,14 +72,16 @@ class Actor:
         observations
             float32 ``[R, F]``.
         generator
-            Where the randomness comes from: one uniform for each row and action component.
+            Where the randomness comes from: for each row and action component one uniform, or
+            one draw from the standard normal distribution.
         mask
             bool ``[R, L]``: which choices are open.
 
         Returns
         -------
         actions
-            int32 ``[R, C]``.
+            int32 ``[R, C]``; continuous ones float32 ``[R, D]`` as they were drawn, of which
+            :func:`brigade.policy.gaussian.for_game` makes what the game is given.
         log_probs
             float32 ``[R, C]``, of each component.
         values
@@ -83,6 +89,13 @@ class Actor:
         """
         nvec = self._network.action_nvec
         outputs = self.outputs(observations)
+        if self._network.num_continuous:
+            shape = len(observations), self._network.num_continuous
+            normals = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
+            drawn, log_probs = gaussian.sample(
+                outputs[:, :-1], normals, squashed=self._network.squashed
+            )
+            return drawn.numpy(), log_probs.numpy(), outputs[:, -1].numpy()
         uniforms = torch.from_numpy(
             generator.random((len(observations), len(nvec)), dtype=np.float32)
         )
@@ -90,7 +103,24 @@ class Actor:
         actions, log_probs = distribution.sample(outputs[:, :-1], nvec, uniforms, open_)
         return actions.to(torch.int32).numpy(), log_probs.numpy(), outputs[:, -1].numpy()
 
-    def act_greedily(self, observations: NDArray[np.float32]) -> NDArray[np.int32]:
-        """Take each component's most probable choice: int32 ``[R, C]``."""
-        logits = self.outputs(observations)[:, :-1]
-        return distribution.greedy(logits, self._network.action_nvec).to(torch.int32).numpy()
+    def for_game(self, actions: Actions) -> Actions:
+        """Turn actions as :meth:`act` gives them into what the game is given."""
+        if not self._network.num_continuous:
+            return actions
+        return gaussian.for_game(actions, squashed=self._network.squashed)
+
+    def act_greedily(
+        self, observations: NDArray[np.float32], mask: NDArray[np.bool_] | None = None
+    ) -> Actions:
+        """Take each component's most probable choice that is open, int32 ``[R, C]``.
+
+        Of continuous actions, take the Gaussian's mean: float32 ``[R, D]``, as the game is given
+        it.
+        """
+        outputs = self.outputs(observations)[:, :-1]
+        if self._network.num_continuous:
+            means = gaussian.split(outputs)[0].numpy()
+            return gaussian.for_game(means, squashed=self._network.squashed)
+        if mask is not None:
+            outputs = outputs.masked_fill(~torch.from_numpy(mask), distribution.CLOSED)
+        return distribution.greedy(outputs, self._network.action_nvec).to(torch.int32).numpy()

@@ -18,6 +18,8 @@ LARGEST_ROW = 1 << 28  # parameters of a policy
 MOST_COMPONENTS = 1 << 12
 Size = Annotated[int, Meta(ge=1, le=LARGEST_SIZE)]
 Column = Annotated[int, Meta(ge=0, le=LARGEST_SIZE)]
+# Left out where they have their defaults, so that descriptions are what they were before these.
+ADDED = ("num_continuous", "squashed", "state_dependent")
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,7 +28,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     kind: Literal["mlp"] = "mlp"
     version: Literal[1] = 1
     num_features: Size
-    action_nvec: Annotated[tuple[Size, ...], Meta(min_length=1, max_length=MOST_COMPONENTS)]
+    action_nvec: Annotated[tuple[Size, ...], Meta(max_length=MOST_COMPONENTS)]
     hidden_size: Size
     choices: tuple[tuple[Column, ...], ...] = ()
     seats: tuple[Column, ...] = ()
@@ -35,10 +37,18 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     signals: tuple[Column, ...] = ()
     masked: bool = False
     normalised: tuple[Column, ...] = ()
+    num_continuous: Annotated[int, Meta(ge=0, le=MOST_COMPONENTS)] = 0
+    squashed: bool = False
+    state_dependent: bool = False
 
 
-def network_for(role: Role, hidden_size: int) -> Network:
+def network_for(
+    role: Role, hidden_size: int, *, squashed: bool = False, state_dependent: bool = False
+) -> Network:
     """Shape the network for a role: one that points, where observations describe the choices.
+
+    ``squashed`` and ``state_dependent`` are for continuous actions; see :class:`Network`. For
+    choices they change nothing.
 
     Raises
     ------
@@ -57,28 +67,37 @@ def network_for(role: Role, hidden_size: int) -> Network:
         signals=role.signals,
         masked=role.masked,
         normalised=role.normalised,
+        num_continuous=role.num_continuous,
+        squashed=squashed and role.num_continuous > 0,
+        state_dependent=state_dependent and role.num_continuous > 0,
     )
 
 
 def fits(network: Network, role: Role) -> bool:
     """Whether a network sees and does what a role has."""
-    return (network.num_features, network.action_nvec, network.masked) == (
-        role.num_features,
-        role.action_nvec,
-        role.masked,
-    )
+    names = ("num_features", "action_nvec", "num_continuous", "masked", "normalised")
+    return all(getattr(network, name) == getattr(role, name) for name in names)
 
 
-def population_for(game: GameSpec, sizes: Sequence[int], hidden_size: int) -> Population:
-    """Shape the networks for so many agents of each role of a game."""
-    return Population(tuple(network_for(role, hidden_size) for role in game.roles), tuple(sizes))
+def population_for(
+    game: GameSpec,
+    sizes: Sequence[int],
+    hidden_size: int,
+    *,
+    squashed: bool = False,
+    state_dependent: bool = False,
+) -> Population:
+    """Shape the networks for so many agents of each role of a game; see :func:`network_for`."""
+    kind = {"squashed": squashed, "state_dependent": state_dependent}
+    networks = tuple(network_for(role, hidden_size, **kind) for role in game.roles)
+    return Population(networks, tuple(sizes))
 
 
 def described(network: Network) -> dict[str, Any]:
     """Write a policy's shape down in plain values; :func:`read` reads them."""
     fields = {name: getattr(network, name) for name in network.__dataclass_fields__}
     written: dict[str, Any] = msgspec.to_builtins(Description(**fields))
-    return written
+    return {name: value for name, value in written.items() if value or name not in ADDED}
 
 
 def read(description: Mapping[str, Any]) -> Network:

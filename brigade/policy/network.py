@@ -43,6 +43,8 @@ from math import log, prod, sqrt
 import torch
 from torch import Tensor
 
+from brigade.policy import gaussian
+
 # How firmly seats share out what is pointed at, before anything is learned.
 SHARING = 16.0
 # How much the logits of single choices count beside what is pointed at. They are for what sight
@@ -64,7 +66,7 @@ class Network:
     num_features
         Length F of an observation.
     action_nvec
-        Number of choices of each action component.
+        Number of choices of each action component; empty where actions are continuous.
     hidden_size
         Width H of the two hidden layers.
     choices
@@ -87,11 +89,20 @@ class Network:
         update judges these in its own way.
     normalised
         The N columns of the observation that are normalised, ascending.
+    num_continuous
+        Numbers in a continuous action, D; 0 where actions are choices.
+    squashed
+        Whether the game is given the hyperbolic tangent of what a continuous action's Gaussian
+        (:mod:`brigade.policy.gaussian`) draws, rather than that itself.
+    state_dependent
+        Whether the Gaussian's deviations depend on the observation. Otherwise they have weights
+        that stay 0, and their biases are learned.
 
     Raises
     ------
     ValueError
-        ``choices`` do not fit the other numbers, or the others do not fit them.
+        ``choices`` do not fit the other numbers, or the others do not fit them; or actions are
+        both choices and continuous, or neither.
     """
 
     num_features: int
@@ -104,6 +115,9 @@ class Network:
     signals: tuple[int, ...] = ()
     masked: bool = False
     normalised: tuple[int, ...] = ()
+    num_continuous: int = 0
+    squashed: bool = False
+    state_dependent: bool = False
 
     def __post_init__(self) -> None:
         columns = self.normalised
@@ -111,8 +125,17 @@ class Network:
             0 <= c < self.num_features for c in columns
         ):
             raise ValueError(f"normalised are not ascending columns of the {self.num_features}")
-        if not all(0 <= c < len(self.action_nvec) for c in self.signals):
-            raise ValueError(f"signals {self.signals} of {len(self.action_nvec)} components")
+        if bool(self.action_nvec) == (self.num_continuous > 0):
+            raise ValueError(
+                f"{len(self.action_nvec)} components of choices and {self.num_continuous} "
+                "continuous numbers, where actions have either"
+            )
+        if self.num_continuous and (self.choices or self.masked):
+            raise ValueError("continuous actions have no choices to describe or to mask")
+        if not self.num_continuous and (self.squashed or self.state_dependent):
+            raise ValueError("choices have no deviation, and are not squashed")
+        if not all(0 <= c < self.num_components for c in self.signals):
+            raise ValueError(f"signals {self.signals} of {self.num_components} components")
         if not all(0 <= c < self.num_features for c in self.seats):
             raise ValueError(f"a seat's feature lies outside the {self.num_features}")
         if not self.choices and (self.seats or self.private or self.drawn):
@@ -150,13 +173,28 @@ class Network:
         return sum(self.action_nvec)
 
     @property
+    def num_components(self) -> int:
+        """Components of an action, C; of continuous ones, D."""
+        return len(self.action_nvec) + self.num_continuous
+
+    @property
+    def policy_size(self) -> int:
+        """Outputs that the distribution over actions follows from: L, or 2 D."""
+        return self.num_logits + 2 * self.num_continuous
+
+    @property
+    def deviations(self) -> slice:
+        """Where among the outputs those are that a continuous action's deviations follow from."""
+        return slice(self.num_continuous, 2 * self.num_continuous)
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each tensor, in the order in which they lie in a row."""
         return self._weight_shapes | self._statistics_shapes
 
     @property
     def _weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        f, h, o = self.num_features, self.hidden_size, self.query_size + self.num_logits + 1
+        f, h, o = self.num_features, self.hidden_size, self.query_size + self.policy_size + 1
         return {
             "hidden1.weight": (f, h),
             "hidden1.bias": (h,),
@@ -208,7 +246,8 @@ class Network:
 
         Orthogonal weights and zero biases, but for :data:`SHARING`; the policy head is small, so
         that an untrained agent acts almost uniformly (Andrychowicz et al. 2021, "What Matters in
-        On-Policy RL"). The statistics are those of nothing seen: count and mean 0, deviation 1.
+        On-Policy RL"); continuous actions have a mean of about 0 and a deviation of about 1. The
+        statistics of observations are those of nothing seen: count and mean 0, deviation 1.
         """
         row = torch.zeros(1, self.num_parameters)
         views = self.views(row)
@@ -222,6 +261,9 @@ class Network:
             views["heads.bias"][0, self.query_size - 1] = SHARING
         if self.normalised:
             views["observations.deviation"].fill_(1.0)
+        views["heads.bias"][0, self.deviations] = gaussian.INITIAL
+        if not self.state_dependent:
+            heads[:, self.deviations] = 0
         return row[0]
 
     def state_dict(self, row: Tensor) -> dict[str, Tensor]:
@@ -262,7 +304,7 @@ class Activations:
     observations: Tensor  # [K, R, F]
     hidden1: Tensor  # [K, R, H], after ReLU
     hidden2: Tensor  # [K, R, H], after ReLU
-    heads: Tensor  # [K, R, q + L + 1]: the query, then the outputs
+    heads: Tensor  # [K, R, q + L + 1]: the query, then the outputs; 2 D for L where continuous
     choices: Tensor  # [K, R, C, S]: what is seen of the first component's choices
     private: Tensor  # [K, R, C, S']: what they are to the seat
     seat_ranks: Tensor  # [K, R, 1]: where the agent's seat stands, from -1 to 1
@@ -272,7 +314,7 @@ class Activations:
 
     @property
     def outputs(self) -> Tensor:
-        """Logits, then the value in normalised units, ``[K, R, L + 1]``."""
+        """Logits, then the value in normalised units, ``[K, R, L + 1]``; L or 2 D."""
         return self.heads[..., self.network.query_size :]
 
     @property
@@ -313,7 +355,7 @@ class Activations:
             ),
             hidden1=room(network.hidden_size),
             hidden2=room(network.hidden_size),
-            heads=room(network.query_size + network.num_logits + 1),
+            heads=room(network.query_size + network.policy_size + 1),
             choices=room(num_choices, network.num_seen),
             private=room(num_choices, network.num_private),
             seat_ranks=room(1),
@@ -455,7 +497,7 @@ class Gradients:
     ) -> Gradients:
         """Allocate for K agents with R observations each."""
         flat = aligned(agents, network.num_parameters, device=device, dtype=dtype)
-        heads = network.query_size + network.num_logits + 1
+        heads = network.query_size + network.policy_size + 1
         room = [
             aligned(agents, rows, width, device=device, dtype=dtype)
             for width in (network.hidden_size, network.hidden_size, heads)
@@ -485,6 +527,8 @@ def backward(
         g.rows[:, a.network.num_weights :].zero_()
     heads = _through_query(a, outputs, g.heads) if a.network.choices else outputs
     torch.bmm(a.hidden2.mT, heads, out=g.views["heads.weight"])
+    if a.network.num_continuous and not a.network.state_dependent:
+        g.views["heads.weight"][..., a.network.deviations].zero_()
     torch.sum(heads, dim=1, out=g.views["heads.bias"])
     torch.bmm(heads, p["heads.weight"].mT, out=g.hidden2)
     _through_relu(g.hidden2, a.hidden2)

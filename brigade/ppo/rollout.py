@@ -41,8 +41,8 @@ class Column:
     dtypes
         Which may travel, by NumPy's letter and the item size, several separated by ``|``.
     axes
-        Further axes: F for features of an observation, C for components of an action, L for the
-        choices of all components together.
+        Further axes: F for features of an observation, C for components of an action (of a
+        continuous one, its numbers), L for the choices of all components together.
     needed
         Where it is there: always, where there are default steps, or where choices are masked.
     """
@@ -52,9 +52,12 @@ class Column:
     axes: str = ""
     needed: Literal["always", "default", "masked"] = "always"
 
-    def shape(self, num_features: int, action_nvec: Sequence[int]) -> tuple[int, ...]:
+    def shape(
+        self, num_features: int, action_nvec: Sequence[int], num_continuous: int = 0
+    ) -> tuple[int, ...]:
         """Shape of a row."""
-        sizes = {"F": num_features, "C": len(action_nvec), "L": sum(action_nvec)}
+        components = len(action_nvec) + num_continuous
+        sizes = {"F": num_features, "C": components, "L": sum(action_nvec)}
         return tuple(sizes[axis] for axis in self.axes)
 
 
@@ -68,7 +71,8 @@ class Rollout:
 
     # What was seen, done and got, step by step.
     observations: Annotated[Floats | Upload, Column(Per.STEP, "f4", "F")]
-    actions: Annotated[NDArray[np.integer], Column(Per.STEP, "u1|i4", "C")]
+    # Choices, of as few bytes as all fit in; or continuous actions as they were drawn.
+    actions: Annotated[NDArray[np.integer] | NDArray[np.float32], Column(Per.STEP, "u1|i4|f4", "C")]
     # Which components of the action had an effect.
     component_mask: Annotated[Flags, Column(Per.STEP, "b1", "C")]
     # Which choices were open.
@@ -120,6 +124,14 @@ class Rollout:
         if isinstance(self.observations, Upload):
             return self
         return replace(self, observations=uploader.begin(self.observations))
+
+
+def action_dtype(action_nvec: Sequence[int]) -> str:
+    """In which of its dtypes the column of actions is kept; ``action_nvec`` may be empty."""
+    choices, many_choices, continuous = COLUMNS["actions"].dtypes.split("|")
+    if not action_nvec:
+        return continuous
+    return choices if max(action_nvec) <= 256 else many_choices
 
 
 def columns_for(advantages: str, *, masked: bool) -> dict[str, Column]:

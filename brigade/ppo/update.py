@@ -16,6 +16,7 @@ from torch import Tensor
 
 from brigade import seeds
 from brigade.config import PPOConfig
+from brigade.policy import gaussian
 from brigade.policy.distribution import log_prob, log_softmax, offsets
 from brigade.policy.network import Activations, Gradients, backward, forward
 from brigade.ppo import popart
@@ -24,7 +25,13 @@ from brigade.ppo.agents import AgentStack, AgentState
 from brigade.ppo.cuda_graph import CudaGraph
 from brigade.ppo.difference_rewards import DefaultSteps, difference_advantages
 from brigade.ppo.gae import Floats, gae
-from brigade.ppo.loss import STATISTICS, Batch, Coefficients, loss_gradient
+from brigade.ppo.loss import (
+    STATISTICS,
+    Batch,
+    Coefficients,
+    continuous_loss_gradient,
+    loss_gradient,
+)
 from brigade.ppo.observation_statistics import take_in
 from brigade.ppo.rollout import Rollout
 from brigade.ppo.upload import Upload, to_device
@@ -60,9 +67,7 @@ class Updater:
         network, k, device = stack.network, len(stack.agents), stack.device
         self._activations = Activations.empty(network, k, config.batch_size, device)
         self._gradients = Gradients.empty(network, k, config.batch_size, device)
-        self._batch = Batch.empty(
-            k, config.batch_size, network.action_nvec, device, masked=network.masked
-        )
+        self._batch = Batch.empty(network, k, config.batch_size, device)
         # Schedules move them; on the device, where a recorded step reads them.
         self._rate, self._entropy_coef = torch.zeros(2, device=device).unbind()
         self._coefficients = Coefficients(config.clip, config.value_coef, self._entropy_coef)
@@ -149,7 +154,10 @@ class Updater:
         if stack.network.normalised:
             self._take_in(observations, [len(r) for r in rollouts])
             again = [True] * len(rollouts)
-        columns = _stack([r.actions.astype(np.int64) for r in rollouts], device) + self._offsets
+        if stack.network.num_continuous:
+            actions = _stack([r.actions for r in rollouts], device)
+        else:
+            actions = _stack([r.actions.astype(np.int64) for r in rollouts], device) + self._offsets
         component_mask = _stack([r.component_mask.astype(np.float32) for r in rollouts], device)
         log_probs = _stack([r.log_probs for r in rollouts], device)
         mask = None
@@ -157,7 +165,7 @@ class Updater:
             mask = _stack([r.action_mask for r in rollouts], device)
         values = [r.values for r in rollouts]
         if any(again):
-            found, outputs = self._recompute(observations, columns, component_mask, mask)
+            found, outputs = self._recompute(observations, actions, component_mask, mask)
             log_probs = torch.where(
                 torch.tensor(again, device=device).unsqueeze(1), found, log_probs
             )
@@ -185,7 +193,7 @@ class Updater:
         targets = [(r - mean[k]) / deviation[k] for k, r in enumerate(returns)]
         data = _Data(
             observations,
-            columns,
+            actions,
             component_mask,
             log_probs,
             _stack(credit, device),
@@ -233,17 +241,23 @@ class Updater:
         return np.stack([seen if c in signals else done for c in components], axis=1)
 
     def _recompute(
-        self, observations: Tensor, columns: Tensor, component_mask: Tensor, mask: Tensor | None
+        self, observations: Tensor, actions: Tensor, component_mask: Tensor, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Log-probabilities and normalised values under the current policies, ``[K, n]`` each."""
+        network = self.stack.network
         log_probs = torch.empty(observations.shape[:2], device=observations.device)
         values = torch.empty_like(log_probs)
         for here, activations in self._forward(observations):
             rows = here.stop - here.start
-            choices = None if mask is None else mask[:, here]
-            nvec = self.stack.network.action_nvec
-            logits = log_softmax(activations.logits[:, :rows], nvec, choices)
-            log_probs[:, here] = log_prob(logits, columns[:, here], component_mask[:, here])
+            done, counts = actions[:, here], component_mask[:, here]
+            outputs = activations.outputs[:, :rows, :-1]
+            if network.num_continuous:
+                density = gaussian.log_prob(outputs, done, squashed=network.squashed)
+                log_probs[:, here] = (density * counts).sum(-1)
+            else:
+                choices = None if mask is None else mask[:, here]
+                logits = log_softmax(outputs, network.action_nvec, choices)
+                log_probs[:, here] = log_prob(logits, done, counts)
             values[:, here] = activations.values[:, :rows]
         return log_probs, values
 
@@ -310,11 +324,13 @@ class Updater:
 
     def _step(self, live: Sequence[bool]) -> Tensor:
         """Take one gradient step for each live agent with what was gathered."""
-        nvec = self.stack.network.action_nvec
+        network = self.stack.network
         activations = forward(self.stack.views, self._activations)
-        gradient, statistics = loss_gradient(
-            activations.outputs, self._batch, self._coefficients, nvec
-        )
+        losses = activations.outputs, self._batch, self._coefficients
+        if network.num_continuous:
+            gradient, statistics = continuous_loss_gradient(*losses, squashed=network.squashed)
+        else:
+            gradient, statistics = loss_gradient(*losses, network.action_nvec)
         rows = backward(self.stack.views, activations, gradient, self._gradients)
         norms = torch.linalg.vector_norm(rows, dim=1)
         scale = (self.config.max_grad_norm / (norms + 1e-6)).clamp(max=1.0)
@@ -329,7 +345,7 @@ class _Data:
     """All agents' transitions on the device, padded to the longest rollout n."""
 
     observations: Tensor  # [K, n, F]
-    columns: Tensor  # int64 [K, n, C]
+    actions: Tensor  # [K, n, C], as in a batch
     component_mask: Tensor  # [K, n, C]
     log_probs: Tensor  # [K, n]
     advantages: Tensor  # [K, n, C]
@@ -339,7 +355,7 @@ class _Data:
     def gather(self, flat: Tensor, observations: Tensor, batch: Batch) -> None:
         """Copy rows ``flat`` (of K * n) into ``observations`` ``[K, B, F]`` and ``batch``."""
         _gather(self.observations, flat, observations)
-        for name in ("columns", "component_mask", "log_probs", "advantages", "targets"):
+        for name in ("actions", "component_mask", "log_probs", "advantages", "targets"):
             _gather(getattr(self, name), flat, getattr(batch, name))
         if self.action_mask is not None and batch.action_mask is not None:
             _gather(self.action_mask, flat, batch.action_mask)

@@ -58,6 +58,17 @@ class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         PositiveInt | None, Meta(description="seats in a game; the checkpoint's, or 4")
     ] = None
     max_nights: Annotated[int, Meta(ge=1, description="games are cut after so many nights")] = 1000
+    env: Annotated[
+        str | None,
+        Meta(description="the environment, for agents that were trained on one (or for random)"),
+    ] = None
+    env_arg: Annotated[
+        dict[str, Any],
+        Meta(description="an argument of the environment; unless given, those of the training"),
+    ] = {}
+    max_steps: Annotated[
+        PositiveInt | None, Meta(description="its episodes are cut after so many steps")
+    ] = None
     greedy: Annotated[
         bool, Meta(description="take the most probable actions instead of sampling")
     ] = False
@@ -140,6 +151,10 @@ def run_evaluate(config: EvaluateConfig) -> int:
         Ctrl-C came before there was anything to print.
     """
     torch.set_num_threads(config.threads or min(2, available_cores()))
+    if config.env is not None:
+        from brigade.run.evaluate_env import run_evaluate_env
+
+        return run_evaluate_env(config)
     with ProgressLine() as line:
         evaluation = evaluate(config, line.show)
         score, interrupted = None, evaluation.games.cut_off

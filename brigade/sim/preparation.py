@@ -20,4 +20,10 @@ def games_of(config: RunConfig, game: GameSpec) -> VectorGame:
 
 def population_of(config: RunConfig, game: GameSpec) -> Population:
     """Shape the agents; ConfigError where their numbers do not fit the game's roles."""
-    return population_for(game, population_sizes(config, game), config.hidden_size)
+    return population_for(
+        game,
+        population_sizes(config, game),
+        config.hidden_size,
+        squashed=config.squashed,
+        state_dependent=config.state_dependent_deviation,
+    )

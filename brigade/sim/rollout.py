@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from brigade.ppo.rollout import Column, Per, columns_for
+from brigade.ppo.rollout import Column, Per, action_dtype, columns_for
 
 Array = NDArray[np.generic]
 
@@ -31,6 +31,8 @@ class RolloutBuffer:
         Which columns to keep; by default all but masks.
     turns
         Whether lanes may wait. Default steps are not kept then: their outcomes are of one step.
+    num_continuous
+        Numbers in a continuous action; ``action_nvec`` is empty then.
 
     Attributes
     ----------
@@ -52,6 +54,7 @@ class RolloutBuffer:
         columns: Mapping[str, Column] | None = None,
         *,
         turns: bool = False,
+        num_continuous: int = 0,
     ) -> None:
         columns = columns or columns_for("difference_rewards", masked=False)
         self._has_default = any(column.needed == "default" for column in columns.values())
@@ -62,10 +65,8 @@ class RolloutBuffer:
         self._columns: dict[str, Array] = {}
         for name, column in columns.items():
             if column.per is Per.STEP:
-                # Of the dtypes for whole numbers, the first that all choices fit in.
-                wide = name == "actions" and max(action_nvec) > 256
-                dtype = column.dtypes.split("|")[wide]
-                shape = column.shape(num_features, action_nvec)
+                dtype = action_dtype(action_nvec) if name == "actions" else column.dtypes
+                shape = column.shape(num_features, action_nvec, num_continuous)
                 self._columns[name] = np.zeros((num_lanes, self._capacity, *shape), dtype)
         # Few steps have a default observation; here is where each of those lies in the row of them.
         self._places = np.zeros((num_lanes, self._capacity), np.int32)

@@ -128,6 +128,7 @@ class RolloutWorker:
                     role.action_nvec,
                     columns_for(config.advantages, masked=role.masked),
                     turns=self._turns is not None,
+                    num_continuous=role.num_continuous,
                 ),
             )
             for number, (role, lanes) in enumerate(
@@ -211,7 +212,7 @@ class RolloutWorker:
 
     def _spread(self, part: _Part, act: _Acts) -> NDArray[Any]:
         """Actions of all lanes of a role; of those that do not act, zeros."""
-        actions = act.columns["actions"]
+        actions = part.actor.for_game(act.columns["actions"])
         if act.rows is None:
             return actions
         whole = np.zeros((len(part.lanes), actions.shape[1]), actions.dtype)

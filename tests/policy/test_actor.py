@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Categorical
 
+from brigade.policy import gaussian
 from brigade.policy.actor import Actor
 from brigade.policy.network import Activations, Network, forward
 
@@ -160,3 +161,27 @@ def test_probability_when_acting_is_what_a_learner_recomputes(hidden):
             )
             np.testing.assert_allclose(again.numpy(), log_probs[mine, i], rtol=0, atol=1e-5)
         np.testing.assert_allclose(outputs[:, -1].numpy(), values[mine], rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("squashed", [False, True])
+def test_continuous_actions_are_drawn_around_each_agents_own_mean(squashed):
+    network = Network(6, (), 8, num_continuous=2, squashed=squashed, state_dependent=True)
+    generator = torch.Generator().manual_seed(3)
+    parameters = 0.6 * torch.randn(3, network.num_parameters, generator=generator)
+    actor = Actor(network, parameters)
+    agents = np.random.default_rng(1).integers(0, 3, 40)
+    actor.seat(agents)
+    observations = np.random.default_rng(0).random((40, 6), dtype=np.float32)
+    actions, log_probs, values = actor.act(observations, np.random.default_rng(7))
+    assert (actions.dtype, actions.shape) == (np.float32, (40, 2))
+    assert (log_probs.dtype, log_probs.shape) == (np.float32, (40, 2))
+    outputs = actor.outputs(observations)
+    means, log_deviations = gaussian.split(outputs[:, :-1])
+    normals = np.random.default_rng(7).standard_normal((40, 2), dtype=np.float32)
+    np.testing.assert_allclose(actions, means.numpy() + log_deviations.exp().numpy() * normals)
+    again = gaussian.log_prob(outputs[:, :-1], torch.from_numpy(actions), squashed=squashed)
+    np.testing.assert_allclose(log_probs, again.numpy(), rtol=1e-4, atol=1e-5)
+    assert np.array_equal(values, outputs[:, -1].numpy())
+    greedy = actor.act_greedily(observations)
+    assert greedy.dtype == np.float32
+    np.testing.assert_allclose(greedy, np.tanh(means.numpy()) if squashed else means.numpy())

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from brigade.policy import gaussian
 from brigade.policy.network import (
     DETAIL,
     LARGEST_DISTANCE,
@@ -54,7 +55,7 @@ class Plain(nn.Module):
     def __init__(self, network: Network, row: Tensor) -> None:
         super().__init__()
         tensors = network.state_dict(row)
-        h, o = network.hidden_size, network.query_size + network.num_logits + 1
+        h, o = network.hidden_size, network.query_size + network.policy_size + 1
         self.network = network
         self.statistics = {n: t for n, t in tensors.items() if n.startswith("observations.")}
         self.layers = nn.ModuleDict(
@@ -273,6 +274,59 @@ def test_initial_weights_are_orthogonal_and_the_policy_nearly_uniform():
     torch.testing.assert_close(value.norm(), torch.tensor(1.0))
     logits = Plain(network, row)(torch.rand(100, 40))[:, :-1]
     assert logits.abs().max() < 0.1
+
+
+@pytest.mark.parametrize("state_dependent", [False, True])
+def test_continuous_actions_are_plain_outputs_of_which_deviations_may_be_biases(state_dependent):
+    network = Network(7, (), 6, num_continuous=3, state_dependent=state_dependent)
+    rows = random_rows(network, 2, 1)
+    deviations = network.views(rows)["heads.weight"][..., network.deviations]
+    if not state_dependent:
+        deviations.zero_()
+    generator = torch.Generator().manual_seed(2)
+    observations = torch.randn(2, 5, 7, generator=generator, dtype=torch.float64)
+    outgoing = torch.randn(2, 5, 7, generator=generator, dtype=torch.float64)
+    outputs, gradient = passes(network, rows, observations, outgoing)
+    assert outputs.shape == (2, 5, 7), "three means, three deviations and a value"
+    for k in range(2):
+        model = Plain(network, rows[k])
+        expected = model(observations[k])
+        expected.backward(outgoing[k])
+        own = network.views(model.gradient()[None])
+        if not state_dependent:
+            assert (expected[:, network.deviations] == expected[0, network.deviations]).all()
+            own["heads.weight"][..., network.deviations] = 0
+        torch.testing.assert_close(outputs[k], expected.detach(), rtol=1e-10, atol=1e-12)
+        for name, found in network.views(gradient[k : k + 1]).items():
+            torch.testing.assert_close(found, own[name], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("state_dependent", [False, True])
+def test_untrained_continuous_actions_are_about_standard_normal(state_dependent):
+    network = Network(40, (), 32, num_continuous=5, state_dependent=state_dependent)
+    row = network.initial_row(torch.Generator().manual_seed(11))
+    outputs = Plain(network, row)(torch.rand(100, 40))
+    means, log_deviations = gaussian.split(outputs[:, :-1])
+    assert means.abs().max() < 0.1
+    assert log_deviations.abs().max() < 0.1
+    assert bool(log_deviations.std(0).any()) == state_dependent
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"action_nvec": ()},
+        {"action_nvec": (2,), "num_continuous": 1},
+        {"action_nvec": (2,), "squashed": True},
+        {"action_nvec": (2,), "state_dependent": True},
+        {"action_nvec": (), "num_continuous": 2, "masked": True},
+        {"action_nvec": (), "num_continuous": 2, "choices": ((0,), (1,))},
+    ],
+    ids=str,
+)
+def test_actions_are_choices_or_continuous(fields):
+    with pytest.raises(ValueError, match=r"continuous|choices"):
+        Network(num_features=4, hidden_size=3, **fields)
 
 
 def test_initial_weights_follow_from_the_generator_alone():

@@ -272,18 +272,23 @@ def random_rollout(
     while sum(lengths) < transitions:
         lengths.append(min(int(rng.integers(1, 12)), transitions - sum(lengths)))
     terminated = rng.random(len(lengths)) < 0.4
-    nvec = network.action_nvec
-    uniform = -float(np.log(nvec).sum())
+    nvec, components = network.action_nvec, network.num_components
+    uniform = -float(np.log(nvec).sum()) - network.num_continuous
 
     def floats(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape).astype(np.float32)
+
+    def actions() -> np.ndarray:
+        if not nvec:
+            return floats(transitions, components)
+        return rng.integers(0, nvec, (transitions, components)).astype(np.uint8)
 
     changed, default_terminated = rng.random(transitions) < 0.3, rng.random(transitions) < 0.2
     return Rollout.of(
         {
             "observations": rng.random((transitions, network.num_features), dtype=np.float32),
-            "actions": rng.integers(0, nvec, (transitions, len(nvec))).astype(np.uint8),
-            "component_mask": rng.random((transitions, len(nvec))) < 0.8,
+            "actions": actions(),
+            "component_mask": rng.random((transitions, components)) < 0.8,
             "log_probs": (uniform + 0.3 * floats(transitions)).astype(np.float32),
             "values": scale * floats(transitions),
             "rewards": (scale * floats(transitions) + shift).astype(np.float32),

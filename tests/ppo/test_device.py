@@ -44,7 +44,7 @@ def updater(monkeypatch: pytest.MonkeyPatch) -> Updater:
     return there
 
 
-def data(columns: torch.device = GPU) -> update._Data:
+def data(actions: torch.device = GPU) -> update._Data:
     c = len(NETWORK.action_nvec)
 
     def floats(*shape: int) -> torch.Tensor:
@@ -52,7 +52,7 @@ def data(columns: torch.device = GPU) -> update._Data:
 
     return update._Data(
         observations=floats(NETWORK.num_features),
-        columns=torch.zeros(K, N, c, dtype=torch.int64, device=columns),
+        actions=torch.zeros(K, N, c, dtype=torch.int64, device=actions),
         component_mask=floats(c),
         log_probs=floats(),
         advantages=floats(c),
@@ -74,7 +74,7 @@ def test_recomputing_and_rescaling_stay_on_the_device(monkeypatch):
     with FakeTensorMode(allow_non_fake_inputs=True):
         there, rollouts = updater(monkeypatch), data()
         log_probs, outputs = there._recompute(
-            rollouts.observations, rollouts.columns, rollouts.component_mask, None
+            rollouts.observations, rollouts.actions, rollouts.component_mask, None
         )
         assert (log_probs.device, outputs.device) == (GPU, GPU)
         moments = torch.zeros(K, device=GPU), torch.ones(K, device=GPU)

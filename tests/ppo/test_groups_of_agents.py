@@ -26,6 +26,9 @@ ODD = Network(
     39, (7, 2, 2), 33, tuple((5 * i, 5 * i + 1, 5 * i + 2) for i in range(7)), (35, 36, 38),
     tuple((5 * i + 3, 5 * i + 4) for i in range(7)), (8,),
 )  # fmt: skip
+# Rows of 9 outputs, of deviations that depend on what is seen, and of such that do not.
+SQUASHED = Network(9, (), 33, num_continuous=4, squashed=True, state_dependent=True)
+CLIPPED = Network(9, (), 16, num_continuous=3)
 CONFIG = PPOConfig(hidden_size=16, batch_size=32, num_epochs=4, update_interval=10)
 AGENTS = [3, 0, 7, 12, 5, 1]
 SIZES = (80, 160, 40, 5, 0, 90)
@@ -85,7 +88,9 @@ def test_groups_learn_what_one_stack_does():
 
 
 @pytest.mark.parametrize(
-    ("network", "batch"), [(NARROW, 32), (WIDE, 32), (ODD, 33)], ids=["narrow", "wide", "odd"]
+    ("network", "batch"),
+    [(NARROW, 32), (WIDE, 32), (ODD, 33), (SQUASHED, 33), (CLIPPED, 31)],
+    ids=["narrow", "wide", "odd", "squashed", "clipped"],
 )
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class Case:
             for i, p in enumerate(parts)
         )
         self.batch = Batch(
-            columns=self.actions + torch.tensor(offsets(nvec)),
+            actions=self.actions + torch.tensor(offsets(nvec)),
             component_mask=component_mask,
             log_probs=now + spread * normal(),
             advantages=2 * normal(len(nvec)) + 0.3,
@@ -120,7 +120,7 @@ def test_float32_is_close_to_the_plain_formula_too():
     config = PPOConfig()
     case = Case(3, 256, 1, (10, 2, 2))
     batch = Batch(
-        case.batch.columns,
+        case.batch.actions,
         case.batch.component_mask.float(),
         case.batch.log_probs.float(),
         case.batch.advantages.float(),

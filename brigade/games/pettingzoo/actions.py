@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,8 @@ class ChoiceActions:
     num_choices
         Their sum, the length of a mask.
     """
+
+    num_continuous = 0
 
     def __init__(
         self, space: spaces.Discrete[Any] | spaces.MultiDiscrete[Any] | spaces.MultiBinary
@@ -92,55 +93,56 @@ class ChoiceActions:
                 raise BadValue(f"an action mask of zeros{where}, which allows no action")
 
 
-@dataclass(frozen=True)
 class BoxActions:
     """A continuous (or integer) Box as a row of D floats, in C order.
 
+    A number with two bounds goes from -1 to 1 in the row, which is the whole way from the one to
+    the other; any other is in the row as it is.
+
     Attributes
     ----------
+    num_continuous
+        Numbers of an action, D.
     low, high
         float64 ``[D]``, infinite where there is no bound.
     shape, dtype
         Of an action.
     """
 
-    space: spaces.Box
-
     nvec = ()
     num_choices = 0
 
-    @property
-    def low(self) -> NDArray[np.float64]:
-        """The lower bounds, float64 ``[D]``."""
-        return self.space.low.astype(np.float64).ravel()
-
-    @property
-    def high(self) -> NDArray[np.float64]:
-        """The upper bounds, float64 ``[D]``."""
-        return self.space.high.astype(np.float64).ravel()
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of an action."""
-        return self.space.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of an action's numbers."""
-        return np.dtype(self.space.dtype)
+    def __init__(self, space: spaces.Box):
+        self.space = space
+        self.shape = space.shape
+        self.dtype: np.dtype[Any] = np.dtype(space.dtype)
+        self.low, self.high = (
+            bound.astype(np.float64).ravel() for bound in (space.low, space.high)
+        )
+        self.num_continuous = self.low.size
+        bounded = space.bounded_below.ravel() & space.bounded_above.ravel()
+        if self.dtype.kind == "f":
+            # The largest number of its type, as a bound, is how some write that there is none.
+            largest = np.finfo(self.dtype).max
+            bounded &= (self.low > -largest) & (self.high < largest)
+        self._bounded = bounded
+        self._least, self._most = self.low[bounded], self.high[bounded]
 
     def decode(self, row: NDArray[np.floating]) -> Any:
-        """Clip a finite row, float32 ``[D]``, into the bounds, as an action of the space.
+        """Turn a finite row, float32 ``[D]``, into an action of the space, clipped to its bounds.
 
         Rows for integers are rounded.
         """
-        values = np.asarray(row, np.float64).reshape(self.shape)
+        values = np.array(row, np.float64)
+        share = (values[self._bounded].clip(-1, 1) + 1) / 2
+        values[self._bounded] = (1 - share) * self._least + share * self._most
         if self.dtype.kind != "f":
-            # Beyond 2^62 a float may round to what the integer type lacks.
-            least, most = self.space.low.astype(np.float64), self.space.high.astype(np.float64)
-            values = np.rint(values).clip(np.maximum(least, -(2.0**62)), np.minimum(most, 2.0**62))
+            # The ends of an integer type of 64 bits may not be floats: go no further than those.
+            ends = np.iinfo(self.dtype)
+            most = np.nextafter(float(ends.max), 0) if ends.bits == 64 else ends.max
+            values = np.rint(values).clip(ends.min, most)
         with np.errstate(over="ignore"):  # where there is no bound, infinity is inside
-            given = values.astype(self.dtype)
+            given = values.astype(self.dtype).reshape(self.shape)
         clipped = np.clip(given, self.space.low, self.space.high)
         return np.asarray(clipped, self.dtype)  # of no dimensions, NumPy makes a number of it
 
@@ -158,7 +160,7 @@ def actions(space: spaces.Space[Any], agent: object) -> Actions:
     """
     if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
         return ChoiceActions(space)
-    if isinstance(space, spaces.Box) and np.dtype(space.dtype).kind in "fiu":
+    if isinstance(space, spaces.Box) and np.dtype(space.dtype).kind in "fiu" and space.low.size:
         return BoxActions(space)
     raise UnsupportedSpace(
         f"agent {agent} has the action space {space}; what can be trained are Discrete, "

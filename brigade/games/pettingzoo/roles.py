@@ -43,8 +43,6 @@ class Seat:
 class Seating:
     """All seats of a game, in the order of the environment's agents, and their roles.
 
-    A role of continuous actions has an empty ``action_nvec``; its seats' ``actions`` describe them.
-
     Attributes
     ----------
     roles
@@ -115,7 +113,14 @@ def assign(
         sees = Observations(spaces_of[first][0], first, masked_actions=masked)
         where = sorted(place[agent] for agent in members)
         roles.append(
-            Role(name, tuple(where), sees.num_features, acts.nvec, normalised=sees.normalised)
+            Role(
+                name,
+                tuple(where),
+                sees.num_features,
+                acts.nvec,
+                normalised=sees.normalised,
+                num_continuous=acts.num_continuous,
+            )
         )
         seats |= {index: Seat(agents[index], role, sees, acts) for index in where}
     return Seating(tuple(roles), tuple(seats[index] for index in range(len(agents))))

@@ -41,6 +41,8 @@ class RoleArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     num_features: Annotated[int, Meta(ge=1, le=LARGEST)]
     action_nvec: list[Size]
     masked: bool = False
+    normalised: list[Size] = []
+    num_continuous: Size = 0
 
     def role(self) -> Role:
         """The role that it describes."""
@@ -50,6 +52,8 @@ class RoleArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
             self.num_features,
             tuple(self.action_nvec),
             masked=self.masked,
+            normalised=tuple(self.normalised),
+            num_continuous=self.num_continuous,
         )
 
 
@@ -243,6 +247,8 @@ def _role_arguments(found: Description) -> list[RoleArguments]:
             role.num_features,
             list(role.action_nvec),
             role.masked,
+            list(role.normalised),
+            role.num_continuous,
         )
         for role in found.seating.roles
     ]

@@ -41,6 +41,11 @@ def boxes(draw, dtypes=(np.float32, np.float64, np.float16, np.int8, np.uint8, n
     if np.dtype(dtype).kind == "f" and draw(st.booleans()):
         return spaces.Box(-np.inf, np.inf, shape, dtype)
     low = draw(st.integers(0, 3))
+    if np.dtype(dtype).kind == "f" and draw(st.booleans()):
+        number = st.sampled_from([low, low + 0.1, -np.inf])
+        lows = np.reshape([draw(number) for _ in range(int(np.prod(shape)))], shape)
+        highs = np.where(lows == low, np.inf, low + 0.7)
+        return spaces.Box(lows.astype(dtype), highs.astype(dtype), shape, dtype)
     return spaces.Box(low, low + draw(st.integers(1, 5)), shape, dtype)
 
 
@@ -142,12 +147,43 @@ def test_rows_of_floats_become_actions_inside_a_box(space, data):
     assert action.dtype == space.dtype == codec.dtype
     assert action.shape == codec.shape
     assert np.array_equal(row, before)
-    exact = row.astype(np.float64).clip(codec.low, codec.high)
-    if space.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            assert np.array_equal(action.ravel(), exact.astype(space.dtype))
-    else:
-        assert (np.abs(action.ravel() - exact) <= 0.5).all()
+    for drawn, number, low, high in zip(row, action.flat, codec.low, codec.high, strict=True):
+        if np.isfinite([low, high]).all():
+            exact = low + (high - low) * (float(np.clip(drawn, -1, 1)) + 1) / 2
+        else:
+            exact = float(np.clip(float(drawn), low, high))
+        if space.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                rounded = float(np.asarray(exact).astype(space.dtype))
+            assert float(number) == pytest.approx(rounded, rel=2e-3)  # of float16
+        else:
+            assert abs(int(number) - exact) <= 0.5
+
+
+@given(space=boxes())
+@settings(max_examples=50)
+def test_the_ends_of_a_row_are_the_bounds_where_there_are_two(space):
+    codec = actions(space, "agent")
+    assert codec.nvec == ()
+    assert codec.num_continuous == int(np.prod(space.shape))
+    bounded = (space.bounded_below & space.bounded_above).ravel()
+    for end, bound in ((-1, space.low), (1, space.high)):
+        for beyond in (1, 7):
+            row = np.full(codec.num_continuous, beyond * end, np.float32)
+            assert np.array_equal(codec.decode(row).ravel()[bounded], bound.ravel()[bounded])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_the_largest_number_of_a_type_is_no_bound(dtype):
+    largest = np.finfo(dtype).max
+    codec = actions(spaces.Box(-largest, largest, (2,), dtype), "agent")
+    assert codec.decode(np.array([-0.5, 3], np.float32)).tolist() == [-0.5, 3]
+
+
+def test_bounds_that_are_far_apart_do_not_overflow():
+    codec = actions(spaces.Box(-1.5e308, 1.5e308, (3,), np.float64), "agent")
+    found = codec.decode(np.array([-1, 0, 1], np.float32)).tolist()
+    assert found == [-1.5e308, 0, 1.5e308]
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.uint8, np.int8])
@@ -155,7 +191,10 @@ def test_whole_numbers_at_the_ends_of_their_types(dtype):
     ends = np.iinfo(dtype)
     space = spaces.Box(ends.min, ends.max, (4,), dtype)
     row = np.array([-3e38, 3e38, 0, 2.4], np.float32)
-    assert space.contains(actions(space, "agent").decode(row))
+    action = actions(space, "agent").decode(row)
+    assert space.contains(action)
+    assert action[0] == ends.min
+    assert action[1] == pytest.approx(ends.max)
 
 
 def test_partly_bounded_boxes_are_clipped_where_they_have_a_bound():
@@ -283,6 +322,8 @@ def test_actions_that_cannot_be_trained():
     space = spaces.Dict({"move": spaces.Discrete(2)})
     with pytest.raises(UnsupportedSpace, match=r"agent bob has the action space Dict\("):
         actions(space, "bob")
+    with pytest.raises(UnsupportedSpace, match=r"agent bob has the action space Box\("):
+        actions(spaces.Box(0, 1, (0,)), "bob")
 
 
 FLOAT, WHOLE = spaces.Box(-1, 1, (2,), np.float32), spaces.Box(0, 9, (2,), np.int8)
