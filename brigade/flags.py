@@ -1,7 +1,8 @@
 """A command's frozen config, read from its flags and the ``--config`` file.
 
 A flag's name, type, range, default and help are those of the config's field, so there is nothing
-here to keep in step.
+here to keep in step. A field of several values, ``tuple[str, ...]``, is a flag that is given once
+for each of them, and a list in the file.
 """
 
 from __future__ import annotations
@@ -158,10 +159,12 @@ def _parser(command: str, help_: str, kind: type[Any]) -> argparse.ArgumentParse
         choices = _choices(hint)
         if hint is bool:
             options["action"] = argparse.BooleanOptionalAction
+        elif get_origin(hint) in (list, tuple):
+            options |= {"action": "append", "metavar": _metavar(get_args(hint)[0])}
         else:
             options["metavar"] = "|".join(choices) if choices else _metavar(hint)
             options["choices"] = choices
-        default = "" if field.default is None else f" [{_shown(field.default)}]"
+        default = "" if field.default in (None, ()) else f" [{_shown(field.default)}]"
         described = (description + default).replace("%", "%%")
         name = field.encode_name
         parser.add_argument(flag(name), dest=name, help=described, **options)

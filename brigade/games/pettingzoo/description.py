@@ -56,8 +56,8 @@ def describe(
     env = maker()
     try:
         agents, notes = _agents(env, maker.name)
-        sees = {agent: _space(env, "observation_space", agent, maker.name) for agent in agents}
-        does = {agent: _space(env, "action_space", agent, maker.name) for agent in agents}
+        sees = {agent: space_of(env, "observation_space", agent, maker.name) for agent in agents}
+        does = {agent: space_of(env, "action_space", agent, maker.name) for agent in agents}
     finally:
         close(env)
     return Description(is_turn_based(env), assign(agents, sees, does, roles), notes)
@@ -95,7 +95,14 @@ def _agents(env: Any, name: str) -> tuple[list[Hashable], tuple[str, ...]]:
     return agents, (note,)
 
 
-def _space(env: Any, which: str, agent: Hashable, name: str) -> spaces.Space[Any]:
+def space_of(env: Any, which: str, agent: Hashable, name: str) -> spaces.Space[Any]:
+    """Ask an environment for an agent's ``observation_space`` or ``action_space``.
+
+    Raises
+    ------
+    CannotFind, UnsupportedSpace
+        It has none, or something that is no space.
+    """
     asked = getattr(env, which, None)
     try:
         with warnings.catch_warnings():
