@@ -31,8 +31,8 @@ def parse(given: Sequence[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         key = key.strip()
         if not (equals and key.isidentifier()):
-            said = shortened(printable(text), 60)
-            raise CannotFind(f"--env-arg {said!r} is not KEY=VALUE, such as --env-arg N=5")
+            said = shortened(printable(repr(text)), 60)
+            raise CannotFind(f"--env-arg {said} is not KEY=VALUE, such as --env-arg N=5")
         if key in values:
             raise CannotFind(f"--env-arg {key} is given twice: give it once")
         values[key] = _value(value.strip())
@@ -50,9 +50,9 @@ def weights(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        said = shortened(printable(text), 60)
+        said = shortened(printable(repr(text)), 60)
         raise CannotFind(
-            f"--reward-weights {said!r} must be numbers with commas between, such as 1,0.5"
+            f"--reward-weights {said} must be numbers with commas between, such as 1,0.5"
         ) from None
 
 

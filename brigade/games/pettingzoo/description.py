@@ -49,7 +49,7 @@ def describe(
     Raises
     ------
     CannotFind
-        It cannot be made, or its agents or spaces cannot be told.
+        It cannot be made or closed, or its agents or spaces cannot be told.
     UnsupportedSpace, BadRoles
         See there.
     """
@@ -59,7 +59,7 @@ def describe(
         sees = {agent: space_of(env, "observation_space", agent, maker.name) for agent in agents}
         does = {agent: space_of(env, "action_space", agent, maker.name) for agent in agents}
     finally:
-        close(env)
+        _close(env, maker.name)
     return Description(is_turn_based(env), assign(agents, sees, does, roles), notes)
 
 
@@ -68,6 +68,13 @@ def close(env: Any) -> None:
     closing = getattr(env, "close", None)
     if callable(closing):
         closing()
+
+
+def _close(env: Any, name: str) -> None:
+    try:
+        close(env)
+    except Exception as error:
+        raise CannotFind(printable(f"{name} fails at close: {in_words(error)}")) from error
 
 
 def _agents(env: Any, name: str) -> tuple[list[Hashable], tuple[str, ...]]:

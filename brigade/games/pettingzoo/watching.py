@@ -127,22 +127,19 @@ class Recorded(Watched):
         self.episodes: list[list[Moment]] = []
         self._spaces = observation_spaces
         self._seen = seen
-        self._handed_out: list[tuple[Hashable, Any, bytes]] = []
+        self._handed_out: dict[Hashable, tuple[Any, bytes]] = {}  # each agent's latest
         self._present: set[Hashable] = set()
         super().__init__(env)
 
     def _wrap(self, name: str, method: Function) -> Function:
         def recorded(*args: Any, **kwargs: Any) -> Any:
-            if name == "last":
-                result = method(*args, **kwargs)
-            else:
-                before = _global_states()
-                result = method(*args, **kwargs)
-                for generator, state in _global_states().items():
-                    if state != before[generator]:
-                        self._seen.generators.setdefault(generator, name)
-                self._note_overwritten()
-                self._note_arrivals(name)
+            before = _global_states()
+            result = method(*args, **kwargs)
+            for generator, state in _global_states().items():
+                if state != before[generator]:
+                    self._seen.generators.setdefault(generator, name)
+            self._note_overwritten()
+            self._note_arrivals(name)
             if name == "reset":
                 self.episodes.append([])
             self._record(name, result)
@@ -177,7 +174,7 @@ class Recorded(Watched):
             part, value = "mask", value[MASK]
         moment[agent, part] = digest(value)
         if part == "observation" and value is not None:
-            self._handed_out.append((agent, value, moment[agent, part]))
+            self._handed_out[agent] = value, moment[agent, part]
             self._seen.observation_bytes += _num_bytes(value)
             if self._seen.steps < MOST_CHECKED:
                 self._note_outside(agent, value)
@@ -192,10 +189,9 @@ class Recorded(Watched):
                 self._seen.outside[agent] = why_outside(space, observation)
 
     def _note_overwritten(self) -> None:
-        for agent, observation, before in self._handed_out:
-            if digest(observation) != before:
+        for agent, (observation, before) in self._handed_out.items():
+            if agent not in self._seen.overwritten and digest(observation) != before:
                 self._seen.overwritten.add(agent)
-        self._handed_out.clear()
 
     def _note_arrivals(self, name: str) -> None:
         present = set(getattr(self._env, "agents", None) or ())
