@@ -87,28 +87,24 @@ def describe(found: Check) -> RenderableType:
     """Show what was found to people: what it is, how it went, and what to do about it."""
     num_agents = sum(len(role.agents) for role in found.roles)
     kind = "turn-based" if found.turn_based else "parallel"
-    title = f"  {found.title}" if found.title not in found.name else ""
+    title = "" if found.title in found.name else f"  {found.title}"
     head = Text.assemble(
-        (found.name, "bold"),
-        (title, "dim"),
+        (printable(found.name), "bold"),
+        (printable(title), "dim"),
         f"  {kind}, {_count(num_agents, 'agent')}, {_count(len(found.roles), 'role')}",
     )
     roles = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in ("role", "agents", "observes", "features", "acts"):
         roles.add_column(name, overflow="fold", justify="right" if name == "features" else "left")
     for role in found.roles:
-        agents = shortened(", ".join(map(printable, role.agents)), 28)
         masked = ", masked" if role.masked else ""
-        roles.add_row(
-            *map(Text, (printable(role.name), agents, role.observes)),
-            Text(f"{role.num_features:,}"),
-            Text(role.acts + masked),
-        )
+        cells = (role.name, _agents(role.agents), role.observes, f"{role.num_features:,}")
+        roles.add_row(*map(_text, (*cells, role.acts + masked)))
     facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(ratio=1)
     for name, fact in _facts(found):
-        facts.add_row(name, Text(fact))
+        facts.add_row(name, _text(fact))
     return Group(head, "", roles, "", facts, "", _verdict(found))
 
 
@@ -140,7 +136,7 @@ def _facts(found: Check) -> Iterator[tuple[str, str]]:
             f"{_none(episodes.deaths, 'death')} before the end, "
             f"{_none(episodes.arrivals, 'late arrival')}",
         )
-        returns = (f"{printable(role)} {mean:.3g}" for role, mean in episodes.returns.items())
+        returns = (f"{role} {mean:.3g}" for role, mean in episodes.returns.items())
         yield "returns", f"{', '.join(returns)} (mean of an agent, random play)"
     elif episodes is not None:
         yield "episodes", f"none ended in {episodes.longest:,} {unit}"
@@ -163,10 +159,21 @@ def _verdict(found: Check) -> RenderableType:
     concluded = findings(found)
     for finding in concluded:
         mark = Text("·", style="dim") if finding.harmless else Text("!", style="bold red")
-        rows.add_row(mark, Text(finding.sentence, style="" if finding.harmless else "yellow"))
+        rows.add_row(mark, _text(finding.sentence, "" if finding.harmless else "yellow"))
     if not concluded:
         rows.add_row(Text("✓", style="bold green"), Text("nothing to remark"))
     return rows
+
+
+def _text(others: str, style: str = "") -> Text:
+    """Show what others may have written."""
+    return Text(printable(others), style=style)
+
+
+def _agents(agents: tuple[str, ...]) -> str:
+    if len(agents) <= 3:
+        return ", ".join(agents)
+    return f"{len(agents)}, {shortened(agents[0], 20)} to {shortened(agents[-1], 20)}"
 
 
 def _clock() -> float:
