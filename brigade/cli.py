@@ -51,7 +51,7 @@ COMMANDS = {
         "brigade.run.check_env",
         "CheckEnvConfig",
         "run_check_env",
-        "tell what an environment of PettingZoo's kind is like",
+        "tell what an environment is like, before training on it",
     ),
     "status": (
         "train",

@@ -191,7 +191,7 @@ class Check:
     rate, episodes, repeats
         See there.
     seed_matters
-        Whether another seed led to another episode.
+        Whether another seed led to another episode; None if that is still open.
     generators
         By the name of each global random generator, the call that changed its state.
     overwritten, outside
@@ -374,7 +374,7 @@ class _Checker:
                 start = self._clock()
                 for how, repeat in self._repeats(first, sees):
                     if how == "seed":
-                        seed_matters = repeat.difference is not None
+                        seed_matters = _seed_matters(repeat, repeats)
                     else:
                         repeats.append(repeat)
                 rate = self._rate(make_seconds, start + self._seconds)
@@ -561,6 +561,14 @@ class _Checker:
             except Exception as error:
                 problem = f"{self._maker.name}, close: {in_words(error)}"
         return problem
+
+
+def _seed_matters(other: Repeat, repeats: Sequence[Repeat]) -> bool | None:
+    """Tell it from an episode of another seed; in part of one, chance may be still to come."""
+    if other.difference is not None:
+        return True
+    parted = [r.difference for r in repeats if r.difference is not None]
+    return False if other.whole or any(each.step == 0 for each in parted) else None
 
 
 class _Tally:

@@ -211,6 +211,25 @@ def test_each_fault_is_found_and_nothing_else(env, kind, words):
     assert (found.failure is not None) == (kind == "failure")
 
 
+def test_chance_that_is_still_to_come_is_not_taken_for_a_seed_that_is_ignored():
+    """So early in an episode, nothing depends on the seed in knights-archers-zombies."""
+
+    class Late(KeepsATimer):
+        length = 10**6
+
+        def draw(self, agent):
+            late = np.float32(self.t >= 1000)
+            return super().draw(agent) * late + np.float32(self.timer % 9 == 0) * (1 - late)
+
+        def reset(self, seed=None, options=None):
+            self.t = 0
+            return super().reset(seed)
+
+    found = checked(Late)
+    assert found.seed_matters is None
+    assert kinds(found) == ["reused", "endless"]
+
+
 def test_the_step_at_which_a_reused_instance_parts():
     """Its timer counts observations of both agents, so that one in five moments is another."""
     found = checked(KeepsATimer)
