@@ -46,6 +46,13 @@ COMMANDS = {
         "run_evaluate",
         "measure agents: those of a run, scripted ones, or both",
     ),
+    "check-env": (
+        "cli",
+        "brigade.run.check_env",
+        "CheckEnvConfig",
+        "run_check_env",
+        "tell what an environment is like, before training on it",
+    ),
     "status": (
         "train",
         "brigade.run.status",

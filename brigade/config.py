@@ -335,21 +335,27 @@ def _pairs(name: str, value: Any) -> Any:
         value = [part for text in value for part in text.split(",")]
     table: dict[str, Any] = {}
     for part in value:
-        key, equals, text = part.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"{flag(name)} {part!r}: give KEY=VALUE")
+        key, equals, text = map(str.strip, part.partition("="))
+        if not equals or not key or (name == "env_arg" and not key.isidentifier()):
+            raise ConfigError(f"{flag(name)} {part!r} is not KEY=VALUE, such as {_SUCH_AS[name]}")
         if key in table:
-            raise ConfigError(f"{flag(name)}: {key!r} is there twice")
+            raise ConfigError(f"{flag(name)}: {key} is given twice: give it once")
         table[key] = _VALUES[name](text)
     return table
 
 
 def _literal(text: str) -> Any:
-    """Read a number, a truth value, None, a list and so on, as Python writes them; else text."""
+    """Read one of Python's literals (``3``, ``True``, ``None``, ``[1, 2]``), or else text.
+
+    Also ``true`` and ``false``. Nothing is evaluated.
+    """
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return {"true": True, "false": False}.get(text, text)
+
+
+_SUCH_AS = {"env_arg": "N=5", "roles": "team=agent_*", "population_size": "adversary=4,agent=8"}
 
 
 _VALUES: dict[str, Callable[[str], Any]] = {
@@ -406,7 +412,7 @@ def flag(name: str) -> str:
 
 def _explain(message: str, values: Mapping[str, Any], kind: type[Any]) -> str:
     """Turn msgspec's sentence into one that names the flag and its value."""
-    at_field = re.fullmatch(r"(.*) - at `\$\.(\w+)`", message)
+    at_field = re.fullmatch(r"(.*) - at `(?:key in )?\$\.(\w+)(?:\[.*\])*`", message)
     if at_field:
         what, name = at_field.groups()
         what = what[0].lower() + what[1:].replace("`", "")

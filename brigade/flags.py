@@ -1,7 +1,8 @@
 """A command's frozen config, read from its flags and the ``--config`` file.
 
 A flag's name, type, range, default and help are those of the config's field, so there is nothing
-here to keep in step.
+here to keep in step. A field of several values, ``tuple[str, ...]``, is a flag that is given once
+for each of them, and a list in the file.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from brigade.intervals import half_width
 from brigade.policy.actor import Actor
 from brigade.policy.build import fits
 from brigade.printable import printable, shortened
+from brigade.run.process import without_windows
 from brigade.run.progress import ProgressLine
 from brigade.run.resolve import wherever
 from brigade.run.team import parse_source
@@ -87,6 +88,7 @@ def run_evaluate_env(config: EvaluateConfig) -> int:
         The environment failed.
     """
     assert config.env is not None
+    without_windows()
     saved, chosen = _source(config.what)
     settings = saved.config if saved is not None else None
     arguments = config.env_arg or (settings.env_arg if settings else {})

@@ -187,3 +187,10 @@ def follow_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True, name="follow-parent").start()
+
+
+def without_windows() -> None:
+    """Let what environments show go nowhere: pygame's windows, its sound and its greeting."""
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")

@@ -20,6 +20,7 @@ from brigade.config import ConfigError, RunConfig, convert, flag
 from brigade.games.bucket_brigade import describe, scenario_of
 from brigade.games.spec import GameSpec
 from brigade.run.options import RuntimeOptions, resumed
+from brigade.run.process import without_windows
 from brigade.run.team import check_shape, load_for, parse_source
 from brigade.sim.matchmaking import population_sizes
 from brigade.store.identity import Identity, read_identity
@@ -149,6 +150,7 @@ def _on_environment(config: RuntimeOptions) -> tuple[RunConfig, GameSpec, tuple[
     from brigade.games.pettingzoo.finding import find
     from brigade.games.pettingzoo.vector_game import spec_of
 
+    without_windows()
     game, notes = spec_of(
         find(config.env, config.env_arg),
         config.roles,

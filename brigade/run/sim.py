@@ -33,6 +33,7 @@ from brigade.run.process import (
     on_signals,
     simulator_threads,
     use_threads,
+    without_windows,
 )
 from brigade.run.reserve import reserved
 from brigade.run.resolve import Plan, resolve
@@ -82,6 +83,7 @@ def run_sim(config: SimConfig) -> int:
     """
     start_logs("sim", config.log_file)
     use_threads(1)
+    without_windows()
     keep_memory()
     endpoint = Endpoint.parse(config.bind)
     check_server_options(config, endpoint)

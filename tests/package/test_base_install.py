@@ -126,7 +126,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_that_needs_an_extra_names_it(base, tmp_path, command):
-    extra = "cli" if command in ("optimum", "play", "scenarios") else "train"
+    extra = "cli" if command in ("check-env", "optimum", "play", "scenarios") else "train"
     line = refused(run(base, tmp_path, "-m", "brigade", command))
     assert line.startswith(f"brigade {command}: this command needs ")
     assert line.endswith(f': pip install "brigade-marl[{extra}]"')

@@ -51,20 +51,20 @@ def describe(
     Raises
     ------
     CannotFind
-        It cannot be made, or its agents or spaces cannot be told.
+        It cannot be made or closed, or its agents or spaces cannot be told.
     UnsupportedSpace, BadRoles
         See there.
     """
     env = maker()
     try:
         agents, notes = _agents(env, maker.name)
-        sees = {agent: _space(env, "observation_space", agent, maker.name) for agent in agents}
-        does = {agent: _space(env, "action_space", agent, maker.name) for agent in agents}
+        sees = {agent: space_of(env, "observation_space", agent, maker.name) for agent in agents}
+        does = {agent: space_of(env, "action_space", agent, maker.name) for agent in agents}
         seating = assign(agents, sees, does, roles)
         if _has_masks(env, seating):
             seating = replace(seating, roles=tuple(map(_masked, seating.roles)))
     finally:
-        close(env)
+        _close(env, maker.name)
     return Description(is_turn_based(env), seating, notes)
 
 
@@ -93,6 +93,13 @@ def _masked(role: Role) -> Role:
     return replace(role, masked=bool(role.action_nvec))
 
 
+def _close(env: Any, name: str) -> None:
+    try:
+        close(env)
+    except Exception as error:
+        raise CannotFind(printable(f"{name} fails at close: {in_words(error)}")) from error
+
+
 def _agents(env: Any, name: str) -> tuple[list[Hashable], tuple[str, ...]]:
     try:
         agents = list(getattr(env, "possible_agents", None) or ())
@@ -118,7 +125,14 @@ def _agents(env: Any, name: str) -> tuple[list[Hashable], tuple[str, ...]]:
     return agents, (note,)
 
 
-def _space(env: Any, which: str, agent: Hashable, name: str) -> spaces.Space[Any]:
+def space_of(env: Any, which: str, agent: Hashable, name: str) -> spaces.Space[Any]:
+    """Ask an environment for an agent's ``observation_space`` or ``action_space``.
+
+    Raises
+    ------
+    CannotFind, UnsupportedSpace
+        It has none, or something that is no space.
+    """
     asked = getattr(env, which, None)
     try:
         with warnings.catch_warnings():
