@@ -39,16 +39,20 @@ def divergence(
     return f"its {wrong[0]} is not a finite number" if wrong else too_large(state, num_weights)
 
 
-def refuse_too_large(states: Sequence[AgentState], num_weights: int | None = None) -> None:
-    """See that a population's networks can be computed with; ``num_weights`` as above.
+def refuse_too_large(
+    states: Sequence[AgentState], num_weights: Sequence[int | None] | None = None
+) -> None:
+    """See that a population's networks can be computed with; ``num_weights`` are of each.
 
     Raises
     ------
     ValueError
         One could overflow.
     """
-    for agent, state in enumerate(states):
-        what = too_large(state, num_weights)
+    for agent, (state, first) in enumerate(
+        zip(states, num_weights or [None] * len(states), strict=True)
+    ):
+        what = too_large(state, first)
         if what:
             raise ValueError(f"agent {agent} has {what}, and cannot be computed with")
 

@@ -14,7 +14,7 @@ from brigade.config import PPOConfig
 from brigade.policy.actor import Actor
 from brigade.policy.network import Network
 from brigade.ppo.agents import AgentStack, AgentState, initial_state
-from brigade.ppo.divergence import divergence, too_large
+from brigade.ppo.divergence import divergence, refuse_too_large, too_large
 from brigade.ppo.observation_statistics import LARGEST_COUNT, take_in
 from brigade.ppo.parallel import GroupedUpdater
 from brigade.ppo.rollout import Rollout
@@ -68,6 +68,10 @@ def states(network=NETWORK) -> list[AgentState]:
 
 def updater(network=NETWORK, config=CONFIG, device=CPU) -> Updater:
     return Updater(AgentStack(network, AGENTS, states(network), device), config, 77)
+
+
+def grouped(given_states: list[AgentState], agents=AGENTS, threads: int = 1) -> GroupedUpdater:
+    return GroupedUpdater([NETWORK] * len(agents), agents, given_states, CPU, CONFIG, 77, threads)
 
 
 def kept(state: AgentState) -> dict[str, torch.Tensor]:
@@ -219,13 +223,13 @@ def test_neither_stack_nor_threads_nor_where_observations_lie_change_a_bit():
         (AGENTS[2:], 2, False),
     ):
         given_states = [initial_state(NETWORK, 5, agent) for agent in agents]
-        grouped = GroupedUpdater(NETWORK, agents, given_states, CPU, CONFIG, 77, threads)
+        there = grouped(given_states, agents, threads)
         for update in range(2):
             own = dict(zip(AGENTS, rollouts_of(update), strict=True))
             rollouts = [own[agent] for agent in agents]
             if begun:
                 rollouts = [rollout.sent(Uploader(CPU)) for rollout in rollouts]
-            learned = grouped.update(rollouts, recompute=[agent == 3 for agent in agents])
+            learned = there.update(rollouts, recompute=[agent == 3 for agent in agents])
         ends.append(dict(zip(agents, (each.state for each in learned), strict=True)))
     for agent in AGENTS:
         for end in ends:
@@ -234,19 +238,17 @@ def test_neither_stack_nor_threads_nor_where_observations_lie_change_a_bit():
 
 
 def test_an_agent_that_diverged_has_the_statistics_from_before_and_learns_on():
-    grouped = GroupedUpdater(NETWORK, AGENTS, states(), CPU, CONFIG, 77, 1)
-    grouped.update(rollouts_of(0))
-    before = grouped.states
+    there = grouped(states())
+    there.update(rollouts_of(0))
+    before = there.states
     broken = rollouts_of(1)
     rewards = broken[1].rewards.copy()
     rewards[7] = 1e30
-    learned = grouped.update([broken[0], replace(broken[1], rewards=rewards), *broken[2:]])
+    learned = there.update([broken[0], replace(broken[1], rewards=rewards), *broken[2:]])
     assert learned[1].diverged
     assert_same(learned[1].state, before[1])
-    on = grouped.update(rollouts_of(2))
-    fresh = GroupedUpdater(
-        NETWORK, AGENTS, [each.state for each in learned], CPU, CONFIG, 77, 1
-    ).update(rollouts_of(2))
+    on = there.update(rollouts_of(2))
+    fresh = grouped([each.state for each in learned]).update(rollouts_of(2))
     for one, other in zip(on, fresh, strict=True):
         assert not one.diverged
         assert_same(one.state, other.state)
@@ -258,6 +260,9 @@ def test_statistics_may_be_larger_than_weights():
     row[NETWORK.num_weights :] = 1e9
     large = replace(state, parameters=row)
     assert divergence(large, {}, NETWORK.num_weights) == ""
+    refuse_too_large([large, states()[1]], [NETWORK.num_weights] * 2)
+    with pytest.raises(ValueError, match="agent 1"):
+        refuse_too_large([states()[1], large])
     assert "parameter of 1e+09" in too_large(large)
     row[-1] = np.inf
     assert "not finite" in divergence(large, {}, NETWORK.num_weights)
@@ -277,7 +282,7 @@ def share_right(network: Network, units: np.ndarray, offsets: np.ndarray) -> flo
     there = Updater(AgentStack(network, [0], [state], CPU), config, 1)
     actor, n = Actor(network, there.stack.parameters), 256
     actor.seat(np.zeros(n, np.int64))
-    for _ in range(20):
+    for _ in range(15):
         hidden = rng.standard_normal((n, 2))
         seen = (hidden * units + offsets).astype(np.float32)
         actions, log_probs, values = actor.act(seen, rng)
