@@ -10,8 +10,7 @@ What not every game can do is a capability, a protocol of its own below. A train
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,7 @@ from numpy.typing import NDArray
 from brigade.games.spec import GameSpec
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What one step of all games led to. The arrays may be overwritten by the next.
 
     Attributes
@@ -73,8 +71,7 @@ class VectorGame(Protocol):
         """Play one step of each game with actions ``[L, C]``, and begin anew those that end."""
 
 
-@dataclass(frozen=True)
-class DefaultOutcomes:
+class DefaultOutcomes(NamedTuple):
     """A coming step, for each lane as if it alone took the default action."""
 
     rewards: NDArray[np.float32]  # [L, A]: what all seats of its game would get

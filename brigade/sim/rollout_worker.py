@@ -130,11 +130,13 @@ class RolloutWorker:
         if lanes is not None:
             whole = np.zeros((num_lanes, actions.shape[1]), np.int32)
             whole[lanes] = actions
-        mask = np.ones(actions.shape, np.bool_)
-        if self._components is not None:
+        if self._components is None:
+            mask = np.ones(actions.shape, np.bool_)
+        else:
             mask = self._components.component_mask(whole)[which]
-        discounts = np.full(len(actions), self._config.gamma)
-        if self._timed is not None:
+        if self._timed is None:
+            discounts = np.full(len(actions), self._config.gamma)
+        else:
             discounts = np.where(self._timed.takes_time()[which], self._config.gamma, 1.0)
         columns: dict[str, NDArray[Any]] = {
             "observations": observations.copy(),
@@ -180,6 +182,8 @@ class RolloutWorker:
 
         "Team spirit": Berner et al. 2019, "Dota 2 with Large Scale Deep Reinforcement Learning".
         """
+        if not self._config.team_spirit:
+            return rewards
         spirit = np.float32(self._config.team_spirit)
         mixed: NDArray[np.float32] = (1 - spirit) * rewards + spirit * rewards.mean(
             -1, keepdims=True
@@ -196,10 +200,10 @@ class RolloutWorker:
         counted = ~self._placed[step.ended]
         whole = step.ended[counted]
         episodes = Episodes(
-            self.seats[whole].copy(),
-            step.returns[counted].copy(),
-            step.lengths[counted].copy(),
-            step.cut[counted].copy(),
+            self.seats[whole],
+            step.returns[counted],
+            step.lengths[counted],
+            step.cut[counted],
             self._numbers[whole],
         )
         lanes = np.flatnonzero(step.terminated | step.truncated)
