@@ -102,18 +102,6 @@ def house_columns(
     )
 
 
-def component_mask(actions: NDArray[np.int32], signalling: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which components of actions ``[R, 3]`` (house, mode, signal) have an effect: bool ``[R, 3]``.
-
-    Where a night's signals are given first (``signalling`` ``[R]``), only the signal has one; and
-    a resting agent's house puts out nothing and costs nothing.
-    """
-    mask = np.ones(actions.shape, np.bool_)
-    mask[:, 0] = (actions[:, 1] == 1) & ~signalling
-    mask[:, 1] = ~signalling
-    return mask
-
-
 def exploring_start(
     generator: np.random.Generator, num_houses: int, latest_night: int
 ) -> tuple[NDArray[np.int8], int]:
@@ -210,8 +198,17 @@ class BucketBrigade:
         )
 
     def component_mask(self, actions: Sequence[NDArray[np.int32]]) -> Sequence[NDArray[np.bool_]]:
-        """Which components of the coming actions would have an effect: bool ``[L, 3]``."""
-        return (component_mask(actions[0], ~self.takes_time()),)
+        """Which components (house, mode, signal) would have an effect: bool ``[L, 3]``.
+
+        Where a night's signals are given first, only the signal has one; and a resting agent's
+        house puts out nothing and costs nothing.
+        """
+        (chosen,) = actions
+        mask = np.ones(chosen.shape, np.bool_)
+        night = self.takes_time()
+        mask[:, 0] = night & (chosen[:, 1] == 1)
+        mask[:, 1] = night
+        return (mask,)
 
     def takes_time(self) -> NDArray[np.bool_]:
         """Whether the coming step is a night rather than its signal step: bool ``[L]``."""

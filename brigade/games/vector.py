@@ -12,8 +12,7 @@ What not every game can do is a capability, a protocol of its own below. A train
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +24,7 @@ class GameFailed(Exception):
     """A game failed while it was played: one line that names it and says why."""
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What one step of all games led to. The arrays may be overwritten by the next.
 
     Attributes
@@ -104,8 +102,7 @@ class VectorGame(Protocol):
         """End all games."""
 
 
-@dataclass(frozen=True)
-class DefaultOutcomes:
+class DefaultOutcomes(NamedTuple):
     """A coming step, for each lane as if it alone took the default action."""
 
     rewards: NDArray[np.float32]  # [L, A]: what all seats of its game would get

@@ -457,7 +457,7 @@ def read_weights(
     state = AgentState(header.version, header.steps, **arrays, rollbacks=header.rollbacks)
     metrics = {n: x if x is None or isfinite(x) else None for n, x in header.metrics.items()}
     header = msgspec.structs.replace(header, metrics=metrics)
-    why = too_large(state)
+    why = too_large(state, population.network_of(header.agent).num_weights)
     if why:
         raise BadMessage(f"weights of agent {header.agent}: {why}")
     return header, state

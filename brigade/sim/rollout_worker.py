@@ -282,6 +282,8 @@ class RolloutWorker:
 
         "Team spirit": Berner et al. 2019, "Dota 2 with Large Scale Deep Reinforcement Learning".
         """
+        if not self._config.team_spirit:
+            return rewards
         spirit = np.float32(self._config.team_spirit)
         mixed: NDArray[np.float32] = (1 - spirit) * rewards + spirit * rewards.mean(
             -1, keepdims=True
@@ -298,10 +300,10 @@ class RolloutWorker:
         counted = ~self._placed[step.ended]
         whole = step.ended[counted]
         episodes = Episodes(
-            self.seats[whole].copy(),
-            step.returns[counted].copy(),
-            step.lengths[counted].copy(),
-            step.cut[counted].copy(),
+            self.seats[whole],
+            step.returns[counted],
+            step.lengths[counted],
+            step.cut[counted],
             self._numbers[whole],
         )
         done = step.terminated | step.truncated

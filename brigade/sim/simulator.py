@@ -142,6 +142,8 @@ class Simulator:
         self._next_checkpoint = config.checkpoint_interval
         self._writer = ThreadPoolExecutor(1, "write")
         self._writing: asyncio.Task[None] | None = None
+        networks = population.networks_of(range(population.size))
+        self._num_weights = [network.num_weights for network in networks]
         self._write_seconds = 12 * population.num_parameters / BYTES_PER_SECOND
         self._awake = asyncio.Event()
         self._stopping = ""
@@ -194,7 +196,7 @@ class Simulator:
         if checkpoint.run != self.run_id:
             raise ValueError(f"it is of run {checkpoint.run}, not {self.run_id}")
         acting, statistics = self._check(checkpoint)
-        refuse_too_large(checkpoint.agents)
+        refuse_too_large(checkpoint.agents, self._num_weights)
         self.worker.restore(checkpoint.simulator)
         self._rollout, self.statistics = int(checkpoint.simulator["rollout"]), statistics
         for agent, newest in enumerate(checkpoint.agents):
@@ -214,7 +216,7 @@ class Simulator:
         ValueError
             Theirs are no numbers to compute with.
         """
-        refuse_too_large(agents)
+        refuse_too_large(agents, self._num_weights)
         for agent, state in enumerate(agents):
             zeros = np.zeros_like(state.parameters)
             first = AgentState(0, 0, state.parameters, zeros, zeros, state.statistics)
