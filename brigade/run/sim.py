@@ -266,7 +266,9 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
         how = _how_to_go_on(folder, endpoint, options)
         view.say(f"{simulator.stopped} at {simulator.share:.1%}; {how}")
     elif newest and not failure:
-        view.say(f"try it: {shlex.join([as_typed('brigade'), 'evaluate', str(newest)])}")
+        words = [as_typed("brigade"), "evaluate", str(newest)]
+        words += [] if config.env is None else ["--env", config.env]
+        view.say(f"try it: {shlex.join(words)}")
     if failure:
         Console(stderr=True).print(Text(f"{typed('sim')}: {printable(failure)}"), soft_wrap=True)
         return 1

@@ -234,7 +234,7 @@ class PettingZooGames:
 
 def _rows(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """Rows of all games of each role, ``[B, S, n]``, one after another."""
-    return [array.reshape(-1, array.shape[-1]) for array in arrays]
+    return [array.reshape(array.shape[0] * array.shape[1], array.shape[2]) for array in arrays]
 
 
 def _role_arguments(found: Description) -> list[RoleArguments]:
