@@ -19,10 +19,10 @@ from brigade.config import RunConfig
 from brigade.env.scenarios import load_scenario
 from brigade.flags import Settings
 from brigade.games.bucket_brigade import describe
-from brigade.policy.build import network_for
 from brigade.ppo.agents import initial_state
 from brigade.run.learn import LearnConfig
 from brigade.run.train import TrainConfig
+from brigade.sim.preparation import population_of
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint, save
 
@@ -329,10 +329,10 @@ def trained(path: Path) -> None:
         scenario="easy", population_size=3, num_agents_per_game=2, hidden_size=4, seed=0
     )
     game = describe(load_scenario("easy"), 2)
-    network = network_for(game.role, config.hidden_size)
-    states = [initial_state(network, 0, agent) for agent in range(3)]
+    population = population_of(config, game)
+    states = [initial_state(population.network, 0, agent) for agent in range(3)]
     statistics = Statistics(3).to_dict()
-    save(path, Checkpoint("id", config, game, network, states, statistics, {}))
+    save(path, Checkpoint("id", config, game, population, states, statistics, {}))
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from brigade.config import ConfigError, PPOConfig, RunConfig, convert, flag
 from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
+from brigade.games.spec import GameSpec
 from brigade.run.options import RuntimeOptions
 from brigade.run.resolve import resolve
+from brigade.sim.matchmaking import steps_per_rollout
 
 GUIDE = {
     "scenario": "trivial_cooperation",
@@ -54,6 +57,10 @@ def test_the_defaults_are_the_guides():
     assert {name: getattr(config, name) for name in GUIDE} == GUIDE
 
 
+def game_of(seats: int) -> GameSpec:
+    return describe(load_scenario("default"), seats)
+
+
 def test_a_default_update_uses_6400_fresh_transitions():
     assert PPOConfig().rollout_transitions == 6400
     assert [RunConfig(population_size=n).games for n in (4, 8, 9, 64)] == [64, 64, 72, 512]
@@ -61,7 +68,8 @@ def test_a_default_update_uses_6400_fresh_transitions():
     assert resolve(RuntimeOptions(population_size=64)).config.num_games == 512, (
         "config.json tells it"
     )
-    assert RunConfig().steps_per_rollout == 200  # of 64 games with 4 seats, for 8 agents
+    # Of 64 games with 4 seats, for 8 agents.
+    assert steps_per_rollout(RunConfig(), game_of(4)) == 200
 
 
 @given(
@@ -83,9 +91,9 @@ def test_a_rollout_gives_each_agent_its_transitions_on_average(
         num_games=games,
         num_agents_per_game=seats,
     )
-    wanted = config.rollout_transitions * config.population_size
+    wanted = config.rollout_transitions * config.num_agents
     assert config.rollout_transitions == max(1, interval * batch // epochs)
-    steps = config.steps_per_rollout
+    steps = steps_per_rollout(config, game_of(seats))
     assert (steps - 1) * games * seats < wanted <= steps * games * seats
 
 

@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Meta
 
 from brigade.games import bucket_brigade
-from brigade.games.pettingzoo import vector_game
 from brigade.games.spec import GameSpec
 from brigade.games.vector import VectorGame
 
@@ -44,9 +43,7 @@ def read(description: Mapping[str, Any]) -> GameSpec:
         It is something else, or of a kind or version that there is not here.
     """
     found = msgspec.convert(dict(description), Description)
-    if found.kind not in _KINDS:
-        raise ValueError(f"a game of kind {found.kind!r}, which this version of brigade has not")
-    from_arguments, _ = _KINDS[found.kind]
+    from_arguments, _ = _kind(found.kind)
     return from_arguments(found.name, found.arguments)
 
 
@@ -55,16 +52,23 @@ def build(spec: GameSpec, num_games: int, *, max_turns: int | None, seed: int) -
 
     Raises
     ------
-    GameError
+    EnvironmentUnusable
         They cannot be made here.
     """
-    _, make = _KINDS[spec.kind]
+    _, make = _kind(spec.kind)
     return make(spec, num_games, max_turns, seed)
 
 
 _Read = Callable[[str, Mapping[str, Any]], GameSpec]
 _Make = Callable[[GameSpec, int, int | None, int], VectorGame]
-_KINDS: dict[str, tuple[_Read, _Make]] = {
-    bucket_brigade.KIND: (bucket_brigade.from_arguments, bucket_brigade.BucketBrigade),
-    vector_game.KIND: (vector_game.from_arguments, vector_game.PettingZooGames),
-}
+
+
+def _kind(kind: str) -> tuple[_Read, _Make]:
+    """Give what reads and what builds games of a kind; ValueError where there is no such kind."""
+    if kind == bucket_brigade.KIND:
+        return bucket_brigade.from_arguments, bucket_brigade.BucketBrigade
+    if kind == "pettingzoo":  # which takes a while to import, and is needed by few runs
+        from brigade.games.pettingzoo import vector_game
+
+        return vector_game.from_arguments, vector_game.PettingZooGames
+    raise ValueError(f"a game of kind {kind!r}, which this version of brigade has not")

@@ -12,8 +12,8 @@ import torch
 from brigade.config import RunConfig, convert
 from brigade.env.scenarios import load_scenario
 from brigade.games.bucket_brigade import describe
-from brigade.policy.build import network_for
 from brigade.ppo.agents import AgentState, initial_state
+from brigade.sim.preparation import population_of
 from brigade.store.checkpoint import Checkpoint
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
@@ -32,9 +32,10 @@ def population(
         | {"team_spirit": team_spirit},
     )
     game = describe(load_scenario(name), config.num_agents_per_game)
-    network = network_for(game.role, config.hidden_size)
+    shape = population_of(config, game)
+    network = shape.network
     agents = [fire_fighter(network, initial_state(network, 1, 0), logit) for logit in work]
-    return Checkpoint("run", config, game, network, agents, {}, {})
+    return Checkpoint("run", config, game, shape, agents, {}, {})
 
 
 def fire_fighter(network, state: AgentState, work: float) -> AgentState:

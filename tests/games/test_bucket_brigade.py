@@ -72,7 +72,8 @@ def test_lanes_are_the_seats_of_the_batched_environment(scenario):
     env.reset()
     ended = 0
     for _ in range(60):
-        assert np.array_equal(game.observations, env.observations.reshape(GAMES * SEATS, -1))
+        [seen] = game.observations
+        assert np.array_equal(seen, env.observations.reshape(GAMES * SEATS, -1))
         actions = rng.integers(0, env.action_nvec, (GAMES, SEATS, 3)).astype(np.int32)
         lanes = actions.reshape(-1, 3)
         expected = env.default_outcomes(actions)
@@ -81,11 +82,11 @@ def test_lanes_are_the_seats_of_the_batched_environment(scenario):
         assert np.array_equal(found.observations, expected.observations.reshape(len(lanes), -1))
         in_signal_step = env.phases.repeat(SEATS) == 1
         assert np.array_equal(game.takes_time(), ~in_signal_step)
-        mask = game.component_mask(lanes)
+        [mask] = game.component_mask([lanes])
         assert mask[:, 2].all()
         assert np.array_equal(mask[:, 1], ~in_signal_step)
         assert np.array_equal(mask[:, 0], ~in_signal_step & (lanes[:, 1] == 1))
-        step = game.step(lanes)
+        step = game.step([lanes])
         env.step(actions)
         assert np.array_equal(step.rewards, env.rewards.ravel())
         assert np.array_equal(step.terminated, env.terminated.repeat(SEATS))
@@ -94,7 +95,8 @@ def test_lanes_are_the_seats_of_the_batched_environment(scenario):
         assert np.array_equal(step.ended, over)
         assert np.array_equal(step.returns, env.returns[over])
         assert np.array_equal(step.lengths, env.lengths[over])
-        last = step.final_observations.reshape(GAMES, SEATS, -1)[over]
+        [last] = step.final_observations
+        last = last.reshape(GAMES, SEATS, -1)[over]
         assert np.array_equal(last, env.final_observations[over])
         ended += len(over)
     assert ended > 20

@@ -14,6 +14,7 @@ from brigade.sim.rollout import RolloutBuffer
 from brigade.wire.messages import BadMessage, Experience, Heartbeat, decode, encode
 
 NETWORK = Network(num_features=5, action_nvec=(4, 2, 2), hidden_size=3)
+NETWORKS = {2: NETWORK}
 HEADER = Experience(run="r", agent=2, sequence=6, progress=0.25)
 
 Arrays = dict[str, np.ndarray]
@@ -44,7 +45,7 @@ def arrays(seed: int = 0) -> Arrays:
 
 def read(given_: Arrays, header=HEADER, run="r") -> Received:
     header, brought = decode([bytes(frame) for frame in encode(header, given_)])
-    return read_experience(header, brought, run, NETWORK, "difference_rewards")[1]
+    return read_experience(header, brought, run, NETWORKS, "difference_rewards")[1]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -82,7 +83,7 @@ def test_wide_actions_are_taken_too():
 def test_arrays_are_not_copied():
     frames = encode(HEADER, arrays())
     header, brought = decode(frames)
-    _, received = read_experience(header, brought, "r", NETWORK, "difference_rewards")
+    _, received = read_experience(header, brought, "r", NETWORKS, "difference_rewards")
     assert np.shares_memory(received.rollout.observations, brought["observations"])
 
 

@@ -112,9 +112,9 @@ def learner(clock: Clock, sockets: Sockets) -> Learner:
 def welcome(agents=(3, 5), states: dict[int, AgentState] | None = None, **changes) -> list[Frame]:
     states = states or {}
     granted = [
-        Granted(a, states[a].version, states[a].steps, states[a].rollbacks, True)
+        Granted(a, 0, states[a].version, states[a].steps, states[a].rollbacks, True)
         if a in states
-        else Granted(a, 0, 0, 0, False)
+        else Granted(a, 0, 0, 0, 0, False)
         for a in agents
     ]
     header = messages.Welcome(
@@ -123,7 +123,7 @@ def welcome(agents=(3, 5), states: dict[int, AgentState] | None = None, **change
         weights="-weights",
         experience="-experience-4",
         config=msgspec.to_builtins(CONFIG),
-        policy=POLICY,
+        policies=[POLICY],
         agents=granted,
     )
     arrays = {f"{a}/{n}": x for a, s in states.items() for n, x in s.arrays().items()}
@@ -270,15 +270,16 @@ def test_a_second_welcome_changes_nothing(learner, sockets):
     "changes",
     [
         {"agents": []},
-        {"agents": [Granted(3, 0, 0, 0, False), Granted(3, 0, 0, 0, False)]},
-        {"agents": [Granted(3, 4, 0, 0, True)]},  # its arrays are not there
-        {"policy": {}},
-        {"policy": POLICY | {"action_nvec": []}},
-        {"policy": POLICY | {"action_nvec": [3, 0, 2]}},
-        {"policy": POLICY | {"num_features": 0}},
-        {"policy": POLICY | {"hidden_size": 1 << 40}},
-        {"policy": POLICY | {"seats": [0]}},
-        {"policy": POLICY | {"kind": "one to come"}},
+        {"agents": [Granted(3, 0, 0, 0, 0, False), Granted(3, 0, 0, 0, 0, False)]},
+        {"agents": [Granted(3, 0, 4, 0, 0, True)]},  # its arrays are not there
+        {"policies": []},
+        {"policies": [{}]},
+        {"policies": [POLICY | {"action_nvec": []}]},
+        {"policies": [POLICY | {"action_nvec": [3, 0, 2]}]},
+        {"policies": [POLICY | {"num_features": 0}]},
+        {"policies": [POLICY | {"hidden_size": 1 << 40}]},
+        {"policies": [POLICY | {"seats": [0]}]},
+        {"policies": [POLICY | {"kind": "one to come"}]},
         {"config": {}},
         {"config": {"seed": 1, "no_such_setting": 1}},
         {"config": {"seed": 1, "hidden_size": -1}},
@@ -290,6 +291,7 @@ def test_a_second_welcome_changes_nothing(learner, sockets):
         "an agent twice",
         "a state without arrays",
         "no policy",
+        "a policy of nothing",
         "no actions",
         "no choice",
         "no features",
@@ -569,13 +571,14 @@ def test_it_publishes_what_the_update_makes_of_the_rollouts(learner, sockets):
     )
     from brigade.learn.experience import read_experience
 
+    networks = dict.fromkeys((3, 5), NETWORK)
     for sequence in range(3):
         frames = [experience(agent, sequence) for agent in (3, 5)]
         sockets.experience += frames
         assert learner.step(0)
         by_hand.update(
             [
-                read_experience(*messages.decode(f), RUN, NETWORK, CONFIG.advantages)[1].rollout
+                read_experience(*messages.decode(f), RUN, networks, CONFIG.advantages)[1].rollout
                 for f in frames
             ],
             progress=0.5,

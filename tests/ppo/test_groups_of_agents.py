@@ -44,7 +44,7 @@ def torch_threads():
 
 def grouped(agents=AGENTS, threads=1, network=NARROW, config=CONFIG) -> GroupedUpdater:
     states = [initial_state(network, 5, agent) for agent in agents]
-    return GroupedUpdater(network, agents, states, CPU, config, 77, threads)
+    return GroupedUpdater([network] * len(agents), agents, states, CPU, config, 77, threads)
 
 
 def rollouts_of(agents, update: int, network=NARROW) -> list[Rollout]:
@@ -213,7 +213,7 @@ def test_an_agent_that_diverges_goes_back_and_the_others_go_on(name, value):
     assert_same(learned[1].state, replace(before[AGENTS[1]], version=2, rollbacks=2))
     # It learns on from there, and so does whoever knows it by its state alone.
     states = [each.state for each in learned]
-    other = GroupedUpdater(NARROW, AGENTS, states, CPU, CONFIG, 77, threads=1)
+    other = GroupedUpdater([NARROW] * len(AGENTS), AGENTS, states, CPU, CONFIG, 77, threads=1)
     on = updater.update(rollouts_of(AGENTS, 2))
     for mine, others in zip(on, other.update(rollouts_of(AGENTS, 2)), strict=True):
         assert_same(mine.state, others.state)

@@ -128,11 +128,11 @@ def test_what_was_not_open_and_was_done_all_the_same_is_no_experience():
     arrays = rollout_of(32, 6)
     assert set(arrays) == set(columns_for("gae", masked=True))
     header = Experience(run="r", agent=0, sequence=0, progress=0.0)
-    _, received = read_experience(header, arrays, "r", NETWORK, "gae")
+    _, received = read_experience(header, arrays, "r", {0: NETWORK}, "gae")
     assert np.array_equal(received.rollout.action_mask, arrays["action_mask"])
     closed = arrays["action_mask"].copy()
     closed[3, arrays["actions"][3, 0]] = False
     with pytest.raises(BadMessage, match="not open"):
-        read_experience(header, arrays | {"action_mask": closed}, "r", NETWORK, "gae")
+        read_experience(header, arrays | {"action_mask": closed}, "r", {0: NETWORK}, "gae")
     with pytest.raises(BadMessage):
         read_experience(header, arrays, "r", Network(5, NVEC, 8), "gae")

@@ -17,13 +17,13 @@ from brigade.env.batched import BatchedEnv
 from brigade.env.scenarios import load_scenario
 from brigade.games.bucket_brigade import describe
 from brigade.play import GameRecord
-from brigade.policy.build import network_for
 from brigade.ppo.agents import initial_state
 from brigade.run import evaluate as evaluation
 from brigade.run.agents import Ensemble
 from brigade.run.evaluate import EvaluateConfig, evaluate
 from brigade.run.measure import measure, play
 from brigade.run.team import Source, load_team, parse_source, parse_team
+from brigade.sim.preparation import population_of
 from brigade.sim.statistics import Statistics
 from brigade.store.checkpoint import Checkpoint, save
 
@@ -58,10 +58,10 @@ def untrained(
         seed=seed,
     )
     game = describe(load_scenario(scenario), seats)
-    network = network_for(game.role, config.hidden_size)
-    states = [initial_state(network, seed, agent) for agent in range(size)]
+    population = population_of(config, game)
+    states = [initial_state(population.network, seed, agent) for agent in range(size)]
     statistics = Statistics(size).to_dict()
-    save(path, Checkpoint("id", config, game, network, states, statistics, {}))
+    save(path, Checkpoint("id", config, game, population, states, statistics, {}))
 
 
 # ---- as they are written ------------------------------------------------------------------------

@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brigade.config import RunConfig
+from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
 from brigade.sim.diagnosis import diagnose, is_one_rollout
+from brigade.sim.matchmaking import steps_per_rollout
 from brigade.wire.messages import LearnerReport
 
 
@@ -63,7 +66,11 @@ def test_a_simulator_that_all_learners_wait_for_is_named():
     assert remarks([Case(wait=7.5)], free=[3]) == ["agent 3 has no learner"]
 
 
-@pytest.mark.parametrize("steps_a_night", [1, 2])
+MODES = ("simultaneous", "two_phase")
+GAMES = [describe(load_scenario("default", commitment_mode=mode), 4) for mode in MODES]
+
+
+@pytest.mark.parametrize("game", GAMES, ids=MODES)
 @given(
     st.fixed_dictionaries(
         {
@@ -77,13 +84,13 @@ def test_a_simulator_that_all_learners_wait_for_is_named():
         }
     )
 )
-def test_a_run_of_one_rollout_is_foreseen_where_no_game_ends_by_itself(steps_a_night, settings):
+def test_a_run_of_one_rollout_is_foreseen_where_no_game_ends_by_itself(game, settings):
     config = RunConfig(**settings)
     episodes = transitions = 0
-    for step in range(1, config.steps_per_rollout + 1):
+    for step in range(1, steps_per_rollout(config, game) + 1):
         transitions += config.games * config.num_agents_per_game
         counts = episodes == 0 or not config.exploring_starts
-        episodes += config.games * counts * (step % (steps_a_night * config.max_nights) == 0)
+        episodes += config.games * counts * (step % (game.steps_per_turn * config.max_nights) == 0)
     over = episodes >= config.num_episodes
     over |= config.num_transitions is not None and transitions >= config.num_transitions
-    assert is_one_rollout(config, steps_a_night) == over
+    assert is_one_rollout(config, game) == over

@@ -20,6 +20,7 @@ from brigade.learn import learner as learner_module
 from brigade.learn.learner import Learner
 from brigade.policy.build import read
 from brigade.policy.network import Network
+from brigade.policy.population import Population
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim import learner_server
 from brigade.sim.events import Events
@@ -121,7 +122,7 @@ class Harness:
 
     def __init__(self, settings: RunConfig = CONFIG, endpoint: Endpoint | None = None) -> None:
         self.sockets = Sockets(**({"endpoint": endpoint} if endpoint else {}))
-        self.repository = Repository(NETWORK, 4)
+        self.repository = Repository(Population.of(NETWORK, 4))
         self.learned: list[tuple[int, int, dict[str, float]]] = []
         self.failures: list[str] = []
         self.joined: list[str] = []
@@ -224,7 +225,7 @@ def test_a_learner_is_told_all_that_it_needs():
         welcome = await harness.hello(b"one", "0-1")
         assert isinstance(welcome, messages.Welcome)
         assert welcome.run == harness.run
-        assert read(welcome.policy) == NETWORK
+        assert list(map(read, welcome.policies)) == [NETWORK]
         assert welcome.config["seed"] == 11
         assert [tuple(getattr(g, n) for n in ("agent", "version", "state"))
                 for g in welcome.agents] == [(0, 0, False), (1, 0, False)]  # fmt: skip
@@ -642,7 +643,7 @@ def test_a_learner_that_was_there_before_the_simulator_learns(monkeypatch, hello
 
     async def main() -> None:
         sockets = SimulatorSockets(endpoint, 1 << 20)
-        repository = Repository(NETWORK, 4)
+        repository = Repository(Population.of(NETWORK, 4))
         server = LearnerServer(
             "a-run", CONFIG, repository, sockets, Events(), 10.0, learned=lambda *_: None,
             changed=lambda: None, failed=lambda why: None, report=lambda: REPORT,
@@ -702,7 +703,8 @@ def test_a_learner_of_another_version_is_told_in_its_own_protocol(protocol):
 
     async def main() -> None:
         here = SimulatorSockets(endpoint, 1 << 20)
-        server = LearnerServer("a-run", CONFIG, Repository(NETWORK, 4), here, Events(), 10.0,
+        repository = Repository(Population.of(NETWORK, 4))
+        server = LearnerServer("a-run", CONFIG, repository, here, Events(), 10.0,
                     learned=lambda *_: None, changed=lambda: None, failed=lambda why: None,
                     report=lambda: REPORT)  # fmt: skip
         task = asyncio.create_task(server.serve_control())

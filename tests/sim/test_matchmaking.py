@@ -11,7 +11,7 @@ KINDS = ["round_robin", "random"]
 
 
 def matchmaker(population, seats, kind, seed=0) -> Matchmaker:
-    return Matchmaker(population, seats, kind, np.random.default_rng(seed))
+    return Matchmaker([population], [range(seats)], kind, np.random.default_rng(seed))
 
 
 @given(
@@ -65,7 +65,7 @@ def test_ties_are_broken_and_seats_dealt_at_random(kind):
     rng = np.random.default_rng(1)
     counts = np.zeros((seats, population))
     for _ in range(runs):
-        match = Matchmaker(population, seats, kind, rng).match()
+        match = Matchmaker([population], [range(seats)], kind, rng).match()
         counts[np.arange(seats), match] += 1
     p = 1 / population
     assert (np.abs(counts / runs - p) < 5 * np.sqrt(p * (1 - p) / runs)).all()

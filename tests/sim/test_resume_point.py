@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from brigade.policy.network import Network
+from brigade.policy.population import Population
 from brigade.ppo.agents import AgentState
 from brigade.sim.resume_point import (
     ResumePoint,
@@ -10,11 +12,12 @@ from brigade.sim.resume_point import (
     missing_policies,
 )
 
-SIZE = 4
+NETWORK = Network(num_features=2, action_nvec=(2,), hidden_size=1)
+AGENTS = Population.of(NETWORK, 3)
 
 
 def state(version: int) -> AgentState:
-    row = np.full(SIZE, version, np.float32)
+    row = np.full(NETWORK.num_parameters, version, np.float32)
     return AgentState(version, version, row, row, row, np.ones(3))
 
 
@@ -32,7 +35,7 @@ def test_it_waits_for_each_agents_version_and_takes_no_other():
     assert here.complete
     found = here.simulator()
     assert found["acting"] == {0: 2, 1: 2}
-    acting = acting_states(found, SIZE)
+    acting = acting_states(found, AGENTS)
     assert [acting[agent].version for agent in (0, 1)] == [2, 2]
 
 
@@ -46,7 +49,7 @@ def test_an_agent_whose_learner_was_lost_is_frozen_in_it_and_no_other_is():
     found = here.simulator()
     assert found["frozen"] == [1, 2]
     needed = {agent: 2 for agent in (0, 1, 2) if agent not in found["frozen"]}
-    assert missing_policies(needed, (acting_states(found, SIZE), here.states)) == []
+    assert missing_policies(needed, (acting_states(found, AGENTS), here.states)) == []
 
 
 def test_the_newest_complete_point_counts_and_those_before_it_are_forgotten():

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,8 @@ from brigade.policy.build import network_for
 from brigade.policy.network import DETAIL, Network
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim.episodes import Episodes
+from brigade.sim.matchmaking import steps_per_rollout
+from brigade.sim.preparation import games_of, population_of
 from brigade.sim.repository import Repository
 from brigade.sim.rollout_worker import RolloutWorker
 
@@ -57,12 +60,14 @@ def distinct_states(network: Network, agents: int) -> list[AgentState]:
 
 def make(config: RunConfig, scenario: brigade.Scenario, seed: int = SEED) -> RolloutWorker:
     game = describe(scenario, config.num_agents_per_game)
-    network = network_for(game.role, config.hidden_size)
-    repository = Repository(network, config.population_size)
-    for agent, state in enumerate(distinct_states(network, config.population_size)):
+    population = population_of(config, game)
+    repository = Repository(population)
+    for agent, state in enumerate(distinct_states(population.network, population.size)):
         repository.add(agent, state)
-    repository.act_with(dict.fromkeys(range(config.population_size), 0))
-    return RolloutWorker(config, game, repository, seed)
+    repository.act_with(dict.fromkeys(range(population.size), 0))
+    # Games are seeded here as the rest is, whatever the settings' own seed.
+    games = games_of(msgspec.structs.replace(config, seed=seed), game)
+    return RolloutWorker(config, games, repository, seed)
 
 
 @dataclass
@@ -78,7 +83,8 @@ class Listener:
     """Stands before the buffer and keeps whatever the worker tells it."""
 
     def __init__(self, worker: RolloutWorker) -> None:
-        self.buffer, worker.buffer = worker.buffer, self
+        [self.part] = worker._parts
+        self.buffer, self.part.buffer = self.part.buffer, self
         self.steps: list[dict[str, np.ndarray]] = []
         self.endings: list[list[Ending]] = []
         self.seats: list[np.ndarray] = []
@@ -98,6 +104,9 @@ class Listener:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.buffer, name)
 
+    def leave(self) -> None:
+        self.part.buffer = self.buffer
+
 
 def play(worker: RolloutWorker, steps: int) -> tuple[Listener, list[Episodes]]:
     listener = Listener(worker)
@@ -105,7 +114,7 @@ def play(worker: RolloutWorker, steps: int) -> tuple[Listener, list[Episodes]]:
     for _ in range(steps):
         if listener.buffer.filled == listener.buffer.steps:
             worker.cut()
-            listener.buffer.clear()
+            worker.clear()
         episodes.append(worker.step())
     return listener, episodes
 
@@ -371,13 +380,13 @@ def test_team_spirit_mixes_training_rewards_and_leaves_the_games_own_alone(spiri
 def test_a_rollout_has_every_step_of_every_seat_once():
     config = run_config()
     worker = make(config, ONE_PHASE)
-    steps = config.steps_per_rollout
+    steps = steps_per_rollout(config, worker.game.spec)
     for _ in range(2):
         listener, _ = play(worker, steps)
-        worker.buffer = listener.buffer
+        listener.leave()
         worker.cut()
         recorded = {tuple(row) for step in listener.steps for row in step["observations"].tolist()}
-        arrays = [worker.buffer.arrays(agent, 0) for agent in range(5)]
+        arrays = [worker.arrays(agent) for agent in range(5)]
         assert sum(len(a["rewards"]) for a in arrays) == steps * 7 * 3
         assert {tuple(row) for a in arrays for row in a["observations"].tolist()} == recorded
         for a in arrays:
@@ -386,20 +395,17 @@ def test_a_rollout_has_every_step_of_every_seat_once():
         assert sum(float(a["rewards"].sum(dtype=np.float64)) for a in arrays) == pytest.approx(
             sum(float(step["rewards"].sum(dtype=np.float64)) for step in listener.steps), rel=1e-6
         )
-        worker.buffer.clear()
+        worker.clear()
 
 
 def test_a_cut_fragment_bootstraps_from_what_its_seat_sees_next():
     config = run_config(population_size=3, num_games=1, max_nights=1000)
     scenario = brigade.load_scenario(ONE_PHASE, min_nights=500)  # no game ends
     worker = make(config, scenario)
-    play(worker, 4)
-    worker.buffer = worker.buffer.buffer
+    play(worker, 4)[0].leave()
     worker.cut()
-    bootstraps = {
-        agent: worker.buffer.arrays(agent, 0)["bootstrap_observations"] for agent in range(3)
-    }
-    worker.buffer.clear()
+    bootstraps = {agent: worker.arrays(agent)["bootstrap_observations"] for agent in range(3)}
+    worker.clear()
     listener, _ = play(worker, 1)
     for lane, agent in enumerate(listener.seats[0][0]):
         assert np.array_equal(bootstraps[agent], listener.steps[0]["observations"][lane : lane + 1])
@@ -415,8 +421,8 @@ def history(worker: RolloutWorker, rollouts: int) -> list[dict[str, np.ndarray]]
         for _ in range(9):
             worker.step()
         worker.cut()
-        found += [worker.buffer.arrays(agent, 0) for agent in range(5)]
-        worker.buffer.clear()
+        found += [worker.arrays(agent) for agent in range(5)]
+        worker.clear()
     return found
 
 

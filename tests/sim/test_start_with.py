@@ -16,6 +16,7 @@ from brigade.games.bucket_brigade import describe
 from brigade.learn.learner import Learner
 from brigade.ppo.agents import initial_state
 from brigade.sim.events import Events
+from brigade.sim.preparation import games_of, population_of
 from brigade.sim.simulator import Simulator
 from brigade.store.checkpoint import Checkpoint
 from brigade.wire.endpoints import Endpoint
@@ -41,7 +42,8 @@ def finish(config: RunConfig, wanted: str, start_with: int | None) -> Checkpoint
         async def story() -> None:
             sockets = SimulatorSockets(endpoint, 1 << 24)
             events = Events(checkpoint=lambda content, final: finals.append(content))
-            simulator = Simulator(config, game, sockets, events, start_with=start_with)
+            games, population = games_of(config, game), population_of(config, game)
+            simulator = Simulator(config, games, population, sockets, events, start_with=start_with)
             learner = threading.Thread(target=learn)
             learner.start()
             await simulator.run()

@@ -28,6 +28,7 @@ from brigade.games.bucket_brigade import describe
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim import simulator as simulator_module
 from brigade.sim.events import Events
+from brigade.sim.preparation import games_of, population_of
 from brigade.sim.simulator import Simulator
 from brigade.store import checkpoint as store
 from brigade.store.checkpoint import Checkpoint
@@ -52,6 +53,11 @@ def config(sync: str, on_learner_loss: str = "wait") -> RunConfig:
     )  # fmt: skip
 
 
+def simulator_of(config: RunConfig, sockets: Sockets, events: Events) -> Simulator:
+    games, agents = games_of(config, GAME), population_of(config, GAME)
+    return Simulator(config, games, agents, sockets, events)  # type: ignore[arg-type]
+
+
 @dataclass
 class Sockets:
     """Stands for the simulator's sockets, and for a learner of all agents behind them."""
@@ -74,7 +80,7 @@ class Sockets:
         header, arrays = messages.decode([bytes(frame) for frame in frames])
         if isinstance(header, messages.Welcome):
             self.run, self.fencing_token = header.run, header.fencing_token
-            network = simulator_module.network_for(GAME.role, config("lockstep").hidden_size)
+            network = population_of(config("lockstep"), GAME).network
             for granted in header.agents:
                 state = initial_state(network, SEED, granted.agent)
                 if granted.state:
@@ -174,7 +180,7 @@ def play(
         nonlocal simulator
         sockets = Sockets()
         settings = config(sync, "freeze" if freeze else "wait")
-        simulator = Simulator(settings, GAME, sockets, Events(checkpoint=save))
+        simulator = simulator_of(settings, sockets, Events(checkpoint=save))
         if going_on is not None:
             simulator.restore(going_on)
         hello = messages.encode(messages.Hello(name="l", agents="auto", device="cpu"))
@@ -338,13 +344,13 @@ def test_without_waiting_it_goes_on_to_the_end(uninterrupted, stop_at, heard_aft
 def test_a_checkpoint_that_lacks_a_policy_is_not_gone_on_with(uninterrupted, sync):
     spoilt = uninterrupted[sync].numbered[-1]
     state = {name: value for name, value in spoilt.simulator.items() if "acting" not in name}
-    simulator = Simulator(config(sync), GAME, Sockets(), Events())
+    simulator = simulator_of(config(sync), Sockets(), Events())
     simulator.restore(spoilt)  # as it is, it will do
     lacking = Checkpoint(
-        spoilt.run, spoilt.config, spoilt.game, spoilt.network, spoilt.agents,
+        spoilt.run, spoilt.config, spoilt.game, spoilt.population, spoilt.agents,
         spoilt.statistics, state,
     )  # fmt: skip
-    fresh = Simulator(config(sync), GAME, Sockets(), Events())
+    fresh = simulator_of(config(sync), Sockets(), Events())
     if sync == "overlap":
         with pytest.raises(ValueError, match=r"version \d+ of agent 0 is missing"):
             fresh.restore(lacking)

@@ -5,6 +5,7 @@ lane's next decision or its end, and with what followed.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -17,10 +18,10 @@ from hypothesis import strategies as st
 from brigade.config import RunConfig
 from brigade.games.spec import GameSpec, Role
 from brigade.games.vector import Step
-from brigade.policy.build import network_for
+from brigade.policy.build import population_for
 from brigade.ppo.agents import initial_state
 from brigade.ppo.rollout import columns_for
-from brigade.sim import rollout_worker
+from brigade.sim.matchmaking import steps_per_rollout
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
 from brigade.sim.rollout_worker import RolloutWorker
@@ -55,7 +56,7 @@ class Toy:
         self.rng, self.likely = np.random.default_rng(seed), likely
         self.lives: dict[int, list[Life]] = defaultdict(list)
         self.alive = np.zeros(GAMES * SEATS, bool)
-        self.observations = np.zeros((GAMES * SEATS, 3), np.float32)
+        [self.seen] = self.observations = [np.zeros((GAMES * SEATS, 3), np.float32)]
         self.returns = np.zeros((GAMES, SEATS))
         self.handed_out = 0.0
 
@@ -73,7 +74,7 @@ class Toy:
 
     def _look(self) -> None:
         """See new things, and find out whose turn it is: at least somebody's in each game."""
-        self.observations[:] = self.rng.random(self.observations.shape)
+        self.seen[:] = self.rng.random(self.seen.shape)
         turn = self.alive & (self.rng.random(len(self.alive)) < self.likely)
         for game in range(GAMES):
             mine = slice(game * SEATS, (game + 1) * SEATS)
@@ -83,17 +84,18 @@ class Toy:
         self.open = self.rng.random((len(turn), 4)) < 0.5
         self.open[np.arange(len(turn)), self.rng.integers(0, 4, len(turn))] = True
 
-    def action_mask(self) -> np.ndarray:
-        return self.open
+    def action_masks(self) -> list[np.ndarray]:
+        return [self.open]
 
     def active(self) -> np.ndarray:
         return self.turn
 
-    def step(self, actions: np.ndarray) -> Step:
+    def step(self, actions: Sequence[np.ndarray]) -> Step:
+        [chosen] = actions
         for lane in np.flatnonzero(self.turn):
             life = self.lives[lane][-1]
-            life.seen.append(tuple(self.observations[lane].tolist()))
-            life.actions.append(int(actions[lane, 0]))
+            life.seen.append(tuple(self.seen[lane].tolist()))
+            life.actions.append(int(chosen[lane, 0]))
             life.open.append(self.open[lane].tolist())
             assert self.open[lane, life.actions[-1]]
             life.rewards.append(0.0)
@@ -112,7 +114,7 @@ class Toy:
         for game in ended:
             lanes = np.arange(SEATS) + game * SEATS
             ends[lanes] = self.alive[lanes]
-        final = self.rng.random(self.observations.shape).astype(np.float32)
+        final = self.rng.random(self.seen.shape).astype(np.float32)
         for lane in np.flatnonzero(ends):
             life = self.lives[lane][-1]
             life.terminated, life.truncated = bool(died[lane]), not died[lane]
@@ -129,28 +131,27 @@ class Toy:
                     self.alive[lane] = True
         self._look()
         return Step(
-            rewards, ends & died, ends & ~died, final, ended, returns,
+            rewards, ends & died, ends & ~died, [final], ended, returns,
             np.ones(len(ended), np.int32), np.zeros(len(ended), np.bool_),
         )  # fmt: skip
 
 
-def played(toy: Toy, rollouts: int, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def played(toy: Toy, rollouts: int) -> list[dict[str, Any]]:
     """Play so many rollouts; all agents' arrays, rollout by rollout."""
-    monkeypatch.setattr(rollout_worker, "build", lambda *args, **kwargs: toy)
-    network = network_for(SPEC.role, CONFIG.hidden_size)
-    repository = Repository(network, CONFIG.population_size)
-    for agent in range(CONFIG.population_size):
-        repository.add(agent, initial_state(network, 1, agent))
-    repository.act_with(dict.fromkeys(range(CONFIG.population_size), 0))
-    worker = RolloutWorker(CONFIG, SPEC, repository, 1)
+    population = population_for(SPEC, [CONFIG.num_agents], CONFIG.hidden_size)
+    repository = Repository(population)
+    for agent in range(population.size):
+        repository.add(agent, initial_state(population.network, 1, agent))
+    repository.act_with(dict.fromkeys(range(population.size), 0))
+    worker = RolloutWorker(CONFIG, toy, repository, 1)
     found, acted = [], 0
-    for rollout in range(rollouts):
-        for _ in range(CONFIG.steps_per_rollout):
+    for _ in range(rollouts):
+        for _ in range(steps_per_rollout(CONFIG, SPEC)):
             worker.step()
             acted += worker.acted
         worker.cut()
-        found += [worker.buffer.arrays(agent, rollout) for agent in range(CONFIG.population_size)]
-        worker.buffer.clear()
+        found += [worker.arrays(agent) for agent in range(population.size)]
+        worker.clear()
     assert acted == sum(len(life.seen) for lives in toy.lives.values() for life in lives)
     return found
 
@@ -159,8 +160,7 @@ def played(toy: Toy, rollouts: int, monkeypatch: pytest.MonkeyPatch) -> list[dic
 @given(seed=st.integers(0, 10**6), likely=st.sampled_from([0.1, 0.5, 1.0]))
 def test_each_decision_is_learned_from_once_with_all_that_came_of_it(seed, likely):
     toy = Toy(seed, likely)
-    with pytest.MonkeyPatch.context() as patch:
-        found = played(toy, 4, patch)
+    found = played(toy, 4)
     lives = [life for each in toy.lives.values() for life in each if life.seen]
     next_seen, last_of, reward_of, done = {}, {}, {}, {}
     for life in lives:

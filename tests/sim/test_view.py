@@ -11,12 +11,16 @@ import pytest
 from rich.console import Console
 
 from brigade.config import RunConfig
+from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
 from brigade.sim import view as view_module
 from brigade.sim.cohorts import Cohort, Cohorts
 from brigade.sim.events import Progress
 from brigade.sim.outliers import Outlier
 from brigade.sim.statistics import Statistics
 from brigade.sim.view import LINE_SECONDS, LONG_WAIT_SECONDS, LONGEST_TABLE, View
+
+GAME = describe(load_scenario("trivial_cooperation"), 4)
 
 
 def config(**others) -> RunConfig:
@@ -29,7 +33,7 @@ def view(
 ) -> tuple[View, Console]:
     """A view that says a line every ten episodes where there is no terminal."""
     console = Console(file=io.StringIO(), force_terminal=terminal, width=width, color_system=None)
-    return View(config(**settings), console, log_interval=10, resumed=resumed), console
+    return View(config(**settings), GAME, console, log_interval=10, resumed=resumed), console
 
 
 def said(console: Console) -> str:
@@ -150,7 +154,7 @@ def test_lines_are_seconds_apart_where_nobody_asked_for_more(monkeypatch):
     now = 1000.0
     monkeypatch.setattr(view_module.time, "monotonic", lambda: now)
     console = Console(file=io.StringIO(), width=120)
-    here = View(config(num_episodes=100_000), console)
+    here = View(config(num_episodes=100_000), GAME, console)
     for episodes in range(0, 20_000, 20):  # for 100 s
         now += 0.1
         here.progress(progress(episodes, share=0.1))

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 import brigade
 from brigade.config import RunConfig
 from brigade.games.bucket_brigade import describe, scenario_of
-from brigade.policy.build import network_for, read
+from brigade.policy.build import read
 from brigade.policy.network import Network
+from brigade.policy.population import Population
 from brigade.ppo.agents import AgentState
+from brigade.sim.preparation import games_of, population_of
 from brigade.sim.repository import Repository
 from brigade.sim.rollout_worker import RolloutWorker
 from brigade.sim.statistics import Statistics
@@ -47,27 +49,27 @@ def agent_state(network: Network, agent: int) -> AgentState:
     return AgentState(agent + 4, 100 * agent, *rows, rng.standard_normal(3))
 
 
-def worker_of(states: list[AgentState], network: Network) -> RolloutWorker:
-    repository = Repository(network, len(states))
+def worker_of(states: list[AgentState], population: Population) -> RolloutWorker:
+    repository = Repository(population)
     for agent, state in enumerate(states):
         repository.add(agent, state)
     repository.act_with({agent: state.version for agent, state in enumerate(states)})
-    return RolloutWorker(CONFIG, GAME, repository, 5)
+    return RolloutWorker(CONFIG, games_of(CONFIG, GAME), repository, 5)
 
 
 def example(steps: int = 5) -> tuple[Checkpoint, RolloutWorker]:
     """A checkpoint of a run that has begun, and its worker."""
-    network = network_for(GAME.role, CONFIG.hidden_size)
-    states = [agent_state(network, agent) for agent in range(3)]
-    worker = worker_of(states, network)
+    population = population_of(CONFIG, GAME)
+    states = [agent_state(population.network_of(agent), agent) for agent in range(3)]
+    worker = worker_of(states, population)
     statistics = Statistics(3)
     for _ in range(steps):
         statistics.count_step(2, 4)
         statistics.count_episodes(worker.step())
     worker.cut()
-    worker.buffer.clear()
+    worker.clear()
     simulator = {"rollout": 4, "rollouts": {0: 4, 1: 4, 2: 3}, **worker.state()}
-    whole = Checkpoint("an-id", CONFIG, GAME, network, states, statistics.to_dict(), simulator)
+    whole = Checkpoint("an-id", CONFIG, GAME, population, states, statistics.to_dict(), simulator)
     return whole, worker
 
 
@@ -101,7 +103,7 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     assert back.game == whole.game
     assert scenario_of(back.game) == SCENARIO
     assert back.game.name == SCENARIO.name
-    assert back.network == whole.network
+    assert back.population == whole.population
     assert back.statistics == whole.statistics
     assert len(back.agents) == 3
     for one, other in zip(back.agents, whole.agents, strict=True):
@@ -122,7 +124,7 @@ def test_a_player_goes_on_from_a_checkpoint_exactly(tmp_path):
     whole, worker = example()
     save(tmp_path / "checkpoint.pt", whole)
     back = load(tmp_path / "checkpoint.pt")
-    again = worker_of(back.agents, back.network)
+    again = worker_of(back.agents, back.population)
     again.restore(back.simulator)
     for _ in range(10):
         one, other = worker.step(), again.step()
@@ -131,8 +133,8 @@ def test_a_player_goes_on_from_a_checkpoint_exactly(tmp_path):
     for a in (worker, again):
         a.cut()
     for agent in range(3):
-        for name, array in worker.buffer.arrays(agent, 0).items():
-            assert np.array_equal(array, again.buffer.arrays(agent, 0)[name]), name
+        for name, array in worker.arrays(agent).items():
+            assert np.array_equal(array, again.arrays(agent)[name]), name
 
 
 def test_what_was_loaded_can_be_saved_again(saved, tmp_path):
@@ -182,8 +184,10 @@ def test_it_loads_as_plain_weights_with_the_promised_keys(saved):
 def test_a_policy_in_it_is_a_state_dict_of_the_network(saved):
     content = torch.load(saved, weights_only=True)
     whole, _ = example()
-    network = read(content["policy"])
+    [role] = content["roles"]
+    network = read(role["policy"])
     assert network == whole.network
+    assert (role["name"], role["agents"]) == ("agent", 3)
     for agent, state in enumerate(whole.agents):
         policy = content["policies"][agent]
         assert {name: tuple(t.shape) for name, t in policy.items()} == network.shapes
@@ -361,7 +365,7 @@ def spoilt(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
-NEEDED = ("run", "game", "config", "policy", "policies", "optimizers")
+NEEDED = ("run", "game", "config", "roles", "policies", "optimizers")
 NEEDED += ("normalizers", "versions", "statistics", "simulator")
 CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     **{f"without {key}": remove(key) for key in NEEDED},
@@ -386,18 +390,22 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "a version that is a list": put("versions", 0, [1]),
     "an unknown setting": put("config", "no_such_setting", 1),
     "a setting out of range": put("config", "gamma", 2.0),
-    "another population": put("config", "population_size", 4),
+    "another population": put("roles", 0, "agents", 4),
+    "a role without agents": put("roles", 0, "agents", 0),
+    "a role of another name": put("roles", 0, "name", "player"),
+    "no roles": put("roles", []),
+    "a role that there is not": put("roles", lambda roles: [*roles, roles[0]]),
     "a tensor that repeats one number": put(
         "policies", 0, "heads.weight", lambda t: torch.zeros(1).expand(t.numel()).view(t.shape)
     ),
     "games of another number of seats": put("game", "arguments", "num_seats", 3),
-    "policies with another number of choices": put("policy", "action_nvec", (4, 2, 3)),
-    "another width": put("policy", "hidden_size", 5),
-    "a negative width": put("policy", "hidden_size", -4),
-    "an endless width": put("policy", "hidden_size", float("inf")),
-    "a huge width": put("policy", "hidden_size", 10**30),
-    "a policy of a kind to come": put("policy", "kind", "transformer"),
-    "a policy of another version": put("policy", "version", 2),
+    "policies with another number of choices": put("roles", 0, "policy", "action_nvec", (4, 2, 3)),
+    "another width": put("roles", 0, "policy", "hidden_size", 5),
+    "a negative width": put("roles", 0, "policy", "hidden_size", -4),
+    "an endless width": put("roles", 0, "policy", "hidden_size", float("inf")),
+    "a huge width": put("roles", 0, "policy", "hidden_size", 10**30),
+    "a policy of a kind to come": put("roles", 0, "policy", "kind", "transformer"),
+    "a policy of another version": put("roles", 0, "policy", "version", 2),
     "a game of a kind to come": put("game", "kind", "chess"),
     "a game of another version": put("game", "version", 2),
     "a game of no seats": put("game", "arguments", "num_seats", 0),

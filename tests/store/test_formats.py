@@ -17,6 +17,8 @@ from brigade.games.bucket_brigade import scenario_of
 from brigade.ppo.agents import AgentStack
 from brigade.ppo.rollout import Rollout
 from brigade.ppo.update import Updater
+from brigade.sim.matchmaking import steps_per_rollout
+from brigade.sim.preparation import games_of
 from brigade.sim.repository import Repository
 from brigade.sim.rollout_worker import RolloutWorker
 from brigade.store.checkpoint import Checkpoint, CheckpointError, check_resumable, load, save
@@ -25,7 +27,7 @@ from brigade.store.formats import FORMAT, upgraded
 FOLDER = Path(__file__).parent / "formats"
 FORMATS = range(1, FORMAT + 1)
 # Formats whose games this version goes on with.
-RESUMABLE = {4, 5, 6}
+RESUMABLE = {4, 5, 6, 7}
 
 every_format = pytest.mark.parametrize("number", FORMATS)
 
@@ -54,11 +56,11 @@ def as_bytes(content: dict[str, Any]) -> bytes:
 
 
 def worker_of(saved: Checkpoint) -> RolloutWorker:
-    repository = Repository(saved.network, len(saved.agents))
+    repository = Repository(saved.population)
     for agent, state in enumerate(saved.agents):
         repository.add(agent, state)
     repository.act_with({agent: state.version for agent, state in enumerate(saved.agents)})
-    return RolloutWorker(saved.config, saved.game, repository, 5)
+    return RolloutWorker(saved.config, games_of(saved.config, saved.game), repository, 5)
 
 
 # ---- every format ------------------------------------------------------------------------
@@ -109,12 +111,10 @@ def test_it_is_evaluated(number, capsys):
 def test_its_agents_learn_on(number):
     saved = load(kept(number))
     worker = worker_of(saved)
-    for _ in range(saved.config.steps_per_rollout):
+    for _ in range(steps_per_rollout(saved.config, saved.game)):
         worker.step()
     worker.cut()
-    rollouts = [
-        Rollout.of(arrays) for arrays in (worker.buffer.arrays(agent, 0) for agent in range(4))
-    ]
+    rollouts = [Rollout.of(worker.arrays(agent)) for agent in range(4)]
     stack = AgentStack(saved.network, range(4), saved.agents, torch.device("cpu"))
     Updater(stack, saved.config, seed=1).update(rollouts)
     for before, after in zip(saved.agents, stack.states(), strict=True):
@@ -150,7 +150,7 @@ def test_what_was_read_is_written_in_the_present_format(number, tmp_path):
     save(tmp_path / "again.pt", saved)
     again = load(tmp_path / "again.pt")
     assert again.format == FORMAT
-    assert (again.config, again.network) == (saved.config, saved.network)
+    assert (again.config, again.population) == (saved.config, saved.population)
     assert again.resumable == saved.resumable
     for one, other in zip(again.agents, saved.agents, strict=True):
         assert np.array_equal(one.parameters, other.parameters)
@@ -176,7 +176,7 @@ def test_a_format_to_come_is_refused_as_a_newer_versions(tmp_path, number):
     assert "install the newer version" in sentence
 
 
-PARTS = ("config", "policy", "policies", "optimizers", "normalizers", "versions", "statistics")
+PARTS = ("config", "networks", "policies", "optimizers", "normalizers", "versions", "statistics")
 
 
 @every_format
@@ -184,8 +184,8 @@ PARTS = ("config", "policy", "policies", "optimizers", "normalizers", "versions"
 def test_a_file_that_is_one_in_part_is_refused_in_one_line(tmp_path, number, part):
     path = tmp_path / "spoilt.pt"
     content = content_of(number)
-    if part == "policy" and number < 6:
-        part = "network"
+    if part == "networks":
+        part = "network" if number < 6 else "policy" if number < 7 else "roles"
     torch.save(content | {part: 7}, path)
     refusal(path)
     del content[part]

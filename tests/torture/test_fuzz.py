@@ -30,6 +30,7 @@ from brigade.learn.learner import Learner
 from brigade.policy.build import network_for
 from brigade.ppo.agents import initial_state
 from brigade.sim.events import Events
+from brigade.sim.preparation import games_of, population_of
 from brigade.sim.simulator import Simulator
 from brigade.store.checkpoint import Checkpoint
 from brigade.wire import messages
@@ -146,7 +147,8 @@ class Play:
         self.sockets = SimulatorSockets(self.endpoint, 4 * NETWORK.num_parameters + (1 << 20))
         self.finals: list[Checkpoint] = []
         events = Events(checkpoint=lambda content, final: self.finals.append(content))
-        self.simulator = Simulator(CONFIG, GAME, self.sockets, events)
+        games, population = games_of(CONFIG, GAME), population_of(CONFIG, GAME)
+        self.simulator = Simulator(CONFIG, games, population, self.sockets, events)
         self.learner: Learner | None = None
 
     def learn(self) -> None:

@@ -60,9 +60,9 @@ BY_TYPE = {
         weights=NAMES,
         experience=NAMES,
         config=CONFIGS,
-        policy=CONFIGS,
+        policies=st.lists(CONFIGS, max_size=3),
         agents=st.lists(
-            st.builds(Granted, COUNTS, COUNTS, COUNTS, COUNTS, st.booleans()), max_size=5
+            st.builds(Granted, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.booleans()), max_size=5
         ),
     ),
     Refusal: st.builds(Refusal, reason=REASONS, final=st.booleans()),

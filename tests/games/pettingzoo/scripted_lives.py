@@ -32,6 +32,10 @@ class Script:
         self.t = 0
         return self.who("a")
 
+    def forget(self):
+        for record in (self.seeds, self.handed, self.received):
+            record.clear()
+
     def who(self, states):
         return [agent for agent, life in self.lives.items() if life[self.t] in states]
 

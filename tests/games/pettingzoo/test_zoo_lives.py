@@ -27,7 +27,9 @@ def lanes(env, max_steps=None, **more):
     """A game of one environment, which is handed over each time that one is made."""
     maker = find(lambda: env)
     kind = TurnGame if isinstance(env, TurnLives) else ParallelGame
-    game = kind(maker, describe(maker).seating, Settings(max_steps=max_steps, **more))
+    seating = describe(maker).seating
+    getattr(env, "script", env).forget()  # what describing it did
+    game = kind(maker, seating, Settings(max_steps=max_steps, **more))
     game.reset()
     return game
 
