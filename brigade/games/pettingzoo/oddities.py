@@ -23,6 +23,8 @@ class Oddity(Enum):
     NO_SEED = "takes no seed at reset, so that its episodes do not repeat"
     NO_PENDING_REWARDS = "does not tell what agents are still owed when a game is cut"
 
+    __hash__ = object.__hash__  # Enum's own is slow, and there is one object of each kind
+
 
 class Oddities:
     """How often each kind was seen, and where first.
@@ -39,8 +41,8 @@ class Oddities:
         self.counts: Counter[Oddity] = Counter()
         self.first: dict[Oddity, str] = {}
 
-    def note(self, kind: Oddity, where: str) -> None:
-        """Count one, which occurred there."""
-        self.counts[kind] += 1
+    def note(self, kind: Oddity, where: str, times: int = 1) -> None:
+        """Count so many, the first of which occurred there."""
+        self.counts[kind] += times
         if kind not in self.first:
             self.first[kind] = where
