@@ -58,10 +58,10 @@ class ChoiceActions:
     def decode(self, components: NDArray[np.integer] | Sequence[int]) -> Any:
         """Turn choices ``[C]`` into an action that the space contains, of its own type."""
         if self._scalar:
-            choice = int(components[0])
+            choice = components[0]
             if 0 <= choice < len(self._known):
                 return self._known[choice]
-            return self._dtype.type(self._start[0] + choice)
+            return self._dtype.type(self._start[0] + int(choice))
         values = np.asarray(components).astype(self._dtype) + self._start
         return values.astype(self._dtype).reshape(self._shape)
 

@@ -195,13 +195,14 @@ class Game(ABC):
         self.active = self.rows.active
         self._alive = self.rows.alive
         self._masked = [False] * num_seats
+        self._masks_in_observations = any(seat.observations.has_mask for seat in self._seats)
         self._first_episode = first_episode
         self.episode = first_episode - 1
         self._steps = 0
         self._returns = np.zeros(num_seats)
         self._rewards = np.zeros(num_seats)
-        self._terminated = np.zeros(num_seats, np.bool_)
-        self._truncated = np.zeros(num_seats, np.bool_)
+        self._nobody = np.zeros(num_seats, np.bool_)
+        self._terminated = self._truncated = self._nobody
         self._env = maker()
         self._takes_seed = _takes_seed(self._env)
 
@@ -215,7 +216,7 @@ class Game(ABC):
         """
         self.episode += 1
         self._steps = 0
-        self._returns[:] = 0
+        self._returns = np.zeros(len(self._seats))
         self._clear_step()
         self.active[:] = False
         self._alive[:] = False
@@ -253,7 +254,7 @@ class Game(ABC):
         cut = limit is not None and self._steps >= limit and self._anyone()
         if cut:
             self._cut()
-        self._returns += self._rewards
+        self._returns = self._returns + self._rewards
         ended = not self._anyone()
         outcome = Outcome(
             self._rewards,
@@ -261,7 +262,7 @@ class Game(ABC):
             self._truncated,
             ended,
             cut,
-            self._returns.copy(),
+            self._returns,
             self._steps,
         )
         if ended:
@@ -327,6 +328,8 @@ class Game(ABC):
         latest = self.rows.observations[seat]
         self.rows.finals[seat][:] = latest
         latest[:] = 0
+        if self._terminated is self._nobody:
+            self._terminated, self._truncated = self._nobody.copy(), self._nobody.copy()
         self._terminated[seat] = terminated
         self._truncated[seat] = not terminated
         self._alive[seat] = self.active[seat] = False
@@ -408,10 +411,8 @@ class Game(ABC):
 
     def _clear_step(self) -> None:
         # The arrays of an outcome are never written again.
-        num_seats = len(self._seats)
-        self._rewards = np.zeros(num_seats)
-        self._terminated = np.zeros(num_seats, np.bool_)
-        self._truncated = np.zeros(num_seats, np.bool_)
+        self._rewards = np.zeros(len(self._seats))
+        self._terminated = self._truncated = self._nobody
 
 
 def agents_of(env: Any) -> list[Hashable]:

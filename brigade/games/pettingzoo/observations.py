@@ -92,15 +92,22 @@ class Observations:
         part = self._parts[0]
         if len(self._parts) != 1 or part.path or not part.shape or isinstance(part, _OneHot):
             return False
-        dtype = getattr(observations[0], "dtype", None)
+        shape, dtype = part.shape, getattr(observations[0], "dtype", None)
         for each in observations:
-            if type(each) is not np.ndarray or each.dtype is not dtype or each.shape != part.shape:
+            if type(each) is not np.ndarray or each.dtype is not dtype or each.shape != shape:
                 return False
         if dtype is None or dtype.kind not in ("biu" if part.whole else "biuf"):
             return False
-        with np.errstate(over="ignore"):  # infinity is looked for afterwards
-            np.concatenate(observations, out=out.reshape(-1, *part.shape[1:]))
-        return dtype.kind != "f" or math.isfinite(np.vdot(out, out)) or bool(np.isfinite(out).all())
+        together = out.reshape(-1, *shape[1:])
+        if dtype == np.float32 or dtype.kind != "f":
+            np.concatenate(observations, out=together)
+        else:
+            with np.errstate(over="ignore"):  # infinity is looked for afterwards
+                np.concatenate(observations, out=together)
+        if dtype.kind != "f":
+            return True
+        flat = out.reshape(-1)
+        return math.isfinite(flat.dot(flat)) or bool(np.isfinite(flat).all())
 
     def mask(self, observation: Any) -> Any:
         """Give the mask in an observation; None where the space has none."""

@@ -11,6 +11,7 @@ import numpy as np
 from brigade.games.pettingzoo.game import Game, agents_of
 from brigade.games.pettingzoo.oddities import Oddity
 
+NO_MASK_TYPES = {dict, type(None)}  # of infos, if those are empty
 REWARD_TYPES = {float, np.float64}  # which are finite or not, and nothing else
 
 
@@ -49,7 +50,10 @@ class ParallelGame(Game):
         if not (
             isinstance(result, tuple)
             and len(result) == 5
-            and all(isinstance(part, (dict, Mapping)) for part in result[:4])
+            and isinstance(result[0], (dict, Mapping))
+            and isinstance(result[1], (dict, Mapping))
+            and isinstance(result[2], (dict, Mapping))
+            and isinstance(result[3], (dict, Mapping))
         ):
             raise self._invalid(
                 f"step returned {_shape(result)}, not (observations, rewards, terminations, "
@@ -85,21 +89,29 @@ class ParallelGame(Game):
             if not writer.write_all([seen[seat] for seat in members], rows):
                 for seat in members:
                     self._write(seat, seen[seat], self.rows.observations[seat])
-        for seat, agent in enumerate(self._agents):
-            self._read_mask(seat, seen[seat], infos.get(agent))
+        told = [*map(infos.get, self._agents)]
+        if (
+            self._masks_in_observations
+            or True in self._masked
+            or not {*map(type, told)} <= NO_MASK_TYPES
+            or any(told)
+        ):
+            for seat, observation in enumerate(seen):
+                self._read_mask(seat, observation, told[seat])
         return True
 
     def _hand_over_all(self, rewards: Mapping[Any, Any]) -> bool:
         """Add all rewards, if they are finite numbers."""
         given: list[Any] = [*map(rewards.get, self._agents)]
-        if self._settings.reward_weights is not None or not {*map(type, given)} <= REWARD_TYPES:
+        types = {*map(type, given)}
+        if self._settings.reward_weights is not None or not types <= REWARD_TYPES:
             return False
         if not isfinite(sum(given)):  # which their sum may be where they are not
             return False
-        for agent, reward in zip(self._agents, given, strict=True):
-            if type(reward) is not float:
-                self._note(Oddity.REWARD_TYPE, agent)
-        self._rewards += given
+        if np.float64 in types:
+            odd = [agent for agent in self._agents if type(rewards.get(agent)) is not float]
+            self._note(Oddity.REWARD_TYPE, odd[0], len(odd))
+        self._rewards = np.array(given)
         return True
 
     def _one_by_one(
@@ -159,7 +171,7 @@ class ParallelGame(Game):
             self._note(Oddity.REWARD_WHILE_ABSENT, self._seats[seat].agent)
 
     def _checked_infos(self, infos: Any) -> Mapping[Any, Any]:
-        if not isinstance(infos, Mapping):
+        if not isinstance(infos, (dict, Mapping)):
             self._note(Oddity.NO_INFO)
             return {}
         for agent, info in infos.items():
