@@ -151,6 +151,11 @@ class SideBySide:
         EnvironmentRaised, InvalidData
             An environment fails, or returns something else than it should.
         """
+        self.play(actions)
+        return Step.of(self._arrays)
+
+    def play(self, actions: Sequence[NDArray[Any]]) -> None:
+        """Do as :meth:`step` does, and leave what it led to in the arrays."""
         # A game takes choices out of lists sooner than out of arrays.
         given = [each if each.dtype.kind == "f" else each.tolist() for each in actions]
         outcomes = [
@@ -168,7 +173,6 @@ class SideBySide:
         into.lengths[:] = lengths
         if True in ended:
             into.episodes[:] = [game.episode for game in self._games]
-        return Step.of(into)
 
     def close(self) -> None:
         """Close all environments."""
