@@ -59,11 +59,7 @@ class Arrays:
 
     @classmethod
     def of(cls, seating: Seating, num_games: int, buffer: Any = None) -> Arrays:
-        """Lay the arrays out in a buffer of :func:`num_bytes`, or in memory of their own.
-
-        A buffer's contents are left as they are, except in :attr:`masks` and :attr:`episodes`
-        of a new one.
-        """
+        """Lay the arrays out in a buffer of :func:`num_bytes`, or in memory of their own."""
         new = buffer is None
         if new:
             buffer = np.zeros(num_bytes(seating, num_games), np.uint8)
@@ -78,14 +74,8 @@ class Arrays:
             start += _padded(array.nbytes)
         arrays = cls(**made)
         if new:
-            arrays.clear()
+            arrays.episodes[:] = -1
         return arrays
-
-    def clear(self) -> None:
-        """Put in what is there before any game has begun, where that is not 0."""
-        for mask in self.masks:
-            mask[:] = True
-        self.episodes[:] = -1
 
     def games(self, which: slice) -> Arrays:
         """View the arrays of some games."""

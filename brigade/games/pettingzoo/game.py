@@ -8,7 +8,6 @@ episode. An episode is over when nobody is alive, and the next one begins within
 from __future__ import annotations
 
 import inspect
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,8 @@ from brigade.games.pettingzoo.rewards import scalar
 from brigade.games.pettingzoo.roles import Seating
 from brigade.seeds import Purpose, sequence
 
+NUMBERS = {float, int, np.float64}
+LARGE = 1e300  # which whole numbers beyond the range of floats are not below, nor is NaN
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -70,6 +71,8 @@ class Rows:
         The observations again, float32 ``[S, F]`` for each role.
     active, alive
         bool ``[A]``: who has to act now, and whose part goes on.
+    episode
+        int64 ``[1]``: the number of the episode under way, from which its seed follows.
     """
 
     observations: Sequence[NDArray[np.float32]]
@@ -78,6 +81,7 @@ class Rows:
     by_role: Sequence[NDArray[np.float32]]
     active: NDArray[np.bool_]
     alive: NDArray[np.bool_]
+    episode: NDArray[np.int64]
 
     @classmethod
     def of(cls, seating: Seating, arrays: Arrays | None = None, game: int = 0) -> Rows:
@@ -96,6 +100,7 @@ class Rows:
             [array[game] for array in arrays.observations],
             arrays.active[game],
             arrays.alive[game],
+            arrays.episodes[game : game + 1],
         )
 
 
@@ -150,15 +155,11 @@ class Game(ABC):
         Where it writes.
     oddities
         Where it counts them; several games may share it.
-    first_episode
-        The number of the episode that begins with the first reset.
 
     Attributes
     ----------
     active
         bool ``[A]``: who has to act now. There may be nobody, and then the step goes on without.
-    episode
-        The number of the episode under way, from which its seed follows.
 
     Raises
     ------
@@ -175,7 +176,6 @@ class Game(ABC):
         number: int = 0,
         rows: Rows | None = None,
         oddities: Oddities | None = None,
-        first_episode: int = 0,
     ) -> None:
         self.rows = rows or Rows.of(seating)
         self.oddities = oddities or Oddities()
@@ -195,9 +195,10 @@ class Game(ABC):
         self.active = self.rows.active
         self._alive = self.rows.alive
         self._masked = [False] * num_seats
+        for mask in self.rows.masks:
+            mask[:] = True
         self._masks_in_observations = any(seat.observations.has_mask for seat in self._seats)
-        self._first_episode = first_episode
-        self.episode = first_episode - 1
+        self._new = True  # its environment has played no episode
         self._steps = 0
         self._returns = np.zeros(num_seats)
         self._rewards = np.zeros(num_seats)
@@ -214,7 +215,7 @@ class Game(ABC):
         EnvironmentRaised, InvalidData
             The environment fails, or returns something else than it should.
         """
-        self.episode += 1
+        self.rows.episode[0] += 1
         self._steps = 0
         self._returns = np.zeros(len(self._seats))
         self._clear_step()
@@ -222,12 +223,14 @@ class Game(ABC):
         self._alive[:] = False
         for row in self.rows.observations:
             row[:] = 0
-        if self._settings.fresh and self.episode > self._first_episode:
+        if self._settings.fresh and not self._new:
             self._call(close, self._env)
             self._env = self._call(self._maker)
+        self._new = False
         arguments = {}
         if self._takes_seed:
-            arguments["seed"] = episode_seed(self._settings.seed, self._number, self.episode)
+            episode = int(self.rows.episode[0])
+            arguments["seed"] = episode_seed(self._settings.seed, self._number, episode)
         else:
             self._note(Oddity.NO_SEED)
         self._begin(arguments)
@@ -336,9 +339,10 @@ class Game(ABC):
 
     def _add_reward(self, seat: int, reward: Any) -> None:
         """Add what has reached a seat."""
-        if type(reward) is not float:
-            self._note(Oddity.REWARD_TYPE, self._seats[seat].agent)
-        elif self._settings.reward_weights is None and math.isfinite(reward):
+        kind = type(reward)
+        if kind is not float:
+            self._note(Oddity.REWARD_TYPE, self._agents[seat])
+        if self._settings.reward_weights is None and kind in NUMBERS and -LARGE < reward < LARGE:
             self._rewards[seat] += reward
             return
         try:

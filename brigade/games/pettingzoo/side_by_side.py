@@ -76,7 +76,8 @@ class SideBySide:
     num_games
         How many, B.
     arrays
-        Where they write; by default, in memory of their own.
+        Where they write; by default, in memory of their own. Episodes are numbered on from those
+        that are there.
     first_game
         The number of the first of them, where there are others elsewhere.
 
@@ -126,7 +127,6 @@ class SideBySide:
                 number=first_game + index,
                 rows=Rows.of(seating, self._arrays, index),
                 oddities=self.oddities,
-                first_episode=int(self._arrays.episodes[index]) + 1,
             )
             for index in range(num_games)
         ]
@@ -135,7 +135,6 @@ class SideBySide:
         """Begin all games; raises as :meth:`brigade.games.pettingzoo.game.Game.reset` does."""
         for game in self._games:
             game.reset()
-        self._arrays.episodes[:] = [game.episode for game in self._games]
 
     def step(self, actions: Sequence[NDArray[Any]]) -> Step:
         """Play one step of each game, and begin anew those that end.
@@ -171,8 +170,6 @@ class SideBySide:
         into.ended[:] = ended
         into.cut[:] = cut
         into.lengths[:] = lengths
-        if True in ended:
-            into.episodes[:] = [game.episode for game in self._games]
 
     def close(self) -> None:
         """Close all environments."""

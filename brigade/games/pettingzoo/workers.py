@@ -125,7 +125,7 @@ class EnvWorkers:
         counts_bytes = num_workers * len(Oddity) * np.dtype(np.int64).itemsize
         self._file, memory = _shared_memory(num_bytes(seating, num_games) + counts_bytes)
         self._arrays = Arrays.of(seating, num_games, memory)
-        self._arrays.clear()
+        self._arrays.episodes[:] = -1
         self._counts = count_rows(memory, seating, num_games)
         self._oddities = Oddities()
         self._past: Counter[Oddity] = Counter()  # of workers that are no more, and restarts
@@ -272,7 +272,6 @@ class EnvWorkers:
 
     def _begin_anew(self, worker: _Worker, fault: EnvironmentFault | None) -> None:
         """Begin a worker's games in a new process, again and again while that fails."""
-        arrays = self._arrays.games(worker.slice)
         while fault is not None:
             if len(self.faults) >= self._most_restarts:
                 raise fault
@@ -283,7 +282,6 @@ class EnvWorkers:
             self._counts[worker.number] = 0
             self._past[FAULTS[type(fault)]] += 1
             self._oddities.first.setdefault(FAULTS[type(fault)], str(fault))
-            arrays.episodes[:] += 1  # the seed of one that failed would fail again
             worker.start(self._start, self._file)
             fault = self._answer(worker, START_SECONDS)
             if fault is None:
