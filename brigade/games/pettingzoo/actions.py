@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from brigade.games.pettingzoo.errors import BadValue, UnsupportedSpace
 from brigade.printable import printable, shortened
 
+MOST_KNOWN = 4096  # actions that are made beforehand
+
 
 class ChoiceActions:
     """A Discrete, MultiDiscrete or MultiBinary space as C components of so many choices each.
@@ -47,11 +49,20 @@ class ChoiceActions:
         self._dtype: np.dtype[Any] = np.dtype(space.dtype)
         self._start = np.asarray(start).astype(self._dtype).ravel()
         self._ends = np.cumsum(self.nvec)[:-1]
+        # NumPy's numbers take long to make, and cannot be changed.
+        first = int(self._start[0]) if self._scalar else 0
+        self._known = [
+            self._dtype.type(first + choice)
+            for choice in range(min(self.num_choices, MOST_KNOWN) if self._scalar else 0)
+        ]
 
     def decode(self, components: NDArray[np.integer] | Sequence[int]) -> Any:
         """Turn choices ``[C]`` into an action that the space contains, of its own type."""
         if self._scalar:
-            return self._dtype.type(self._start[0] + int(components[0]))
+            choice = components[0]
+            if 0 <= choice < len(self._known):
+                return self._known[choice]
+            return self._dtype.type(self._start[0] + int(choice))
         values = np.asarray(components).astype(self._dtype) + self._start
         return values.astype(self._dtype).reshape(self._shape)
 
@@ -68,6 +79,9 @@ class ChoiceActions:
         BadValue
             It has another length, or leaves a component no choice.
         """
+        if type(mask) is np.ndarray and mask.shape == out.shape and mask.dtype.kind in "biuf":
+            out[:] = mask
+            return
         try:
             if isinstance(mask, (list, tuple)) and any(np.ndim(part) for part in mask):
                 given = np.concatenate([np.ravel(part) for part in mask])
@@ -88,7 +102,7 @@ class ChoiceActions:
         """Raise BadValue where a mask leaves a component no choice."""
         parts = [mask] if len(self.nvec) == 1 else np.split(mask, self._ends)
         for component, part in enumerate(parts):
-            if not part.any():
+            if not np.count_nonzero(part):
                 where = "" if len(self.nvec) == 1 else f" in component {component}"
                 raise BadValue(f"an action mask of zeros{where}, which allows no action")
 

@@ -39,10 +39,19 @@ class Maker:
         What makes one.
     arguments
         Its keyword arguments.
+    text
+        What :func:`find` finds it by, anywhere; None where it is known as a function only.
     """
 
-    def __init__(self, name: str, function: Callable[..., Any], arguments: Mapping[str, Any]):
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        arguments: Mapping[str, Any],
+        text: str | None = None,
+    ):
         self.name = printable(name)
+        self.text = text
         self.arguments = dict(arguments)
         self._function = function
         self._check_arguments()
@@ -137,7 +146,7 @@ def find(what: str | Callable[..., Any], arguments: Mapping[str, Any] | None = N
         function = _registered(place)
     else:
         function = _attribute(_module(place), place, name)
-    return Maker(what, function, arguments)
+    return Maker(what, function, arguments, text=what)
 
 
 def is_turn_based(env: Any) -> bool:

@@ -8,16 +8,16 @@ episode. An episode is over when nobody is alive, and the next one begins within
 from __future__ import annotations
 
 import inspect
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brigade.games.pettingzoo.actions import ChoiceActions
+from brigade.games.pettingzoo.arrays import Arrays
 from brigade.games.pettingzoo.description import close
 from brigade.games.pettingzoo.errors import BadValue, EnvironmentRaised, InvalidData, in_words
 from brigade.games.pettingzoo.finding import Maker
@@ -27,6 +27,8 @@ from brigade.games.pettingzoo.rewards import scalar
 from brigade.games.pettingzoo.roles import Seating
 from brigade.seeds import Purpose, sequence
 
+NUMBERS = {float, int, np.float64}
+LARGE = 1e300  # which whole numbers beyond the range of floats are not below, nor is NaN
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -65,25 +67,44 @@ class Rows:
         bool ``[num_choices]``: which choices it has, where it is active.
     finals
         float32 ``[F]``: what it saw last, where its part ended with the last step.
+    by_role
+        The observations again, float32 ``[S, F]`` for each role.
+    active, alive
+        bool ``[A]``: who has to act now, and whose part goes on.
+    episode
+        int64 ``[1]``: the number of the episode under way, from which its seed follows.
     """
 
     observations: Sequence[NDArray[np.float32]]
     masks: Sequence[NDArray[np.bool_]]
     finals: Sequence[NDArray[np.float32]]
+    by_role: Sequence[NDArray[np.float32]]
+    active: NDArray[np.bool_]
+    alive: NDArray[np.bool_]
+    episode: NDArray[np.int64]
 
     @classmethod
-    def of(cls, seating: Seating) -> Rows:
-        """Make rows for the seats of one game."""
-        sizes = [seat.observations.num_features for seat in seating.seats]
+    def of(cls, seating: Seating, arrays: Arrays | None = None, game: int = 0) -> Rows:
+        """Take the rows of one game, or make rows for one."""
+        if arrays is None:
+            arrays = Arrays.of(seating, 1)
+        places = seating.places
+
+        def rows(of_roles: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+            return [of_roles[role][game, place] for role, place in places]
+
         return cls(
-            [np.zeros(size, np.float32) for size in sizes],
-            [np.ones(seat.actions.num_choices, np.bool_) for seat in seating.seats],
-            [np.zeros(size, np.float32) for size in sizes],
+            rows(arrays.observations),
+            rows(arrays.masks),
+            rows(arrays.finals),
+            [array[game] for array in arrays.observations],
+            arrays.active[game],
+            arrays.alive[game],
+            arrays.episodes[game : game + 1],
         )
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one step of one game led to, for each of its A seats.
 
     Attributes
@@ -162,17 +183,27 @@ class Game(ABC):
         self._seats = seating.seats
         self._settings = settings or Settings()
         self._number = number
-        self._seat_of = {seat.agent: index for index, seat in enumerate(self._seats)}
+        self._agents = [seat.agent for seat in self._seats]
+        self._seat_of = {agent: index for index, agent in enumerate(self._agents)}
+        self._decoders = [seat.actions.decode for seat in self._seats]
+        # Who is in each role, and how and where their observations are written together.
+        self._roles = [
+            (role.seats, self._seats[role.seats[0]].observations, rows)
+            for role, rows in zip(seating.roles, self.rows.by_role, strict=True)
+        ]
         num_seats = len(self._seats)
-        self.active = np.zeros(num_seats, np.bool_)
-        self._alive = np.zeros(num_seats, np.bool_)
-        self._masked = np.zeros(num_seats, np.bool_)
-        self._episode = -1
+        self.active = self.rows.active
+        self._alive = self.rows.alive
+        self._masked = [False] * num_seats
+        for mask in self.rows.masks:
+            mask[:] = True
+        self._masks_in_observations = any(seat.observations.has_mask for seat in self._seats)
+        self._new = True  # its environment has played no episode
         self._steps = 0
         self._returns = np.zeros(num_seats)
         self._rewards = np.zeros(num_seats)
-        self._terminated = np.zeros(num_seats, np.bool_)
-        self._truncated = np.zeros(num_seats, np.bool_)
+        self._nobody = np.zeros(num_seats, np.bool_)
+        self._terminated = self._truncated = self._nobody
         self._env = maker()
         self._takes_seed = _takes_seed(self._env)
 
@@ -184,24 +215,26 @@ class Game(ABC):
         EnvironmentRaised, InvalidData
             The environment fails, or returns something else than it should.
         """
-        self._episode += 1
+        self.rows.episode[0] += 1
         self._steps = 0
-        self._returns[:] = 0
+        self._returns = np.zeros(len(self._seats))
         self._clear_step()
         self.active[:] = False
         self._alive[:] = False
         for row in self.rows.observations:
             row[:] = 0
-        if self._settings.fresh and self._episode:
+        if self._settings.fresh and not self._new:
             self._call(close, self._env)
             self._env = self._call(self._maker)
+        self._new = False
         arguments = {}
         if self._takes_seed:
-            arguments["seed"] = episode_seed(self._settings.seed, self._number, self._episode)
+            episode = int(self.rows.episode[0])
+            arguments["seed"] = episode_seed(self._settings.seed, self._number, episode)
         else:
             self._note(Oddity.NO_SEED)
         self._begin(arguments)
-        if not self._alive.any():
+        if not self._anyone():
             raise self._invalid("nobody is in `agents` after reset")
 
     def step(self, actions: Sequence[Any]) -> Outcome:
@@ -221,18 +254,18 @@ class Game(ABC):
         self._play(actions)
         self._steps += 1
         limit = self._settings.max_steps
-        cut = limit is not None and self._steps >= limit and bool(self._alive.any())
+        cut = limit is not None and self._steps >= limit and self._anyone()
         if cut:
             self._cut()
-        self._returns += self._rewards
-        ended = not self._alive.any()
+        self._returns = self._returns + self._rewards
+        ended = not self._anyone()
         outcome = Outcome(
             self._rewards,
             self._terminated,
             self._truncated,
             ended,
             cut,
-            self._returns.copy(),
+            self._returns,
             self._steps,
         )
         if ended:
@@ -263,14 +296,18 @@ class Game(ABC):
 
     def _observe(self, seat: int, observation: Any, info: Any) -> None:
         """Write what an active seat sees, and its mask."""
-        own = self._seats[seat]
         self._write(seat, observation, self.rows.observations[seat])
+        self._read_mask(seat, observation, info)
+
+    def _read_mask(self, seat: int, observation: Any, info: Any) -> None:
+        """Write an active seat's mask, which the observation or the info may have."""
+        own = self._seats[seat]
         if not isinstance(own.actions, ChoiceActions):
             return
         row = self.rows.masks[seat]
         try:
             mask = own.observations.mask(observation)
-            if mask is None and isinstance(info, Mapping):
+            if mask is None and isinstance(info, (dict, Mapping)):
                 mask = info.get(MASK)
             if mask is not None:
                 own.actions.read_mask(mask, row)
@@ -294,15 +331,18 @@ class Game(ABC):
         latest = self.rows.observations[seat]
         self.rows.finals[seat][:] = latest
         latest[:] = 0
+        if self._terminated is self._nobody:
+            self._terminated, self._truncated = self._nobody.copy(), self._nobody.copy()
         self._terminated[seat] = terminated
         self._truncated[seat] = not terminated
         self._alive[seat] = self.active[seat] = False
 
     def _add_reward(self, seat: int, reward: Any) -> None:
         """Add what has reached a seat."""
-        if type(reward) is not float:
-            self._note(Oddity.REWARD_TYPE, self._seats[seat].agent)
-        elif self._settings.reward_weights is None and math.isfinite(reward):
+        kind = type(reward)
+        if kind is not float:
+            self._note(Oddity.REWARD_TYPE, self._agents[seat])
+        if self._settings.reward_weights is None and kind in NUMBERS and -LARGE < reward < LARGE:
             self._rewards[seat] += reward
             return
         try:
@@ -322,9 +362,16 @@ class Game(ABC):
         except ValueError:  # of an array of several
             raise self._invalid(f"a flag of {flag}", agent) from None
 
+    def _anyone(self) -> bool:
+        """Whether anybody is alive."""
+        return True in self._alive.tolist()  # of so few, faster than any()
+
     def _present(self) -> set[int]:
         """Seats of the agents that the environment has now."""
-        return {self._seat(agent) for agent in self._call(_agents, self._env)}
+        return self._seats_of(self._call(agents_of, self._env))
+
+    def _seats_of(self, agents: Sequence[Hashable]) -> set[int]:
+        return {self._seat(agent) for agent in agents}
 
     def _seat(self, agent: Hashable) -> int:
         seat = self._seat_of.get(agent)
@@ -333,7 +380,7 @@ class Game(ABC):
         return seat
 
     def _decode(self, seat: int, action: Any) -> Any:
-        return self._seats[seat].actions.decode(action)
+        return self._decoders[seat](action)
 
     def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the environment's code; of a turn-based game, about the agent whose turn it is."""
@@ -352,12 +399,12 @@ class Game(ABC):
     def _invalid(self, what: str, agent: Hashable | None = None) -> InvalidData:
         return InvalidData(what, self._maker.name, self._number, agent, self._steps)
 
-    def _note(self, kind: Oddity, agent: Hashable | None = None) -> None:
+    def _note(self, kind: Oddity, agent: Hashable | None = None, times: int = 1) -> None:
         if kind in self.oddities.first:
-            self.oddities.counts[kind] += 1
+            self.oddities.counts[kind] += times
             return
         whose = "" if agent is None else f", agent {agent}"
-        self.oddities.note(kind, f"game {self._number}, step {self._steps}{whose}")
+        self.oddities.note(kind, f"game {self._number}, step {self._steps}{whose}", times)
 
     def _write(self, seat: int, observation: Any, row: NDArray[np.float32]) -> None:
         own = self._seats[seat]
@@ -368,12 +415,12 @@ class Game(ABC):
 
     def _clear_step(self) -> None:
         # The arrays of an outcome are never written again.
-        self._rewards = np.zeros_like(self._rewards)
-        self._terminated = np.zeros_like(self._terminated)
-        self._truncated = np.zeros_like(self._truncated)
+        self._rewards = np.zeros(len(self._seats))
+        self._terminated = self._truncated = self._nobody
 
 
-def _agents(env: Any) -> list[Hashable]:
+def agents_of(env: Any) -> list[Hashable]:
+    """Copy an environment's list of its agents."""
     return list(env.agents)
 
 

@@ -22,6 +22,11 @@ class Oddity(Enum):
     REWARD_TYPE = "gives rewards that are not Python's float"
     NO_SEED = "takes no seed at reset, so that its episodes do not repeat"
     NO_PENDING_REWARDS = "does not tell what agents are still owed when a game is cut"
+    RAISED = "raises an exception; all games of its worker were cut, and begun anew in another"
+    INVALID = "returns invalid data; all games of its worker were cut, and begun anew in another"
+    LOST = "loses a worker; all games of that were cut, and begun anew in another"
+
+    __hash__ = object.__hash__  # Enum's own is slow, and there is one object of each kind
 
 
 class Oddities:
@@ -39,8 +44,8 @@ class Oddities:
         self.counts: Counter[Oddity] = Counter()
         self.first: dict[Oddity, str] = {}
 
-    def note(self, kind: Oddity, where: str) -> None:
-        """Count one, which occurred there."""
-        self.counts[kind] += 1
+    def note(self, kind: Oddity, where: str, times: int = 1) -> None:
+        """Count so many, the first of which occurred there."""
+        self.counts[kind] += times
         if kind not in self.first:
             self.first[kind] = where

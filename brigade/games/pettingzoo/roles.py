@@ -54,6 +54,14 @@ class Seating:
     roles: tuple[Role, ...]
     seats: tuple[Seat, ...]
 
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Each seat's role and its place among the role's seats."""
+        return [
+            (seat.role, self.roles[seat.role].seats.index(index))
+            for index, seat in enumerate(self.seats)
+        ]
+
 
 def stem(agent: Hashable) -> str:
     """What agents of one kind have in common: ``agent_0`` and ``agent_1``, or all whole numbers."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from brigade.games.pettingzoo.arrays import Arrays
 from brigade.games.pettingzoo.description import Description
 from brigade.games.pettingzoo.finding import Maker
 from brigade.games.pettingzoo.game import Game, Rows, Settings
@@ -50,6 +51,20 @@ class Step:
     lengths: NDArray[np.int32]
     cut: NDArray[np.bool_]
 
+    @classmethod
+    def of(cls, arrays: Arrays) -> Step:
+        """Copy what the arrays say of the last step."""
+        ended = arrays.ended.nonzero()[0]
+        return cls(
+            arrays.rewards.flatten(),
+            arrays.terminated.flatten(),
+            arrays.truncated.flatten(),
+            ended,
+            arrays.returns[ended],
+            arrays.lengths[ended],
+            arrays.cut[ended],
+        )
+
 
 class SideBySide:
     """B games, each of an environment of its own.
@@ -60,11 +75,16 @@ class SideBySide:
         Of the environment and its games.
     num_games
         How many, B.
+    arrays
+        Where they write; by default, in memory of their own. Episodes are numbered on from those
+        that are there.
+    first_game
+        The number of the first of them, where there are others elsewhere.
 
     Attributes
     ----------
     active
-        bool ``[L]``: who has to act now.
+        bool ``[L]``: who has to act now. The next step overwrites it.
     observations, masks, final_observations
         One array for each role: float32 ``[B, S, F]``, bool ``[B, S, num_choices]`` and float32
         ``[B, S, F]``, as in :class:`brigade.games.pettingzoo.game.Rows`. The next step overwrites
@@ -84,45 +104,37 @@ class SideBySide:
         description: Description,
         num_games: int,
         settings: Settings | None = None,
+        *,
+        arrays: Arrays | None = None,
+        first_game: int = 0,
     ) -> None:
         seating = description.seating
         self.num_games = num_games
         self.roles = seating.roles
         self.oddities = Oddities()
-        shapes = [(num_games, len(role.seats)) for role in self.roles]
-        choices = [seating.seats[role.seats[0]].actions.num_choices for role in self.roles]
-        pairs = list(zip(shapes, self.roles, strict=True))
-        self.observations = [np.zeros((*s, r.num_features), np.float32) for s, r in pairs]
-        self.final_observations = [np.zeros_like(array) for array in self.observations]
-        self.masks = [np.ones((*s, n), np.bool_) for s, n in zip(shapes, choices, strict=True)]
-        # Where in its role's arrays each seat is.
-        self._places = [
-            (seat.role, self.roles[seat.role].seats.index(index))
-            for index, seat in enumerate(seating.seats)
-        ]
-        self.active = np.zeros(num_games * len(seating.seats), np.bool_)
+        self._arrays = arrays or Arrays.of(seating, num_games)
+        self.observations = self._arrays.observations
+        self.final_observations = self._arrays.finals
+        self.masks = self._arrays.masks
+        self.active = self._arrays.active.reshape(-1)
+        self._places = seating.places
         kind: type[Game] = TurnGame if description.turn_based else ParallelGame
         self._games = [
             kind(
                 maker,
                 seating,
                 settings,
-                number=number,
-                rows=Rows(
-                    self._of(self.observations, number),
-                    self._of(self.masks, number),
-                    self._of(self.final_observations, number),
-                ),
+                number=first_game + index,
+                rows=Rows.of(seating, self._arrays, index),
                 oddities=self.oddities,
             )
-            for number in range(num_games)
+            for index in range(num_games)
         ]
 
     def reset(self) -> None:
         """Begin all games; raises as :meth:`brigade.games.pettingzoo.game.Game.reset` does."""
         for game in self._games:
             game.reset()
-        self._gather_active()
 
     def step(self, actions: Sequence[NDArray[Any]]) -> Step:
         """Play one step of each game, and begin anew those that end.
@@ -138,28 +150,28 @@ class SideBySide:
         EnvironmentRaised, InvalidData
             An environment fails, or returns something else than it should.
         """
-        outcomes = [game.step(self._of(actions, number)) for number, game in enumerate(self._games)]
-        self._gather_active()
-        ended = [number for number, outcome in enumerate(outcomes) if outcome.ended]
-        returns = [outcomes[number].returns for number in ended]
-        return Step(
-            np.concatenate([outcome.rewards for outcome in outcomes]).astype(np.float32),
-            np.concatenate([outcome.terminated for outcome in outcomes]),
-            np.concatenate([outcome.truncated for outcome in outcomes]),
-            np.array(ended, np.int64),
-            np.array(returns, np.float64).reshape(len(ended), len(self._places)),
-            np.array([outcomes[number].length for number in ended], np.int32),
-            np.array([outcomes[number].cut for number in ended], np.bool_),
-        )
+        self.play(actions)
+        return Step.of(self._arrays)
+
+    def play(self, actions: Sequence[NDArray[Any]]) -> None:
+        """Do as :meth:`step` does, and leave what it led to in the arrays."""
+        # A game takes choices out of lists sooner than out of arrays.
+        given = [each if each.dtype.kind == "f" else each.tolist() for each in actions]
+        outcomes = [
+            game.step([given[role][index][place] for role, place in self._places])
+            for index, game in enumerate(self._games)
+        ]
+        rewards, terminated, truncated, ended, cut, returns, lengths = zip(*outcomes, strict=True)
+        into = self._arrays
+        np.concatenate(rewards, out=into.rewards.reshape(-1), casting="same_kind")
+        np.concatenate(terminated, out=into.terminated.reshape(-1))
+        np.concatenate(truncated, out=into.truncated.reshape(-1))
+        np.concatenate(returns, out=into.returns.reshape(-1))
+        into.ended[:] = ended
+        into.cut[:] = cut
+        into.lengths[:] = lengths
 
     def close(self) -> None:
         """Close all environments."""
         for game in self._games:
             game.close()
-
-    def _of(self, arrays: Sequence[NDArray[Any]], game: int) -> list[NDArray[Any]]:
-        """The rows of one game's seats, in their order."""
-        return [arrays[role][game, place] for role, place in self._places]
-
-    def _gather_active(self) -> None:
-        self.active = np.concatenate([game.active for game in self._games])

@@ -55,7 +55,8 @@ class TurnGame(Game):
                 stuck.add(seat)
                 self._note(Oddity.STAYED, self._turn)
         self._turn = None
-        self._see_who_is_there(present if self.active.any() else set(), stuck)
+        somebody = True in self.active.tolist()
+        self._see_who_is_there(present if somebody else set(), stuck)
 
     def _last(self, seat: int) -> tuple[Any, bool, bool, Any]:
         """Ask for what the agent on turn has got and sees, and add its reward."""
@@ -79,8 +80,9 @@ class TurnGame(Game):
 
     def _see_who_is_there(self, present: set[int], stuck: set[int]) -> None:
         """Begin the parts of those that came, and end those of whom nothing more was heard."""
+        alive = self._alive.tolist()
         for seat, own in enumerate(self._seats):
-            if self._alive[seat]:
+            if alive[seat]:
                 if seat in present:
                     continue
                 terminated, truncated = self._flags(own.agent)

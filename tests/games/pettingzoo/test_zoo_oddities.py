@@ -129,6 +129,39 @@ def test_oddities_change_no_life_and_are_counted(change, kinds, first):
     assert game.oddities.first[next(iter(kinds))] == first
 
 
+def float64_rewards(env, o, r, t, u, i):
+    return o, {k: np.float64(v) for k, v in r.items()}, t, u, i
+
+
+def huge_rewards(env, o, r, t, u, i):
+    """Whose sum is more than a float can be."""
+    return o, dict.fromkeys(r, 1.7e308) if env.t == 1 else r, t, u, i
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(stays, drops_flags, never_flags, numpy_flags, whole_rewards, no_infos, no_finals, ghost),
+        *(forgets_rewards, float64_rewards, huge_rewards),
+    ],
+)
+def test_agents_looked_at_together_are_as_one_by_one(change, monkeypatch):
+    """Until one ends, all are looked at together, if nothing is odd."""
+    told = []
+    for together in (True, False):
+        if not together:
+            monkeypatch.setattr(ParallelGame, "_nobody_ends", lambda *_: False)
+        game = start(lambda: Changed(change))
+        seen = []
+        for _ in range(9):
+            outcome = game.step([[0]] * 2)
+            seen += [part.tolist() for part in outcome[:3]]
+            seen += [row.tolist() for row in (*game.rows.observations, *game.rows.finals)]
+            seen += [game.active.tolist(), outcome.returns.tolist()]
+        told.append((seen, game.oddities.counts, game.oddities.first))
+    assert told[0] == told[1]
+
+
 def test_an_agent_that_is_not_shown_anything_is_not_asked():
     def hide(env, o, r, t, u, i):
         return ({} if env.t == 1 else o), r, t, u, i

@@ -1,5 +1,7 @@
 """Rows of observations, choices and continuous actions over spaces of every kind."""
 
+import math
+
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -371,3 +373,31 @@ def test_observations_that_are_not_of_their_space(space, value, words):
 )
 def test_observations_that_are_put_up_with(space, value, row):
     assert written(Observations(space, "agent"), value).tolist() == row
+
+
+@given(
+    st.sampled_from([np.float32, np.float64, np.int64, np.uint8, np.bool_]),
+    st.sampled_from([np.float32, np.float64, np.int64, np.uint8, np.bool_]),
+    st.sampled_from([(4,), (2, 3), ()]),
+    st.data(),
+)
+@settings(max_examples=100)
+def test_rows_written_together_are_those_written_one_by_one(of_space, given_as, shape, data):
+    space = spaces.Box(0, 1, shape, of_space)
+    writer = Observations(space, "a")
+    values = st.sampled_from([0, 1, 7, 0.5, 3e38, 1e300, -np.inf, np.nan])
+    seen = []
+    for _ in range(3):
+        numbers = [data.draw(values) for _ in range(math.prod(shape))]
+        with np.errstate(all="ignore"):
+            seen.append(np.array(numbers).reshape(shape).astype(given_as))
+    if data.draw(st.booleans()):
+        seen[1] = data.draw(st.sampled_from([np.zeros((5,), given_as), [0.0], None, "x"]))
+    together = np.zeros((3, writer.num_features), np.float32)
+    if writer.write_all(seen, together):
+        alone = np.zeros_like(together)
+        for observation, row in zip(seen, alone, strict=True):
+            writer.write(observation, row)
+        assert together.tobytes() == alone.tobytes()
+    elif of_space == given_as == np.float32 and shape:
+        assert any(getattr(o, "shape", None) != shape or not np.isfinite(o).all() for o in seen)
