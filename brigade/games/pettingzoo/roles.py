@@ -112,8 +112,14 @@ def assign(
         masked = isinstance(acts, ChoiceActions)
         sees = Observations(spaces_of[first][0], first, masked_actions=masked)
         where = sorted(place[agent] for agent in members)
-        sizes = sees.num_features, acts.nvec
-        roles.append(Role(name, tuple(where), *sizes, num_continuous=acts.num_continuous))
+        role_of = Role(
+            name,
+            tuple(where),
+            sees.num_features,
+            acts.nvec,
+            num_continuous=acts.num_continuous,
+        )
+        roles.append(role_of)
         seats |= {index: Seat(agents[index], role, sees, acts) for index in where}
     return Seating(tuple(roles), tuple(seats[index] for index in range(len(agents))))
 
