@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from brigade._core import Scenario, num_features, observation_layout
 from brigade.env.batched import BatchedEnv
 from brigade.games.spec import Entities, GameSpec, Role
-from brigade.games.vector import DefaultOutcomes, Step
+from brigade.games.vector import HERE, DefaultOutcomes, Playing, Step
 
 KIND = "bucket_brigade"
 LONGEST = 2**31 - 1  # nights
@@ -135,9 +135,18 @@ class BucketBrigade:
         Nights after which a game is cut; None for never.
     seed
         What the games' own streams of draws are derived from.
+    playing
+        These are always played in this process.
     """
 
-    def __init__(self, spec: GameSpec, num_games: int, max_turns: int | None, seed: int) -> None:
+    def __init__(
+        self,
+        spec: GameSpec,
+        num_games: int,
+        max_turns: int | None,
+        seed: int,
+        playing: Playing = HERE,
+    ) -> None:
         self._spec = spec
         scenario = scenario_of(spec)
         self._env = BatchedEnv(num_games, scenario, spec.num_seats, max_turns or LONGEST, seed)

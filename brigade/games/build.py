@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from brigade.games import bucket_brigade
 from brigade.games.spec import GameSpec
-from brigade.games.vector import VectorGame
+from brigade.games.vector import HERE, Playing, VectorGame
 
 VERSION = 1  # of descriptions
 
@@ -47,7 +47,14 @@ def read(description: Mapping[str, Any]) -> GameSpec:
     return from_arguments(found.name, found.arguments)
 
 
-def build(spec: GameSpec, num_games: int, *, max_turns: int | None, seed: int) -> VectorGame:
+def build(
+    spec: GameSpec,
+    num_games: int,
+    *,
+    max_turns: int | None,
+    seed: int,
+    playing: Playing = HERE,
+) -> VectorGame:
     """Make so many games, each cut after so many turns by its own clock.
 
     Raises
@@ -56,11 +63,11 @@ def build(spec: GameSpec, num_games: int, *, max_turns: int | None, seed: int) -
         They cannot be made here.
     """
     _, make = _kind(spec.kind)
-    return make(spec, num_games, max_turns, seed)
+    return make(spec, num_games, max_turns, seed, playing)
 
 
 _Read = Callable[[str, Mapping[str, Any]], GameSpec]
-_Make = Callable[[GameSpec, int, int | None, int], VectorGame]
+_Make = Callable[[GameSpec, int, int | None, int, Playing], VectorGame]
 
 
 def _kind(kind: str) -> tuple[_Read, _Make]:

@@ -11,13 +11,40 @@ What not every game can do is a capability, a protocol of its own below. A train
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brigade.games.spec import GameSpec
+
+
+@dataclass(frozen=True)
+class Playing:
+    """Where games are played: how, and not what comes of it.
+
+    Attributes
+    ----------
+    num_workers
+        Processes that play them; 0 for the one that asks.
+    timeout
+        Seconds that a process may take for a step of its games.
+    on_error
+        What becomes of a game that fails in a process of its own: the run ends, or the games of
+        that process begin anew.
+    make
+        What makes an environment, where its name alone does not.
+    """
+
+    num_workers: int = 0
+    timeout: float = 60.0
+    on_error: Literal["fail", "restart"] = "fail"
+    make: Callable[..., Any] | None = None
+
+
+HERE = Playing()
 
 
 class GameFailed(Exception):

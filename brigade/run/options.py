@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from brigade.config import CHANGEABLE, ConfigError, PositiveInt, RunConfig, flag
+from brigade.games.vector import Playing
 from brigade.store.identity import find_run, read_config
 
 
@@ -51,9 +52,24 @@ class RuntimeOptions(RunConfig, frozen=True, kw_only=True, forbid_unknown_fields
     max_rollbacks: Annotated[
         int, Meta(ge=0, description="updates of an agent that may diverge and be undone")
     ] = 3
+    env_workers: Annotated[
+        int, Meta(ge=0, description="processes that play an environment; 0: the simulator itself")
+    ] = 0
+    env_timeout: Annotated[
+        float, Meta(gt=0, le=86400, description="seconds that one may take for a step of its games")
+    ] = 60.0
+    on_env_error: Annotated[
+        Literal["fail", "restart"],
+        Meta(description="an environment fails in one: end the run, or begin its games anew"),
+    ] = "fail"
     log_file: Annotated[
         str | None, Meta(description="append events here: one line of JSON each")
     ] = None
+
+
+def playing(config: RuntimeOptions) -> Playing:
+    """Where games are played."""
+    return Playing(config.env_workers, config.env_timeout, config.on_env_error)
 
 
 def option_arguments(config: RuntimeOptions) -> list[str]:
@@ -80,6 +96,12 @@ def check_options(config: RuntimeOptions, run: RunConfig) -> None:
     ConfigError
         It cannot be.
     """
+    if config.env_workers and run.env is None:
+        raise ConfigError(
+            f"--env-workers {config.env_workers}: scenarios are played in the simulator itself"
+        )
+    if config.on_env_error == "restart" and not config.env_workers:
+        raise ConfigError("--on-env-error restart goes with --env-workers 1 or more")
     if config.start_with is not None and config.start_with > run.num_agents:
         raise ConfigError(
             f"--start-with {config.start_with}: the population has {run.num_agents} agents"

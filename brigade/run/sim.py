@@ -24,7 +24,7 @@ from brigade.printable import printable
 from brigade.run.child import as_typed
 from brigade.run.keys import server_auth
 from brigade.run.logs import note, start_logs
-from brigade.run.options import check_options
+from brigade.run.options import check_options, playing
 from brigade.run.process import (
     follow_parent,
     keep_memory,
@@ -106,7 +106,7 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
             raise ConfigError(f"run {config.run_name} has no whole checkpoint to go on from")
         trained = saved or plan.source  # whose networks may be those of an earlier version
         population = trained.population if trained else population_of(config, identity.game)
-        game = games_of(config, identity.game)
+        game = games_of(config, identity.game, playing(options))
         row_bytes = 4 * population.longest_row
         sockets = SimulatorSockets(
             endpoint, weights_frame_bytes=row_bytes + (1 << 20), server_auth=auth

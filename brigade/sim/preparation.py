@@ -6,16 +6,16 @@ from brigade import seeds
 from brigade.config import RunConfig
 from brigade.games.build import build
 from brigade.games.spec import GameSpec
-from brigade.games.vector import VectorGame
+from brigade.games.vector import HERE, Playing, VectorGame
 from brigade.policy.build import population_for
 from brigade.policy.population import Population
 from brigade.sim.matchmaking import population_sizes
 
 
-def games_of(config: RunConfig, game: GameSpec) -> VectorGame:
+def games_of(config: RunConfig, game: GameSpec, playing: Playing = HERE) -> VectorGame:
     """Make the games that are played side by side; raises as :func:`build` does."""
     seed = seeds.number(int(config.seed or 0), seeds.Purpose.GAMES)
-    return build(game, config.games, max_turns=config.max_turns, seed=seed)
+    return build(game, config.games, max_turns=config.max_turns, seed=seed, playing=playing)
 
 
 def population_of(config: RunConfig, game: GameSpec) -> Population:

@@ -17,13 +17,17 @@ NETWORK = Network(num_features=5, action_nvec=(4, 2, 2), hidden_size=3)
 NETWORKS = {2: NETWORK}
 HEADER = Experience(run="r", agent=2, sequence=6, progress=0.25)
 
+CONTINUOUS = Network(num_features=5, action_nvec=(), hidden_size=3, num_continuous=3)
+
 Arrays = dict[str, np.ndarray]
 
 
-def arrays(seed: int = 0) -> Arrays:
+def arrays(seed: int = 0, network: Network = NETWORK) -> Arrays:
     """Of agent 2 in a rollout of 6 steps by 3 lanes, with all three endings."""
     rng = np.random.default_rng(seed)
-    buffer = RolloutBuffer(6, 3, NETWORK.num_features, NETWORK.action_nvec)
+    buffer = RolloutBuffer(
+        6, 3, network.num_features, network.action_nvec, num_continuous=network.num_continuous
+    )
     agents = np.array([2, 0, 2])
     for step in range(6):
         columns = {
@@ -34,6 +38,8 @@ def arrays(seed: int = 0) -> Arrays:
         columns["default_observations"] = rng.random((3, 5), dtype=np.float32)
         columns["observations"] = rng.random((3, 5), dtype=np.float32)
         columns["actions"] = rng.integers(0, NETWORK.action_nvec, (3, 3))
+        if network.num_continuous:
+            columns["actions"] = 3 * rng.standard_normal((3, 3), np.float32)
         columns["component_mask"] = rng.random((3, 3)) < 0.5
         buffer.record(**columns)
         if step in (1, 3):
@@ -43,15 +49,16 @@ def arrays(seed: int = 0) -> Arrays:
     return buffer.arrays(2, policy_version=6)
 
 
-def read(given_: Arrays, header=HEADER, run="r") -> Received:
+def read(given_: Arrays, header=HEADER, run="r", network: Network = NETWORK) -> Received:
     header, brought = decode([bytes(frame) for frame in encode(header, given_)])
-    return read_experience(header, brought, run, NETWORKS, "difference_rewards")[1]
+    return read_experience(header, brought, run, {2: network}, "difference_rewards")[1]
 
 
+@pytest.mark.parametrize("network", [NETWORK, CONTINUOUS], ids=["choices", "continuous"])
 @pytest.mark.parametrize("seed", range(3))
-def test_what_a_rollout_buffer_made_arrives_as_it_was(seed):
-    made = arrays(seed)
-    received = read(made)
+def test_what_a_rollout_buffer_made_arrives_as_it_was(seed, network):
+    made = arrays(seed, network)
+    received = read(made, network=network)
     for name in made:
         found = getattr(received.rollout, name)
         assert found.dtype == made[name].dtype
@@ -150,6 +157,26 @@ REFUSED: dict[str, Arrays] = {
 def test_it_is_refused(made):
     with pytest.raises(BadMessage):
         read(made)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a.astype(np.uint8),
+        lambda a: a.astype(np.int32),
+        lambda a: a.astype(np.float64),
+        lambda a: a[:, :2],
+        lambda a: a[:-1],
+        lambda a: a[:, 0],
+        put((3, 1), np.nan),
+        put((0, 0), np.inf),
+        put((11, 2), -np.inf),
+    ],
+)
+def test_continuous_actions_that_are_none_are_refused(change):
+    made = arrays(network=CONTINUOUS)
+    with pytest.raises(BadMessage, match="actions"):
+        read(made | {"actions": np.asarray(change(made["actions"]))}, network=CONTINUOUS)
 
 
 def test_other_messages_and_other_runs_are_refused():

@@ -158,7 +158,7 @@ def test_a_target_that_depends_on_what_is_seen_is_learned(squashed, state_depend
     stack = AgentStack(network, [0], [initial_state(network, 3, 0)], CPU)
     updater, rng = Updater(stack, config, 1), np.random.default_rng(2)
     actor = Actor(network, stack.parameters)
-    for _ in range(30):
+    for _ in range(60):
         mean, deviation = (float(x) for x in popart.moments(stack.statistics))
         rollout = one_step_games(actor, network, 512, rng, lambda x: 0.8 * x)
         updater.update([replace(rollout, values=rollout.values * deviation + mean)])
@@ -168,7 +168,7 @@ def test_a_target_that_depends_on_what_is_seen_is_learned(squashed, state_depend
     # Doing nothing costs 0.21, untrained play about 0.9.
     assert mistakes.mean() < 0.01
     rewards = one_step_games(actor, network, 2000, rng, lambda x: 0.8 * x).rewards
-    assert rewards.mean() > -0.05, "by now it explores little"
+    assert rewards.mean() > -0.03, "by now it explores little"
 
 
 @KINDS

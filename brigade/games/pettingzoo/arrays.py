@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from brigade.games.pettingzoo.actions import ChoiceActions
 from brigade.games.pettingzoo.roles import Seating
+from brigade.games.vector import Step
 
 ALIGNMENT = 64  # bytes, of each array in a buffer
 
@@ -77,6 +78,20 @@ class Arrays:
             arrays.episodes[:] = -1
         return arrays
 
+    def step(self) -> Step:
+        """Say what the last step led to: copies, but for what was seen last."""
+        ended = self.ended.nonzero()[0]
+        return Step(
+            self.rewards.flatten(),
+            self.terminated.flatten(),
+            self.truncated.flatten(),
+            rows_of(self.finals),
+            ended,
+            self.returns[ended],
+            self.lengths[ended],
+            self.cut[ended],
+        )
+
     def games(self, which: slice) -> Arrays:
         """View the arrays of some games."""
         return self._each(lambda array: array[which])
@@ -92,6 +107,11 @@ class Arrays:
             one = not isinstance(value, list)
             made[field.name] = function(value) if one else [function(array) for array in value]
         return Arrays(**made)
+
+
+def rows_of(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Arrays ``[B, S, n]`` as ``[B * S, n]``."""
+    return [array.reshape(array.shape[0] * array.shape[1], array.shape[2]) for array in arrays]
 
 
 def num_bytes(seating: Seating, num_games: int) -> int:

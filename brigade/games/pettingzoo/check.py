@@ -27,7 +27,7 @@ from brigade.games.pettingzoo.finding import Maker
 from brigade.games.pettingzoo.game import Settings
 from brigade.games.pettingzoo.observations import is_picture
 from brigade.games.pettingzoo.oddities import Oddities, Oddity
-from brigade.games.pettingzoo.side_by_side import SideBySide, Step
+from brigade.games.pettingzoo.side_by_side import SideBySide
 from brigade.games.pettingzoo.watching import (
     Clock,
     Difference,
@@ -37,6 +37,7 @@ from brigade.games.pettingzoo.watching import (
     first_difference,
 )
 from brigade.games.pettingzoo.words import space_words
+from brigade.games.vector import Step
 from brigade.printable import printable
 from brigade.seeds import Purpose, generator
 

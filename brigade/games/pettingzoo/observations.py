@@ -287,7 +287,7 @@ def _array(value: Any, path: Path) -> NDArray[Any]:
 
 
 def _all_finite(rows: NDArray[np.float32]) -> bool:
-    return np.count_nonzero(np.isfinite(rows)) == rows.size  # of few, faster than all()
+    return int(np.count_nonzero(np.isfinite(rows))) == rows.size  # of few, faster than all()
 
 
 def _check_whole(given: NDArray[Any], path: Path) -> None:

@@ -8,7 +8,6 @@ in the order of ``Role.seats``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,49 +20,7 @@ from brigade.games.pettingzoo.game import Game, Rows, Settings
 from brigade.games.pettingzoo.oddities import Oddities
 from brigade.games.pettingzoo.parallel_game import ParallelGame
 from brigade.games.pettingzoo.turn_game import TurnGame
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one step of all games led to, for L = B * A lanes.
-
-    Attributes
-    ----------
-    rewards
-        float32 ``[L]``: what reached each lane with this step, active or not.
-    terminated, truncated
-        bool ``[L]``: the lane's part ended by the game's rules, or because it was cut; not both.
-    ended
-        int64 ``[m]``: the games that ended, and have begun anew.
-    returns
-        float64 ``[m, A]``: each seat's undiscounted sum of rewards in those.
-    lengths
-        int32 ``[m]``: their steps; of a turn-based game, turns.
-    cut
-        bool ``[m]``: whether it was the limit on their length that ended them.
-    """
-
-    rewards: NDArray[np.float32]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    ended: NDArray[np.int64]
-    returns: NDArray[np.float64]
-    lengths: NDArray[np.int32]
-    cut: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, arrays: Arrays) -> Step:
-        """Copy what the arrays say of the last step."""
-        ended = arrays.ended.nonzero()[0]
-        return cls(
-            arrays.rewards.flatten(),
-            arrays.terminated.flatten(),
-            arrays.truncated.flatten(),
-            ended,
-            arrays.returns[ended],
-            arrays.lengths[ended],
-            arrays.cut[ended],
-        )
+from brigade.games.vector import Step
 
 
 class SideBySide:
@@ -151,7 +108,7 @@ class SideBySide:
             An environment fails, or returns something else than it should.
         """
         self.play(actions)
-        return Step.of(self._arrays)
+        return self._arrays.step()
 
     def play(self, actions: Sequence[NDArray[Any]]) -> None:
         """Do as :meth:`step` does, and leave what it led to in the arrays."""

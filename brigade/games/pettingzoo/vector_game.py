@@ -7,7 +7,7 @@ it runs that code, so the name must come from the person who runs the command.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -15,14 +15,16 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from brigade.games.pettingzoo.arrays import rows_of
 from brigade.games.pettingzoo.description import Description, describe
 from brigade.games.pettingzoo.errors import CannotFind
 from brigade.games.pettingzoo.finding import Maker, find
 from brigade.games.pettingzoo.game import Settings
 from brigade.games.pettingzoo.oddities import Oddity
 from brigade.games.pettingzoo.side_by_side import SideBySide
+from brigade.games.pettingzoo.workers import EnvWorkers
 from brigade.games.spec import GameSpec, Role
-from brigade.games.vector import Step
+from brigade.games.vector import HERE, Playing, Step
 
 KIND = "pettingzoo"
 # Settings that suit most environments, rather than brigade's own game.
@@ -141,8 +143,8 @@ class PettingZooGames:
         Steps, or turns, after which a game is cut; None for never.
     seed
         What the seed of each episode is derived from.
-    make
-        What makes the environment, where its name alone does not.
+    playing
+        Where they are played.
 
     Raises
     ------
@@ -156,11 +158,12 @@ class PettingZooGames:
         num_games: int,
         max_turns: int | None,
         seed: int,
-        make: Callable[..., Any] | None = None,
+        playing: Playing = HERE,
     ) -> None:
         arguments = msgspec.convert(dict(spec.arguments), Arguments)
-        maker = find(make or arguments.env, arguments.env_arg)
-        found = describe(maker, {role.name: role.agents for role in arguments.roles})
+        maker = find(playing.make or arguments.env, arguments.env_arg)
+        roles = {role.name: role.agents for role in arguments.roles}
+        found = describe(maker, roles)
         described = _role_arguments(found)
         if described != arguments.roles or found.turn_based != arguments.turn_based:
             raise CannotFind(
@@ -168,11 +171,23 @@ class PettingZooGames:
                 f"agents or spaces differ ({_difference(arguments.roles, described)})"
             )
         self._spec = spec
-        self._masked = any(role.masked for role in spec.roles)
         settings = Settings(
             seed, max_turns, arguments.fresh, tuple(arguments.reward_weights) or None
         )
-        self._games = SideBySide(maker, found, num_games, settings)
+        self._games: SideBySide | EnvWorkers
+        if playing.num_workers:
+            self._games = EnvWorkers(
+                maker,
+                found,
+                num_games,
+                settings,
+                num_workers=playing.num_workers,
+                roles=roles,
+                timeout=playing.timeout,
+                on_error=playing.on_error,
+            )
+        else:
+            self._games = SideBySide(maker, found, num_games, settings)
         self._remarked: set[Oddity] = set()
         self._shapes = [(num_games, len(role.seats), -1) for role in spec.roles]
 
@@ -189,7 +204,7 @@ class PettingZooGames:
     @property
     def observations(self) -> Sequence[NDArray[np.float32]]:
         """What each lane sees now, for each role float32 ``[L_r, F_r]``."""
-        return _rows(self._games.observations)
+        return rows_of(self._games.observations)
 
     def reset(self) -> None:
         """Begin all games; EnvironmentFault where one fails."""
@@ -198,17 +213,7 @@ class PettingZooGames:
     def step(self, actions: Sequence[NDArray[Any]]) -> Step:
         """Play one step of each game; EnvironmentFault where one fails."""
         shaped = [a.reshape(shape) for a, shape in zip(actions, self._shapes, strict=True)]
-        step = self._games.step(shaped)
-        return Step(
-            step.rewards,
-            step.terminated,
-            step.truncated,
-            _rows(self._games.final_observations),
-            step.ended,
-            step.returns,
-            step.lengths,
-            step.cut,
-        )
+        return self._games.step(shaped)
 
     def close(self) -> None:
         """Close all environments."""
@@ -229,12 +234,7 @@ class PettingZooGames:
 
     def action_masks(self) -> Sequence[NDArray[np.bool_]]:
         """Which choices are open: for each role bool ``[L_r, n]``."""
-        return _rows(self._games.masks)
-
-
-def _rows(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Rows of all games of each role, ``[B, S, n]``, one after another."""
-    return [array.reshape(array.shape[0] * array.shape[1], array.shape[2]) for array in arrays]
+        return rows_of(self._games.masks)
 
 
 def _role_arguments(found: Description) -> list[RoleArguments]:

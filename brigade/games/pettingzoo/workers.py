@@ -40,8 +40,8 @@ from brigade.games.pettingzoo.finding import Maker
 from brigade.games.pettingzoo.game import Settings
 from brigade.games.pettingzoo.messages import Message
 from brigade.games.pettingzoo.oddities import Oddities, Oddity
-from brigade.games.pettingzoo.side_by_side import Step
 from brigade.games.pettingzoo.worker import count_rows, outline
+from brigade.games.vector import Step
 from brigade.printable import printable, shortened
 
 START_SECONDS = 300.0  # in which a worker must have made its games
@@ -174,7 +174,7 @@ class EnvWorkers:
         for given, shared in zip(actions, self._arrays.actions, strict=True):
             shared[:] = given
         self._ask_all(Message.STEP)
-        return Step.of(self._arrays)
+        return self._arrays.step()
 
     def close(self) -> None:
         """Close all environments and end all workers, within seconds.

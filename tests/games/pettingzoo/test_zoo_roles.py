@@ -55,6 +55,7 @@ def test_one_stem_with_several_kinds_of_spaces():
     found = seating(["agent_0", "agent_1", "agent_2"], does={"agent_1": FORCE})
     assert grouped(found) == {"agent": (0, 2), "agent-2": (1,)}
     assert found.roles[1].action_nvec == ()
+    assert [role.num_continuous for role in found.roles] == [0, 2]
     assert found.seats[1].actions.low.tolist() == [-1, -1]
 
 
