@@ -93,8 +93,9 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         for field in msgspec.structs.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ConfigError(f"{flag(field.name)} {value} is not a finite number")
+            for part in value if isinstance(value, list) else [value]:
+                if isinstance(part, float) and not math.isfinite(part):
+                    raise ConfigError(f"{flag(field.name)} {part} is not a finite number")
 
     @property
     def rollout_transitions(self) -> int:
@@ -308,29 +309,70 @@ def _read_texts(values: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(found.get("env"), dict):  # a table of a file
         table = found.pop("env")
         unknown = [name for name in table if name not in ("name", "args")]
-        if unknown or "name" not in table:
+        if unknown or "name" not in table or not isinstance(table.get("args", {}), dict):
             raise ConfigError(
                 f"[env] has {', '.join(map(repr, table)) or 'nothing'}: it takes 'name', "
-                "and 'args' for its arguments"
+                "and 'args', a table of its arguments"
             )
         found["env"] = table["name"]
-        found["env_arg"] = dict(table.get("args", {})) | _pairs("env_arg", found.get("env_arg", {}))
+        more = _pairs("env_arg", found.get("env_arg", {}))
+        found["env_arg"] = table.get("args", {}) | more if isinstance(more, dict) else more
     for name in ("env_arg", "roles", "population_size"):
         if name in found:
             found[name] = _pairs(name, found[name])
-    if isinstance(found.get("reward_weights"), str):
-        found["reward_weights"] = found["reward_weights"].split(",")
+    if isinstance(found.get("env_arg"), dict):
+        found["env_arg"] = {
+            _plain("a name", name): _plain(name, value) for name, value in found["env_arg"].items()
+        }
+    weights = found.get("reward_weights")
+    if isinstance(weights, str):
+        found["reward_weights"] = _numbers("reward_weights", weights)
     return found
 
 
+def _numbers(name: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise ConfigError(
+            f"{flag(name)} {text!r} must be numbers with commas between, such as 1,0.5"
+        ) from None
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Give an argument's value as JSON and messages have it, with lists for tuples."""
+    match value:
+        case None | bool():
+            return value
+        case int() if -(2**63) <= value < 2**64:
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case str() if not re.search("[\ud800-\udfff]", value):
+            return value
+        case list() | tuple():
+            return [_plain(name, each) for each in value]
+        case dict() if all(isinstance(key, str) for key in value):
+            return {_plain(name, key): _plain(name, each) for key, each in value.items()}
+    raise ConfigError(
+        f"--env-arg {name}: {value!r} is no number of 64 bits, text, truth value, None, "
+        "list, or table whose names are text"
+    )
+
+
 def _pairs(name: str, value: Any) -> Any:
-    """Read ``KEY=VALUE``, in several texts or separated by commas, as a table."""
-    if isinstance(value, str) and name == "population_size" and "=" not in value:
-        return value
+    """Read ``KEY=VALUE``, in several texts or separated by commas, or JSON as a table."""
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
         return value
+    if len(value) == 1 and value[0].startswith("{"):
+        try:
+            return msgspec.json.decode(value[0])
+        except msgspec.DecodeError as error:
+            raise ConfigError(f"{flag(name)} {value[0]!r}: {error}") from None
+    if name == "population_size" and len(value) == 1 and "=" not in value[0]:
+        return value[0]
     if name != "env_arg":  # whose values may have commas
         value = [part for text in value for part in text.split(",")]
     table: dict[str, Any] = {}
@@ -369,12 +411,8 @@ def as_arguments(name: str, value: Any) -> list[str]:
     """Write a setting as arguments of a command line, which reads the same from them."""
     if isinstance(value, bool):
         return [flag(name) if value else f"--no-{flag(name)[2:]}"]
-    if name == "env_arg":
-        return [f"{flag(name)}={key}={each!r}" for key, each in value.items()]
-    if isinstance(value, dict):
-        parts = (v if isinstance(v, list) else [v] for v in value.values())
-        texts = ("+".join(map(str, part)) for part in parts)
-        value = ",".join(f"{key}={text}" for key, text in zip(value, texts, strict=True))
+    if isinstance(value, dict):  # whose names and texts may have any letters
+        value = msgspec.json.encode(value).decode()
     elif isinstance(value, list):
         value = ",".join(map(str, value))
     return [f"{flag(name)}={value}"]
@@ -412,7 +450,7 @@ def flag(name: str) -> str:
 
 def _explain(message: str, values: Mapping[str, Any], kind: type[Any]) -> str:
     """Turn msgspec's sentence into one that names the flag and its value."""
-    at_field = re.fullmatch(r"(.*) - at `(?:key in )?\$\.(\w+)(?:\[.*\])*`", message)
+    at_field = re.fullmatch(r"(.*) - at `(?:key in )?\$\.(\w+)(?:\[.*)?`", message)
     if at_field:
         what, name = at_field.groups()
         what = what[0].lower() + what[1:].replace("`", "")

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brigade.config import ConfigError, PPOConfig, RunConfig, convert, flag
+from brigade.config import ConfigError, PPOConfig, RunConfig, as_arguments, convert, flag
 from brigade.env.scenarios import load_scenario
+from brigade.flags import Settings
 from brigade.games.bucket_brigade import describe
 from brigade.games.spec import GameSpec
 from brigade.run.options import RuntimeOptions
@@ -237,3 +238,120 @@ def test_a_flag_is_the_fields_name():
 def test_every_setting_has_a_sentence_for_help():
     for field in msgspec.structs.fields(RunConfig):
         assert "description" in repr(field.type), field.name
+
+
+# ---- environments and their roles --------------------------------------------------------
+
+
+def on_environment(**settings) -> RunConfig:
+    return convert(RunConfig, {"env": "some"} | settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"population_size": "12"}, {"population_size": 12}),
+        (
+            {"population_size": "adversary=4,agent=8"},
+            {"population_size": {"adversary": 4, "agent": 8}, "num_agents": 12},
+        ),
+        ({"population_size": {"agent": 3}}, {"population_size": {"agent": 3}, "num_agents": 3}),
+        (
+            {"env_arg": ["n=3", "x=0.5", "on=True", "none=None", "name=a=b", "list=[1, 'a']"]},
+            {"env_arg": {"n": 3, "x": 0.5, "on": True, "none": None, "name": "a=b"}
+             | {"list": [1, "a"]}},
+        ),
+        ({"env_arg": ["size=(3, 4)", "odd={[]: 1}"]}, {"env_arg": {"size": [3, 4]}
+         | {"odd": "{[]: 1}"}}),
+        (
+            {"roles": ["team=a_0+a_1,other=b_*", "last=c"]},
+            {"roles": {"team": ["a_0", "a_1"], "other": ["b_*"], "last": ["c"]}},
+        ),
+        ({"reward_weights": "1,0.5"}, {"reward_weights": [1.0, 0.5]}),
+        ({"env": {"name": "sisl/pursuit-v4"}}, {"env": "sisl/pursuit-v4", "env_arg": {}}),
+        (
+            {"env": {"name": "some", "args": {"n": 3, "deep": {"x": [1.5]}}}, "env_arg": ["n=4"]},
+            {"env": "some", "env_arg": {"n": 4, "deep": {"x": [1.5]}}},
+        ),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_settings_of_several_parts_are_read_from_text_and_from_tables(settings, found):
+    config = on_environment(**settings)
+    assert {name: getattr(config, name) for name in found} == found
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"population_size": "agent"}, "--population-size 'agent': expected int"),
+        ({"population_size": "agent=0"}, "--population-size 'agent=0': expected int >= 1"),
+        ({"population_size": "agent=x"}, "--population-size 'agent=x': expected int"),
+        ({"population_size": "a=1,a=2"}, "--population-size: a is given twice"),
+        ({"population_size": "=1"}, "--population-size '=1' is not KEY=VALUE"),
+        ({"population_size": {"agent": -1}}, "--population-size {'agent': -1}: expected int >= 1"),
+        ({"population_size": '{"agent": '}, "--population-size '{\"agent\": ':"),
+        ({"env_arg": ["n"]}, "--env-arg 'n' is not KEY=VALUE"),
+        ({"env_arg": ["n=1", "n=2"]}, "--env-arg: n is given twice"),
+        ({"env_arg": 5}, "--env-arg 5: expected object"),
+        ({"env_arg": {"n": math.inf}}, "--env-arg n: inf is no number"),
+        ({"env_arg": ["n=1e999"]}, "--env-arg n: inf is no number"),
+        ({"env_arg": ["n=1j"]}, "--env-arg n: 1j is no number"),
+        ({"env_arg": [f"n={2**64}"]}, f"--env-arg n: {2**64} is no number of 64 bits"),
+        ({"env_arg": ["n={1, 2}"]}, "--env-arg n: {1, 2} is no number"),
+        ({"env_arg": ["n={1: 2}"]}, "--env-arg n: {1: 2} is no number"),
+        ({"env_arg": ["n=b'x'"]}, "--env-arg n: b'x' is no number"),
+        ({"env_arg": {"n": "\ud800"}}, "--env-arg n: '\\ud800' is no number"),
+        ({"env": {"args": {}}}, "[env] has 'args': it takes 'name'"),
+        ({"env": {"name": "some", "argz": {}}}, "[env] has 'name', 'argz': it takes 'name'"),
+        ({"env": {"name": "some", "args": 5}}, "[env] has 'name', 'args': it takes 'name'"),
+        ({"env": {"name": "some"}, "env_arg": 5}, "--env-arg 5: expected object"),
+        ({"roles": "team"}, "--roles 'team' is not KEY=VALUE"),
+        ({"roles": {"team": 5}}, "--roles {'team': 5}: expected str | array"),
+        ({"reward_weights": "1,x"}, "--reward-weights '1,x' must be numbers"),
+        ({"reward_weights": [1.0, math.nan]}, "--reward-weights nan is not a finite number"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_parts_that_cannot_be_read_are_named(settings, says):
+    with pytest.raises(ConfigError) as refused:
+        on_environment(**settings)
+    assert str(refused.value).startswith(says)
+    assert "\n" not in str(refused.value)
+
+
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | NAMES
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "env_arg": st.dictionaries(NAMES, PLAIN, max_size=4),
+            "roles": st.dictionaries(NAMES, NAMES | st.lists(NAMES, max_size=3), max_size=3),
+            "population_size": st.integers(1, 9)
+            | st.dictionaries(NAMES, st.integers(1, 9), min_size=1, max_size=3),
+            "reward_weights": st.lists(
+                st.floats(allow_nan=False, allow_infinity=False), max_size=3
+            ),
+            "self_play": st.none() | st.booleans(),
+            "env_fresh": st.booleans(),
+        }
+    )
+)
+def test_a_setting_written_as_arguments_is_read_as_the_same(settings):
+    config = on_environment(**settings)
+    words = [
+        word
+        for name in settings
+        if getattr(config, name) is not None
+        for word in as_arguments(name, getattr(config, name))
+    ]
+    back = Settings.read("train", "", RuntimeOptions, ["--env=some", *words]).config(RuntimeOptions)
+    for name in settings:
+        assert getattr(back, name) == getattr(config, name)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -184,6 +185,8 @@ def test_other_messages_and_other_runs_are_refused():
         read({}, Heartbeat(run="r"))
     with pytest.raises(BadMessage, match="not experience of run other"):
         read(arrays(), run="other")
+    with pytest.raises(BadMessage, match="agent 3, which is another learner's"):
+        read(arrays(), msgspec.structs.replace(HEADER, agent=3))
 
 
 @settings(max_examples=200)

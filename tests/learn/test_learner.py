@@ -274,6 +274,11 @@ def test_a_second_welcome_changes_nothing(learner, sockets):
         {"agents": [Granted(3, 0, 4, 0, 0, True)]},  # its arrays are not there
         {"policies": []},
         {"policies": [{}]},
+        {"policies": [POLICY, {}]},  # though nobody has the second
+        {"policies": [POLICY, POLICY | {"hidden_size": 9}]},
+        {"policies": [POLICY] * 1001},
+        {"agents": [Granted(3, 1, 0, 0, 0, False)]},
+        {"agents": [Granted(3, 0, 0, 0, 0, False), Granted(5, 2**40, 0, 0, 0, False)]},
         {"policies": [POLICY | {"action_nvec": []}]},
         {"policies": [POLICY | {"action_nvec": [3, 0, 2]}]},
         {"policies": [POLICY | {"num_features": 0}]},
@@ -292,6 +297,11 @@ def test_a_second_welcome_changes_nothing(learner, sockets):
         "a state without arrays",
         "no policy",
         "a policy of nothing",
+        "a second policy of nothing",
+        "a second policy of another width",
+        "policies without end",
+        "a policy that there is not",
+        "a policy that there is not, of one agent",
         "no actions",
         "no choice",
         "no features",
@@ -325,6 +335,54 @@ def test_a_welcome_that_does_not_fit_is_dropped_and_counted(clock, changes):
     assert sockets.published == []
     join(learner, sockets)
     assert learner.agents == [3, 5], "it waits for a better one"
+
+
+OTHER = Network(num_features=4, action_nvec=(6,), hidden_size=8)
+
+
+def test_agents_of_two_roles_have_networks_of_their_own(learner, sockets):
+    past = replace(initial_state(OTHER, 9, 5), version=7, steps=28)
+    frames = two_roles(past)
+    sockets.control.append(frames)
+    learner.step(0)
+    set_up(learner)
+    assert learner.versions == [0, 7]
+    (_, first), (_, second) = sockets.published
+    assert_same(first, initial_state(NETWORK, 11, 3))
+    assert_same(second, past)
+
+
+@pytest.mark.parametrize("granted", [0, 1])
+def test_a_state_of_another_roles_length_is_refused(learner, sockets, granted):
+    network = (NETWORK, OTHER)[1 - granted]
+    sockets.control.append(two_roles(initial_state(network, 9, 5), granted))
+    learner.step(0)
+    assert learner.bad_messages == 1
+    assert learner.agents == []
+
+
+def two_roles(past: AgentState, policy: int = 1) -> list[Frame]:
+    """A welcome to agent 3, and to agent 5 as it is after its past."""
+    agents = [
+        Granted(3, 0, 0, 0, 0, False),
+        Granted(5, policy, past.version, past.steps, past.rollbacks, True),
+    ]
+    header, _ = messages.decode(welcome())
+    header = msgspec.structs.replace(header, policies=[POLICY, described(OTHER)], agents=agents)
+    arrays = {f"5/{name}": array for name, array in past.arrays().items()}
+    return as_bytes(messages.encode(header, arrays))
+
+
+def test_experience_of_another_roles_shape_is_dropped_and_counted(learner, sockets):
+    sockets.control.append(two_roles(initial_state(OTHER, 9, 5)))
+    learner.step(0)
+    set_up(learner)
+    sockets.experience.append(experience(5, 0))  # of agent 3's shape
+    learner.step(0)
+    assert learner.bad_messages == 1
+    sockets.experience.append(experience(3, 0))
+    learner.step(0)
+    assert learner.bad_messages == 1
 
 
 # ---- publishing --------------------------------------------------------------------------

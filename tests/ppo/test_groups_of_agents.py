@@ -262,3 +262,24 @@ def test_what_diverged_is_named():
     assert "statistics" in divergence(with_("statistics", np.inf), {})
     assert "parameter of 1e+06" in divergence(with_("parameters", -1e6), {})
     assert "kl" in divergence(state, {"entropy": 1.0, "kl": float("inf")})
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_agents_of_two_roles_learn_together_what_they_learn_apart(threads):
+    # Of another shape, and with as many parameters in a row as it happens.
+    roles = {NARROW: [3, 0, 7], Network(num_features=6, action_nvec=(5,), hidden_size=16): [12, 5]}
+    network_of = {agent: network for network, agents in roles.items() for agent in agents}
+    expected: dict[int, Learned] = {}
+    for network, agents in roles.items():
+        expected |= learn(grouped(agents, 1, network), 2, network)
+    mixed = [12, 3, 0, 5, 7]
+    states = [initial_state(network_of[agent], 5, agent) for agent in mixed]
+    networks = [network_of[agent] for agent in mixed]
+    updater = GroupedUpdater(networks, mixed, states, CPU, CONFIG, 77, threads)
+    for update in range(2):
+        rollouts = [rollouts_of([agent], update, network_of[agent])[0] for agent in mixed]
+        recompute = [lag_of(agent, update) for agent in mixed]
+        learned = updater.update(rollouts, 0.1 * update, recompute=recompute)
+    for agent, found in zip(mixed, learned, strict=True):
+        assert_same(found.state, expected[agent].state)
+        assert found.metrics == expected[agent].metrics

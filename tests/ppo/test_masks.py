@@ -135,4 +135,4 @@ def test_what_was_not_open_and_was_done_all_the_same_is_no_experience():
     with pytest.raises(BadMessage, match="not open"):
         read_experience(header, arrays | {"action_mask": closed}, "r", {0: NETWORK}, "gae")
     with pytest.raises(BadMessage):
-        read_experience(header, arrays, "r", Network(5, NVEC, 8), "gae")
+        read_experience(header, arrays, "r", {0: Network(5, NVEC, 8)}, "gae")

@@ -105,9 +105,9 @@ def test_mistakes_are_one_line(run, words, said):
 def test_a_flag_of_several_values_is_given_once_for_each():
     words = ["game", "--env-arg", "a=1", "--env-arg", "b=2 3"]
     settings = Settings.read("check-env", "", CheckEnvConfig, words)
-    assert settings.config(CheckEnvConfig).env_arg == ("a=1", "b=2 3")
+    assert settings.config(CheckEnvConfig).env_arg == {"a": 1, "b": "2 3"}
     settings = Settings.read("check-env", "", CheckEnvConfig, ["game"])
-    assert settings.config(CheckEnvConfig).env_arg == ()
+    assert settings.config(CheckEnvConfig).env_arg == {}
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

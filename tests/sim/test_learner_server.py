@@ -24,7 +24,7 @@ from brigade.policy.population import Population
 from brigade.ppo.agents import AgentState, initial_state
 from brigade.sim import learner_server
 from brigade.sim.events import Events
-from brigade.sim.learner_server import LearnerServer
+from brigade.sim.learner_server import LearnerServer, read_weights
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
 from brigade.wire import messages
@@ -33,6 +33,7 @@ from brigade.wire.messages import Header
 from brigade.wire.transport import LearnerSockets, Sender, SimulatorSockets, TransportError
 
 NETWORK = Network(num_features=5, action_nvec=(3, 2, 2), hidden_size=8)
+AGENTS = Population.of(NETWORK, 4)
 CONFIG = RunConfig(
     population_size=4,
     num_agents_per_game=2,
@@ -120,9 +121,14 @@ class Sockets:
 class Harness:
     """A server at work."""
 
-    def __init__(self, settings: RunConfig = CONFIG, endpoint: Endpoint | None = None) -> None:
+    def __init__(
+        self,
+        settings: RunConfig = CONFIG,
+        endpoint: Endpoint | None = None,
+        population: Population = AGENTS,
+    ) -> None:
         self.sockets = Sockets(**({"endpoint": endpoint} if endpoint else {}))
-        self.repository = Repository(Population.of(NETWORK, 4))
+        self.repository = Repository(population)
         self.learned: list[tuple[int, int, dict[str, float]]] = []
         self.failures: list[str] = []
         self.joined: list[str] = []
@@ -199,11 +205,12 @@ def at_work(
     story: Callable[[Harness], Awaitable[None]],
     settings: RunConfig = CONFIG,
     endpoint: Endpoint | None = None,
+    population: Population = AGENTS,
 ) -> Harness:
     """Run a story at a server that serves its sockets."""
 
     async def main() -> Harness:
-        harness = Harness(settings, endpoint)
+        harness = Harness(settings, endpoint, population)
         tasks = [
             asyncio.create_task(harness.server.serve_control()),
             asyncio.create_task(harness.server.serve_weights()),
@@ -497,6 +504,40 @@ def test_weights_that_do_not_fit_are_counted_and_dropped(wrong):
     at_work(story)
 
 
+OTHER = Network(num_features=7, action_nvec=(4,), hidden_size=8)
+
+
+@pytest.mark.parametrize("agent", range(3))
+def test_an_agents_weights_have_the_length_of_its_roles(agent):
+    population = Population((NETWORK, OTHER), (2, 1))
+    assert NETWORK.num_parameters != OTHER.num_parameters
+    for network in (NETWORK, OTHER):
+        header = messages.Weights(run="a-run", agent=agent, version=0, steps=0)
+        arrays = initial_state(network, 1, agent).arrays()
+        if network is population.network_of(agent):
+            assert read_weights(header, arrays, "a-run", population)[1].version == 0
+        else:
+            with pytest.raises(messages.BadMessage, match="parameters"):
+                read_weights(header, arrays, "a-run", population)
+
+
+@pytest.mark.parametrize("agent", [3, 4, 2**40])
+def test_weights_of_an_agent_that_there_is_not_are_refused(agent):
+    header = messages.Weights(run="a-run", agent=agent, version=0, steps=0)
+    arrays = initial_state(OTHER, 1, 0).arrays()
+    with pytest.raises(messages.BadMessage, match=f"agent {agent}, which does not exist"):
+        read_weights(header, arrays, "a-run", Population((NETWORK, OTHER), (2, 1)))
+
+
+def test_a_learner_is_told_which_policy_each_agent_has():
+    async def story(harness):
+        welcome = await harness.hello(b"one", "1-3")
+        assert list(map(read, welcome.policies)) == [NETWORK, OTHER]
+        assert [(g.agent, g.policy) for g in welcome.agents] == [(1, 0), (2, 0), (3, 1)]
+
+    at_work(story, population=Population((NETWORK, OTHER), (3, 1)))
+
+
 def test_weights_that_come_after_their_learner_left_are_no_news_and_no_attack():
     async def story(harness):
         await harness.hello(b"one", "0")
@@ -643,7 +684,7 @@ def test_a_learner_that_was_there_before_the_simulator_learns(monkeypatch, hello
 
     async def main() -> None:
         sockets = SimulatorSockets(endpoint, 1 << 20)
-        repository = Repository(Population.of(NETWORK, 4))
+        repository = Repository(AGENTS)
         server = LearnerServer(
             "a-run", CONFIG, repository, sockets, Events(), 10.0, learned=lambda *_: None,
             changed=lambda: None, failed=lambda why: None, report=lambda: REPORT,
@@ -703,7 +744,7 @@ def test_a_learner_of_another_version_is_told_in_its_own_protocol(protocol):
 
     async def main() -> None:
         here = SimulatorSockets(endpoint, 1 << 20)
-        repository = Repository(Population.of(NETWORK, 4))
+        repository = Repository(AGENTS)
         server = LearnerServer("a-run", CONFIG, repository, here, Events(), 10.0,
                     learned=lambda *_: None, changed=lambda: None, failed=lambda why: None,
                     report=lambda: REPORT)  # fmt: skip

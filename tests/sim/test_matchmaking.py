@@ -116,3 +116,60 @@ def test_matches_follow_from_the_generator(kind):
 def test_more_seats_than_agents_are_refused():
     with pytest.raises(ValueError, match="5 seats for 4 agents"):
         matchmaker(4, 5, "random")
+
+
+# ---- several roles -----------------------------------------------------------------------
+
+
+@st.composite
+def roles(draw):
+    """Sizes of up to three roles, and how the seats of a game are dealt to them."""
+    counts = draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))
+    order = draw(st.permutations(range(sum(counts))))
+    seats = [order[sum(counts[:role]) :][:count] for role, count in enumerate(counts)]
+    sizes = draw(st.lists(st.integers(1, 6), min_size=len(counts), max_size=len(counts)))
+    return sizes, seats
+
+
+@given(
+    roles=roles(),
+    kind=st.sampled_from(KINDS),
+    self_play=st.sampled_from([None, True, False]),
+    seed=st.integers(0, 2**31),
+)
+def test_each_roles_seats_have_agents_of_that_role(roles, kind, self_play, seed):
+    sizes, seats = roles
+    generator = np.random.default_rng(seed)
+    too_few = any(len(places) > size for size, places in zip(sizes, seats, strict=True))
+    if self_play is False and too_few:
+        with pytest.raises(ValueError, match="seats for"):
+            Matchmaker(sizes, seats, kind, generator, self_play=self_play)
+        return
+    maker = Matchmaker(sizes, seats, kind, generator, self_play=self_play)
+    counted = np.zeros(sum(sizes), np.int64)
+    for _ in range(12):
+        match = maker.match()
+        assert match.shape == (sum(map(len, seats)),)
+        np.add.at(counted, match, 1)
+        first = 0
+        for size, places in zip(sizes, seats, strict=True):
+            mine = match[list(places)] - first
+            assert ((mine >= 0) & (mine < size)).all()
+            in_this_game = np.bincount(mine, minlength=size)
+            if not self_play:  # as evenly as can be: nobody twice where there are enough
+                assert in_this_game.max() - in_this_game.min() <= 1
+                assert len(places) > size or in_this_game.max() == 1
+            if kind == "round_robin":
+                so_far = counted[first : first + size]
+                assert so_far.max() - so_far.min() <= 1
+            first += size
+        assert np.array_equal(maker.games, counted)
+
+
+def test_with_self_play_an_agent_meets_itself_and_without_it_does_not():
+    def met_itself(self_play):
+        maker = Matchmaker([4], [range(2)], "random", np.random.default_rng(1), self_play=self_play)
+        return sum(len(set(maker.match().tolist())) == 1 for _ in range(400))
+
+    assert 60 < met_itself(True) < 140  # one of four
+    assert met_itself(None) == met_itself(False) == 0

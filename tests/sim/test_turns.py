@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,13 +22,16 @@ from brigade.games.vector import Step
 from brigade.policy.build import population_for
 from brigade.ppo.agents import initial_state
 from brigade.ppo.rollout import columns_for
-from brigade.sim.matchmaking import steps_per_rollout
+from brigade.sim.matchmaking import population_sizes, steps_per_rollout
 from brigade.sim.repository import Repository
 from brigade.sim.rollout import RolloutBuffer
 from brigade.sim.rollout_worker import RolloutWorker
 
 SEATS, GAMES = 3, 4
-SPEC = GameSpec("toy", "toy", {}, (Role("player", tuple(range(SEATS)), 3, (4,), masked=True),))
+PLAYERS = (Role("player", tuple(range(SEATS)), 3, (4,), masked=True),)
+# The second sees less, and has fewer choices.
+BOTH = (Role("player", (0, 2), 3, (4,), masked=True), Role("other", (1,), 2, (3,), masked=True))
+SPECS = [GameSpec("toy", "toy", {}, roles) for roles in (PLAYERS, BOTH)]
 CONFIG = RunConfig(
     scenario="default", population_size=5, num_agents_per_game=SEATS, num_games=GAMES,
     hidden_size=4, batch_size=16, update_interval=4, num_epochs=2, advantages="gae", seed=1,
@@ -50,13 +54,18 @@ class Life:
 class Toy:
     """Seats act when they like, get rewards at any time, and die or arrive in the middle."""
 
-    spec, num_games = SPEC, GAMES
+    num_games = GAMES
 
-    def __init__(self, seed: int, likely: float) -> None:
+    def __init__(self, spec: GameSpec, seed: int, likely: float) -> None:
+        self.spec, self.lanes = spec, spec.lanes(GAMES)
         self.rng, self.likely = np.random.default_rng(seed), likely
         self.lives: dict[int, list[Life]] = defaultdict(list)
         self.alive = np.zeros(GAMES * SEATS, bool)
-        [self.seen] = self.observations = [np.zeros((GAMES * SEATS, 3), np.float32)]
+        self.seen = np.zeros((GAMES * SEATS, 3), np.float32)
+        self.choices = np.full(GAMES * SEATS, 4)
+        self.features = np.full(GAMES * SEATS, 3)
+        for role, lanes in zip(spec.roles, self.lanes, strict=True):
+            self.features[lanes], self.choices[lanes] = role.num_features, role.action_nvec
         self.returns = np.zeros((GAMES, SEATS))
         self.handed_out = 0.0
 
@@ -82,21 +91,32 @@ class Toy:
                 turn[game * SEATS + int(np.flatnonzero(self.alive[mine])[0])] = True
         self.turn = turn
         self.open = self.rng.random((len(turn), 4)) < 0.5
-        self.open[np.arange(len(turn)), self.rng.integers(0, 4, len(turn))] = True
+        self.open[np.arange(len(turn)), self.rng.integers(0, self.choices)] = True
+
+    def by_role(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Of what there is of each lane, that which its role has."""
+        widths = self.features if rows is not self.open else self.choices
+        return [rows[lanes, : widths[lanes[0]]] for lanes in self.lanes]
+
+    @property
+    def observations(self) -> list[np.ndarray]:
+        return self.by_role(self.seen)
 
     def action_masks(self) -> list[np.ndarray]:
-        return [self.open]
+        return self.by_role(self.open)
 
     def active(self) -> np.ndarray:
         return self.turn
 
     def step(self, actions: Sequence[np.ndarray]) -> Step:
-        [chosen] = actions
+        chosen = np.zeros((GAMES * SEATS, 1), np.int32)
+        for lanes, array in zip(self.lanes, actions, strict=True):
+            chosen[lanes] = array
         for lane in np.flatnonzero(self.turn):
             life = self.lives[lane][-1]
-            life.seen.append(tuple(self.seen[lane].tolist()))
+            life.seen.append(tuple(self.seen[lane, : self.features[lane]].tolist()))
             life.actions.append(int(chosen[lane, 0]))
-            life.open.append(self.open[lane].tolist())
+            life.open.append(self.open[lane, : self.choices[lane]].tolist())
             assert self.open[lane, life.actions[-1]]
             life.rewards.append(0.0)
         # Quarters add up without rounding.
@@ -118,7 +138,7 @@ class Toy:
         for lane in np.flatnonzero(ends):
             life = self.lives[lane][-1]
             life.terminated, life.truncated = bool(died[lane]), not died[lane]
-            life.final = tuple(final[lane].tolist())
+            life.final = tuple(final[lane, : self.features[lane]].tolist())
         self.alive &= ~ends
         returns = self.returns[ended].copy()
         self.returns[ended] = 0
@@ -131,22 +151,25 @@ class Toy:
                     self.alive[lane] = True
         self._look()
         return Step(
-            rewards, ends & died, ends & ~died, [final], ended, returns,
+            rewards, ends & died, ends & ~died, self.by_role(final), ended, returns,
             np.ones(len(ended), np.int32), np.zeros(len(ended), np.bool_),
         )  # fmt: skip
 
 
 def played(toy: Toy, rollouts: int) -> list[dict[str, Any]]:
     """Play so many rollouts; all agents' arrays, rollout by rollout."""
-    population = population_for(SPEC, [CONFIG.num_agents], CONFIG.hidden_size)
+    spec, config = toy.spec, CONFIG
+    if len(spec.roles) > 1:
+        config = msgspec.structs.replace(CONFIG, population_size={"player": 3, "other": 2})
+    population = population_for(spec, population_sizes(config, spec), config.hidden_size)
     repository = Repository(population)
     for agent in range(population.size):
-        repository.add(agent, initial_state(population.network, 1, agent))
+        repository.add(agent, initial_state(population.network_of(agent), 1, agent))
     repository.act_with(dict.fromkeys(range(population.size), 0))
-    worker = RolloutWorker(CONFIG, toy, repository, 1)
+    worker = RolloutWorker(config, toy, repository, 1)
     found, acted = [], 0
     for _ in range(rollouts):
-        for _ in range(steps_per_rollout(CONFIG, SPEC)):
+        for _ in range(steps_per_rollout(config, spec)):
             worker.step()
             acted += worker.acted
         worker.cut()
@@ -156,10 +179,11 @@ def played(toy: Toy, rollouts: int) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.parametrize("spec", SPECS, ids=["one role", "two roles"])
 @settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), likely=st.sampled_from([0.1, 0.5, 1.0]))
-def test_each_decision_is_learned_from_once_with_all_that_came_of_it(seed, likely):
-    toy = Toy(seed, likely)
+def test_each_decision_is_learned_from_once_with_all_that_came_of_it(spec, seed, likely):
+    toy = Toy(spec, seed, likely)
     found = played(toy, 4)
     lives = [life for each in toy.lives.values() for life in each if life.seen]
     next_seen, last_of, reward_of, done = {}, {}, {}, {}

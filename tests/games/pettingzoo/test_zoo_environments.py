@@ -186,7 +186,7 @@ def test_spread_is_truncated_after_its_own_25_cycles_and_sees_what_pettingzoo_sh
             assert np.array_equal(game.rows.observations[seat], shown[agent].astype(np.float32))
         rows = rng.normal(0.5, 1, (3, 5)).astype(np.float32)
         outcome = game.step(list(rows))
-        clipped = rows.clip(0, 1)
+        clipped = ((rows + 1) / 2).clip(0, 1)  # -1 to 1 is the whole range
         shown, rewards, *_ = env.step(dict(zip(agents, clipped, strict=True)))
         assert outcome.rewards.tolist() == [rewards[agent] for agent in agents]
         assert outcome.truncated.all() == outcome.ended == (step == 24)
