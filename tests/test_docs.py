@@ -9,11 +9,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from brigade.config import RunConfig, convert
 from brigade.flags import Settings
 from brigade.run.child import child_command, child_environment
 from brigade.run.train import TrainConfig
@@ -63,6 +65,27 @@ def test_training_on_one_machine_as_in_the_readme(tmp_path: Path) -> None:
     assert "first:" in run(tmp_path, *words(play))
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/games.md"])
+def test_environments_of_others_as_in_the_guides(page: str, tmp_path: Path) -> None:
+    pytest.importorskip("mpe2", reason="mpe2 is not installed: it is in the dev group")
+    block = next(text for text in blocks(page, "sh") if "brigade train --env" in text)
+    check, train, evaluate, random = (
+        words(line) for line in commands(block) if line.startswith("brigade")
+    )
+    assert "steps/s alone" in run(tmp_path, *check, "--seconds", "1")
+    shorter = ("--num-transitions", "3000", "--update-interval", "2", "--hidden-size", "8")
+    assert "final checkpoint" in run(tmp_path, *train, *shorter)
+    assert "episodes of" in run(tmp_path, *evaluate, "--episodes", "8")
+    assert "random on mpe2" in run(tmp_path, *random, "--episodes", "8")
+
+
+def test_a_file_of_settings_for_an_environment_as_in_the_guide() -> None:
+    [text] = blocks("docs/games.md", "toml")
+    config = convert(RunConfig, tomllib.loads(text))
+    assert (config.env, config.env_arg["N"]) == ("mpe2.simple_spread_v3", 5)
+    assert config.population_size == {"agent": 8}
+
+
 def test_the_first_plot_of_a_run_as_in_the_guide(tmp_path: Path) -> None:
     for library in ("pandas", "matplotlib"):
         pytest.importorskip(library, reason=f"{library} is not installed: it is in [analysis]")
@@ -91,7 +114,7 @@ def test_processes_apart_as_in_the_readme(tmp_path: Path) -> None:
     with ExitStack() as stack:
         started = [
             stack.enter_context(brigade(tmp_path, *words(line)))
-            for line in commands(blocks("README.md", "sh")[1])
+            for line in commands(blocks("README.md", "sh")[2])
         ]
         for process in started:
             assert process.end() == 0, process.output
