@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_lives import ParallelLives, TurnLives
 
+from brigade.games.pettingzoo.arrays import Arrays
 from brigade.games.pettingzoo.description import describe
 from brigade.games.pettingzoo.finding import find
 from brigade.games.pettingzoo.game import Settings, episode_seed
@@ -282,3 +283,19 @@ def test_side_by_side_is_each_game_alone():
         assert step.ended.tolist() == ([0, 1, 2] if t % 5 == 0 else [])
         assert step.returns.tolist() == [outcome.returns.tolist()] * len(step.ended)
         assert step.lengths.tolist() == [5] * len(step.ended)
+
+
+def test_games_in_arrays_that_others_have_left_begin_with_the_next_episodes():
+    maker = find(lambda: ParallelLives(LIVES, REWARDS))
+    description = describe(maker)
+    arrays = Arrays.of(description.seating, 2)
+    arrays.episodes[:] = 3, 7
+    for mask in arrays.masks:
+        mask[:] = False
+    made = []
+    maker = find(lambda: made.append(ParallelLives(LIVES, REWARDS)) or made[-1])
+    games = SideBySide(maker, description, 2, Settings(seed=5), arrays=arrays, first_game=4)
+    games.reset()
+    assert [env.seeds for env in made] == [[episode_seed(5, 4, 4)], [episode_seed(5, 5, 8)]]
+    assert arrays.episodes.tolist() == [4, 8]
+    assert all(mask.all() for mask in games.masks)
