@@ -348,7 +348,7 @@ def _plain(name: str, value: Any) -> Any:
             return value
         case float() if math.isfinite(value):
             return value
-        case str() if not re.search("[\ud800-\udfff]", value):
+        case str() if not re.search(r"[\ud800-\udfff]", value):
             return value
         case list() | tuple():
             return [_plain(name, each) for each in value]
