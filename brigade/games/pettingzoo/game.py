@@ -194,6 +194,7 @@ class Game(ABC):
         num_seats = len(self._seats)
         self.active = self.rows.active
         self._alive = self.rows.alive
+        self._may_be_masked = [seating.roles[seat.role].masked for seat in self._seats]
         self._masked = [False] * num_seats
         for mask in self.rows.masks:
             mask[:] = True
@@ -312,6 +313,11 @@ class Game(ABC):
             if mask is not None:
                 own.actions.read_mask(mask, row)
                 own.actions.check_mask(row)
+                if not self._may_be_masked[seat] and not row.all():
+                    raise BadValue(
+                        "an action mask, where neither the space nor the first infos had one: give "
+                        "one from the first reset on, so that policies learn with masks"
+                    )
             elif self._masked[seat]:
                 row[:] = True
         except BadValue as error:

@@ -302,6 +302,12 @@ def test_a_mask_of_zeros_names_the_agent():
     assert "agent a_0, step 0: an action mask of 2 entries for 3 choices" in str(error)
 
 
+def test_a_mask_that_comes_only_later_is_not_ignored():
+    error = fault(lambda: Masked((None, None, [1, 0, 1])))
+    assert "agent a_0, step 1: an action mask, where neither the space nor the first" in str(error)
+    start(lambda: Masked((None, [1, 1, 1]))).step([[0]])  # which closes nothing
+
+
 # ---- exceptions --------------------------------------------------------------------------
 
 
