@@ -69,7 +69,7 @@ def test_training_on_one_machine_as_in_the_readme(tmp_path: Path) -> None:
 def test_environments_of_others_as_in_the_guides(page: str, tmp_path: Path) -> None:
     pytest.importorskip("mpe2", reason="mpe2 is not installed: it is in the dev group")
     block = next(text for text in blocks(page, "sh") if "brigade train --env" in text)
-    check, train, evaluate, random = (
+    check, train, evaluate, random, play = (
         words(line) for line in commands(block) if line.startswith("brigade")
     )
     assert "steps/s alone" in run(tmp_path, *check, "--seconds", "1")
@@ -77,6 +77,7 @@ def test_environments_of_others_as_in_the_guides(page: str, tmp_path: Path) -> N
     assert "final checkpoint" in run(tmp_path, *train, *shorter)
     assert "episodes of" in run(tmp_path, *evaluate, "--episodes", "8")
     assert "random on mpe2" in run(tmp_path, *random, "--episodes", "8")
+    assert "pictures in" in run(tmp_path, *play)
 
 
 def test_a_file_of_settings_for_an_environment_as_in_the_guide() -> None:

@@ -6,50 +6,29 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from brigade import interrupt, seeds
-from brigade.config import ConfigError
 from brigade.games.build import build
-from brigade.games.pettingzoo.finding import find
-from brigade.games.pettingzoo.vector_game import spec_of
 from brigade.games.spec import GameSpec
 from brigade.games.vector import ActionMasks, Turns, VectorGame
 from brigade.intervals import half_width
-from brigade.policy.actor import Actor
-from brigade.policy.build import fits
 from brigade.printable import printable, shortened
-from brigade.run.process import without_windows
+from brigade.run.env_players import RANDOM, Act, Rows, load_players
 from brigade.run.progress import ProgressLine
-from brigade.run.resolve import wherever
-from brigade.run.team import parse_source
-from brigade.sim.matchmaking import Matchmaker
 from brigade.sim.view import figure
-from brigade.store.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from brigade.run.evaluate import EvaluateConfig
 
-RANDOM = "random"
 MOST_GAMES = 16  # side by side
 LONGEST_TITLE = 160
-Rows = NDArray[Any]
-
-
-class Act(Protocol):
-    """How the lanes of a role choose actions ``[m, C]``."""
-
-    def __call__(
-        self, role: int, agents: NDArray[np.int64], observations: Rows, mask: Rows | None
-    ) -> Rows:
-        """Act for ``m`` lanes; ``agents`` are numbered within the role."""
 
 
 @dataclass(frozen=True)
@@ -88,52 +67,27 @@ def run_evaluate_env(config: EvaluateConfig) -> int:
         The environment failed.
     """
     assert config.env is not None
-    without_windows()
-    saved, chosen = _source(config.what)
-    settings = saved.config if saved is not None else None
-    arguments = config.env_arg or (settings.env_arg if settings else {})
-    roles = settings.roles if settings else {}
-    spec, _ = spec_of(
-        find(wherever(config.env), arguments),
-        roles,
-        fresh=settings.env_fresh if settings else False,
-        reward_weights=settings.reward_weights if settings else (),
+    players = load_players(
+        config.what, config.env, config.env_arg, config.seed, greedy=config.greedy
     )
-    if saved is None:
-        sizes = [1] * len(spec.roles)
-        act = _random_act(spec, config.seed)
-    else:
-        _check_fit(config.what, saved, spec)
-        sizes = [sum(agent in agents for agent in chosen) for _, agents in saved.population]
-        if 0 in sizes:
-            role = spec.roles[sizes.index(0)].name
-            raise ConfigError(f"{config.what}: it names no agent of role {role}")
-        act = _trained_act(saved, chosen, config)
+    spec, names = players.spec, players.names
     num_games = min(MOST_GAMES, config.episodes)
     seed = seeds.number(config.seed, seeds.Purpose.GAMES)
-    max_steps = config.max_steps or (settings.max_steps if settings else None)
-    matchmaker = Matchmaker(
-        sizes,
-        [role.seats for role in spec.roles],
-        "round_robin",
-        seeds.generator(config.seed, seeds.Purpose.MATCHMAKING),
-        self_play=None,
-    )
     with ProgressLine() as line:
         line.show(f"making {num_games} of {spec.name}")
+        max_steps = config.max_steps or players.max_steps
         game = build(spec, num_games, max_turns=max_steps, seed=seed)
         try:
             played = play_episodes(
                 game,
-                sizes,
-                matchmaker.match,
-                act,
+                players.sizes,
+                players.matchmaker(config.seed).match,
+                players.act,
                 config.episodes,
                 lambda n: line.show(f"{n:,} of {config.episodes:,} episodes ended"),
             )
         finally:
             game.close()
-    names = _names(spec, sizes, chosen)
     if config.json:
         print(json.dumps(_content(config, spec, played, names), allow_nan=False))
     else:
@@ -209,70 +163,7 @@ def play_episodes(
     return Played(agents, returns, lengths, cut, bool(left.any()))
 
 
-# ---- who plays -------------------------------------------------------------------------------
-
-
-def _source(what: str) -> tuple[Checkpoint | None, list[int]]:
-    """Load whom to measure, and which of them; None for random play."""
-    if what == RANDOM:
-        return None, []
-    source = parse_source(what)
-    saved = source.load()
-    return saved, sorted(set(source.numbers(saved)))
-
-
-def _check_fit(what: str, saved: Checkpoint, spec: GameSpec) -> None:
-    networks = saved.population.networks
-    if len(networks) != len(spec.roles) or not all(map(fits, networks, spec.roles)):
-        raise ConfigError(
-            f"{what} was trained on {saved.game.name}, whose agents see or do something else than "
-            f"those of {spec.name}"
-        )
-
-
-def _trained_act(saved: Checkpoint, chosen: Sequence[int], config: EvaluateConfig) -> Act:
-    actors = []
-    for network, agents in saved.population:
-        rows = [saved.agents[agent].parameters for agent in chosen if agent in agents]
-        actors.append(Actor(network, torch.from_numpy(np.stack(rows))))
-    generator = seeds.generator(config.seed, seeds.Purpose.ACTIONS)
-
-    def act(role: int, agents: NDArray[np.int64], observations: Rows, mask: Rows | None) -> Rows:
-        actor = actors[role]
-        actor.seat(agents)
-        if config.greedy:
-            return actor.act_greedily(observations, mask)
-        return actor.for_game(actor.act(observations, generator, mask)[0])
-
-    return act
-
-
-def _random_act(spec: GameSpec, seed: int) -> Act:
-    """Choose among what is open, each as likely as any other; in a range, anywhere."""
-    generator = seeds.generator(seed, seeds.Purpose.ACTIONS)
-
-    def act(role: int, agents: NDArray[np.int64], observations: Rows, mask: Rows | None) -> Rows:
-        entries = spec.roles[role].num_continuous
-        if entries:
-            return generator.uniform(-1, 1, (len(agents), entries)).astype(np.float32)
-        nvec = spec.roles[role].action_nvec
-        chances = generator.random((len(agents), sum(nvec)))
-        if mask is not None:
-            chances[~mask] = -1.0
-        parts = np.split(chances, np.cumsum(nvec)[:-1], axis=1)
-        return np.stack([part.argmax(1) for part in parts], 1).astype(np.int32)
-
-    return act
-
-
 # ---- printing --------------------------------------------------------------------------------
-
-
-def _names(spec: GameSpec, sizes: Sequence[int], chosen: Sequence[int]) -> list[tuple[str, str]]:
-    """What agents are called, and their roles, in the order of their numbers here."""
-    roles = [role.name for role, size in zip(spec.roles, sizes, strict=True) for _ in range(size)]
-    names = [str(agent) for agent in chosen] if chosen else [RANDOM] * len(roles)
-    return list(zip(names, roles, strict=True))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,173 @@
+"""Who plays in an environment: trained agents of a checkpoint, or random play."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from brigade import seeds
+from brigade.config import ConfigError
+from brigade.games.pettingzoo.finding import find
+from brigade.games.pettingzoo.vector_game import spec_of
+from brigade.games.spec import GameSpec
+from brigade.policy.actor import Actor
+from brigade.policy.build import fits
+from brigade.run.process import without_windows
+from brigade.run.resolve import wherever
+from brigade.run.team import parse_source
+from brigade.sim.matchmaking import Matchmaker
+from brigade.store.checkpoint import Checkpoint
+
+RANDOM = "random"
+Rows = NDArray[Any]
+
+
+class Act(Protocol):
+    """How the lanes of a role choose actions ``[m, C]``."""
+
+    def __call__(
+        self, role: int, agents: NDArray[np.int64], observations: Rows, mask: Rows | None
+    ) -> Rows:
+        """Act for ``m`` lanes; ``agents`` are numbered within the role."""
+
+
+@dataclass(frozen=True)
+class Players:
+    """Who plays, and what.
+
+    Attributes
+    ----------
+    spec
+        The environment.
+    act
+        How they do.
+    sizes
+        How many there are of each role.
+    names
+        What each is called, and its role.
+    max_steps
+        After how many steps episodes were cut in training, if they were.
+    """
+
+    spec: GameSpec
+    act: Act
+    sizes: list[int]
+    names: list[tuple[str, str]]
+    max_steps: int | None = None
+
+    def matchmaker(self, seed: int) -> Matchmaker:
+        """Make what seats them, each as often as the others of its role, or once more."""
+        return Matchmaker(
+            self.sizes,
+            [role.seats for role in self.spec.roles],
+            "round_robin",
+            seeds.generator(seed, seeds.Purpose.MATCHMAKING),
+            self_play=None,
+        )
+
+
+def load_players(
+    what: str, env: str, env_arg: Mapping[str, Any], seed: int, *, greedy: bool
+) -> Players:
+    """Load who plays, and see that they are for the environment.
+
+    Parameters
+    ----------
+    what
+        A checkpoint or run, with numbers of agents or without, or ``random``.
+    env, env_arg
+        The environment, and its arguments; without any, those of the training.
+    seed
+        Decides what is drawn.
+    greedy
+        Whether the most probable actions are taken.
+
+    Raises
+    ------
+    ConfigError, CheckpointError, EnvironmentUnusable
+        There is no such checkpoint or environment, or they do not fit together.
+    """
+    without_windows()
+    saved, chosen = _source(what)
+    settings = saved.config if saved is not None else None
+    spec, _ = spec_of(
+        find(wherever(env), env_arg or (settings.env_arg if settings else {})),
+        settings.roles if settings else {},
+        fresh=settings.env_fresh if settings else False,
+        reward_weights=settings.reward_weights if settings else (),
+    )
+    if saved is None:
+        sizes = [1] * len(spec.roles)
+        return Players(spec, _random_act(spec, seed), sizes, _names(spec, sizes, chosen))
+    _check_fit(what, saved, spec)
+    sizes = [sum(agent in agents for agent in chosen) for _, agents in saved.population]
+    if 0 in sizes:
+        role = spec.roles[sizes.index(0)].name
+        raise ConfigError(f"{what}: it names no agent of role {role}")
+    act = _trained_act(saved, chosen, seed, greedy=greedy)
+    return Players(spec, act, sizes, _names(spec, sizes, chosen), saved.config.max_steps)
+
+
+def _source(what: str) -> tuple[Checkpoint | None, list[int]]:
+    """Load whom to measure, and which of them; None for random play."""
+    if what == RANDOM:
+        return None, []
+    source = parse_source(what)
+    saved = source.load()
+    return saved, sorted(set(source.numbers(saved)))
+
+
+def _check_fit(what: str, saved: Checkpoint, spec: GameSpec) -> None:
+    networks = saved.population.networks
+    if len(networks) != len(spec.roles) or not all(map(fits, networks, spec.roles)):
+        raise ConfigError(
+            f"{what} was trained on {saved.game.name}, whose agents see or do something else than "
+            f"those of {spec.name}"
+        )
+
+
+def _trained_act(saved: Checkpoint, chosen: Sequence[int], seed: int, *, greedy: bool) -> Act:
+    actors = []
+    for network, agents in saved.population:
+        rows = [saved.agents[agent].parameters for agent in chosen if agent in agents]
+        actors.append(Actor(network, torch.from_numpy(np.stack(rows))))
+    generator = seeds.generator(seed, seeds.Purpose.ACTIONS)
+
+    def act(role: int, agents: NDArray[np.int64], observations: Rows, mask: Rows | None) -> Rows:
+        actor = actors[role]
+        actor.seat(agents)
+        if greedy:
+            return actor.act_greedily(observations, mask)
+        return actor.for_game(actor.act(observations, generator, mask)[0])
+
+    return act
+
+
+def _random_act(spec: GameSpec, seed: int) -> Act:
+    """Choose among what is open, each as likely as any other; in a range, anywhere."""
+    generator = seeds.generator(seed, seeds.Purpose.ACTIONS)
+
+    def act(role: int, agents: NDArray[np.int64], observations: Rows, mask: Rows | None) -> Rows:
+        entries = spec.roles[role].num_continuous
+        if entries:
+            return generator.uniform(-1, 1, (len(agents), entries)).astype(np.float32)
+        nvec = spec.roles[role].action_nvec
+        chances = generator.random((len(agents), sum(nvec)))
+        if mask is not None:
+            chances[~mask] = -1.0
+        parts = np.split(chances, np.cumsum(nvec)[:-1], axis=1)
+        return np.stack([part.argmax(1) for part in parts], 1).astype(np.int32)
+
+    return act
+
+
+def _names(spec: GameSpec, sizes: Sequence[int], chosen: Sequence[int]) -> list[tuple[str, str]]:
+    """What agents are called, and their roles, in the order of their numbers here."""
+    roles = [role.name for role, size in zip(spec.roles, sizes, strict=True) for _ in range(size)]
+    names = [str(agent) for agent in chosen] if chosen else [RANDOM] * len(roles)
+    return list(zip(names, roles, strict=True))
