@@ -43,12 +43,15 @@ class _Part:
     Attributes
     ----------
     lanes
-        int64 ``[L_r]``: which.
+        int64 ``[L_r]``: which; a slice where the role has all of them, as that copies nothing.
+    num_lanes
+        How many, L_r.
     first
         The first agent of the role.
     """
 
-    lanes: NDArray[np.int64]
+    lanes: NDArray[np.int64] | slice
+    num_lanes: int
     first: int
     masked: bool
     actor: Actor
@@ -117,7 +120,8 @@ class RolloutWorker:
         length = steps_per_rollout(config, spec)
         self._parts = [
             _Part(
-                lanes,
+                lanes if len(spec.roles) > 1 else slice(None),
+                len(lanes),
                 population.firsts[number],
                 role.masked,
                 Actor(population.networks[number], repository.parameters[number]),
@@ -135,10 +139,6 @@ class RolloutWorker:
                 zip(spec.roles, spec.lanes(config.games), strict=True)
             )
         ]
-        # Of each lane, which of its role's it is.
-        self._rows = np.empty(self.seats.size, np.int64)
-        for part in self._parts:
-            self._rows[part.lanes] = np.arange(len(part.lanes))
         self._seat()
         self.acted = 0
         game.reset()
@@ -215,7 +215,7 @@ class RolloutWorker:
         actions = part.actor.for_game(act.columns["actions"])
         if act.rows is None:
             return actions
-        whole = np.zeros((len(part.lanes), actions.shape[1]), actions.dtype)
+        whole = np.zeros((part.num_lanes, actions.shape[1]), actions.dtype)
         whole[act.rows] = actions
         return whole
 
@@ -248,7 +248,8 @@ class RolloutWorker:
 
     def cut(self) -> None:
         """End the rollout here: open fragments are cut and bootstrap from what follows."""
-        agents, observed = self.seats.ravel(), self.game.observations
+        # Those who sit there now are remembered, and the seats are taken by others later.
+        agents, observed = self.seats.flatten(), self.game.observations
         waiting = versions = None
         if self._turns is not None:
             acting = self._repository.acting
@@ -310,13 +311,13 @@ class RolloutWorker:
         if done.any():
             agents = self.seats.ravel()
             for part, finals in zip(self._parts, step.final_observations, strict=True):
-                lanes = part.lanes[done[part.lanes]]
-                rows = self._rows[lanes]
+                lanes = part.lanes
+                rows = np.flatnonzero(done[lanes])
                 part.buffer.end(
                     rows,
-                    agents[lanes],
-                    step.terminated[lanes],
-                    step.truncated[lanes],
+                    agents[lanes][rows],
+                    step.terminated[lanes][rows],
+                    step.truncated[lanes][rows],
                     finals[rows],
                 )
         if len(step.ended):
