@@ -11,6 +11,7 @@ What not every game can do is a capability, a protocol of its own below. A train
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -49,6 +50,11 @@ HERE = Playing()
 
 class GameFailed(Exception):
     """A game failed while it was played: one line that names it and says why."""
+
+    @property
+    def details(self) -> str:
+        """The traceback of where it happened, as text of many lines."""
+        return "".join(traceback.format_exception(self))
 
 
 class Step(NamedTuple):
@@ -208,6 +214,22 @@ class Saves(Protocol):
         ValueError
             It is not the state of games such as these.
         """
+
+
+@runtime_checkable
+class NumberedEpisodes(Protocol):
+    """Its games cannot be taken up again later, but begin any episode as they would have then.
+
+    What chance brings in an episode follows from its number, so a run that goes on plays none twice
+    but those that were under way.
+    """
+
+    @property
+    def episodes(self) -> NDArray[np.int64]:
+        """The number of the episode under way in each game: int64 ``[B]``."""
+
+    def begin(self, episodes: NDArray[np.int64]) -> None:
+        """Begin these, one in each game; raises as :meth:`VectorGame.reset` does."""
 
 
 @runtime_checkable

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import shlex
 import sys
-import traceback
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -19,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from brigade.config import ConfigError, PositiveInt, RunConfig, as_arguments, flag
-from brigade.games.vector import GameFailed
+from brigade.games.vector import GameFailed, Saves
 from brigade.printable import printable
 from brigade.run.child import as_typed
 from brigade.run.keys import server_auth
@@ -97,26 +96,40 @@ def run_sim(config: SimConfig) -> int:
 
 
 async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerAuth | None) -> int:
+    with ExitStack() as opened:
+        try:
+            return await _simulate(plan, options, endpoint, auth, opened)
+        except GameFailed as broken:  # before its first step
+            at = write_fault(plan.folder, broken)
+            where = f"; the traceback is in {at}" if at.exists() else ""
+            print(f"{typed('sim')}: {broken}{where}", file=sys.stderr)
+            return 1
+
+
+async def _simulate(
+    plan: Plan,
+    options: SimConfig,
+    endpoint: Endpoint,
+    auth: ServerAuth | None,
+    opened: ExitStack,
+) -> int:
+    """Play a run; what has to be closed is, at the latest when ``opened`` is."""
     config = plan.config
     folder, saved = _take(plan, options) if options.resume else (None, None)
-    sockets = None
-    try:
-        identity = plan.identity or (Identity(saved.run, saved.game) if saved else None)
-        if identity is None:
-            raise ConfigError(f"run {config.run_name} has no whole checkpoint to go on from")
-        trained = saved or plan.source  # whose networks may be those of an earlier version
-        population = trained.population if trained else population_of(config, identity.game)
-        game = games_of(config, identity.game, playing(options))
-        row_bytes = 4 * population.longest_row
-        sockets = SimulatorSockets(
-            endpoint, weights_frame_bytes=row_bytes + (1 << 20), server_auth=auth
-        )
-        folder = folder or RunFolder(config, identity, keep=_kept(options))
-    except BaseException:
-        for each in (folder, sockets):
-            if each is not None:
-                each.close()
-        raise
+    if folder is not None:
+        opened.enter_context(closing(folder))
+    identity = plan.identity or (Identity(saved.run, saved.game) if saved else None)
+    if identity is None:
+        raise ConfigError(f"run {config.run_name} has no whole checkpoint to go on from")
+    trained = saved or plan.source  # whose networks may be those of an earlier version
+    population = trained.population if trained else population_of(config, identity.game)
+    game = opened.enter_context(closing(games_of(config, identity.game, playing(options))))
+    longest = 4 * population.longest_row + (1 << 20)
+    sockets = SimulatorSockets(endpoint, weights_frame_bytes=longest, server_auth=auth)
+    opened.enter_context(closing(sockets))
+    if folder is None:
+        folder = RunFolder(config, identity, keep=_kept(options))
+        opened.enter_context(closing(folder))
     console = Console()
     asked = "log_interval" in options.given or config.log_interval != RunConfig().log_interval
     view = View(
@@ -190,35 +203,24 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
         diverged=diverged,
         checkpoint=save,
     )
+    simulator = Simulator(
+        config,
+        game,
+        population,
+        sockets,
+        events,
+        options.lease,
+        options.start_with,
+        options.max_rollbacks,
+        run=identity.run,
+    )
     try:
-        simulator = Simulator(
-            config,
-            game,
-            population,
-            sockets,
-            events,
-            options.lease,
-            options.start_with,
-            options.max_rollbacks,
-            run=identity.run,
-        )
-        try:
-            going_on = options.resume and _restore(simulator, folder, saved)
-            if plan.source is not None:
-                begun = _begin_with(simulator, plan.source, f"--from {options.from_}")
-                folder.save(begun, check=simulator.check)
-        except OSError as error:
-            raise ConfigError(cannot_write("run", error)) from None
-    except (ConfigError, CheckpointError):
-        folder.close()
-        sockets.close()
-        raise
-    except GameFailed as broken:
-        folder.close()
-        sockets.close()
-        at = write_fault(folder.path, broken)
-        print(f"{typed('sim')}: {broken}; the traceback is in {at}", file=sys.stderr)
-        return 1
+        going_on = options.resume and _restore(simulator, folder, saved)
+        if plan.source is not None:
+            begun = _begin_with(simulator, plan.source, f"--from {options.from_}")
+            folder.save(begun, check=simulator.check)
+    except OSError as error:
+        raise ConfigError(cannot_write("run", error)) from None
     loop = asyncio.get_running_loop()
     on_signals(lambda name: loop.call_soon_threadsafe(simulator.stop, f"stopped by {name}"))
     follow_parent()
@@ -230,6 +232,8 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
         view.say(sentence)
     if options.resume:
         view.say(f"going on from {going_on or 'the beginning: there is no checkpoint yet'}")
+        if going_on and not isinstance(game, Saves):
+            view.say(f"{printable(identity.game.name)} cannot be saved: its episodes begin anew")
     if plan.source is not None:
         view.say(f"beginning with the agents of {options.from_}")
     foreseen = not options.resume and is_one_rollout(config, identity.game)
@@ -251,9 +255,10 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
             failure = str(error)
             note("failed", why=failure)
         finally:
-            folder.close()
-            sockets.close()
-            game.close()
+            try:
+                opened.close()
+            except GameFailed as broken:  # at its close, when all is done that it was for
+                view.say(str(broken))
     note("ended", episodes=simulator.statistics.total_episodes)
     newest = folder.newest_path()
     what = "final" if newest is not None and newest.name == FINAL and written else "last"
@@ -278,8 +283,8 @@ async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerA
 def write_fault(folder: Path, failure: GameFailed) -> Path:
     """Write the traceback of a game that failed into the run's folder; say where."""
     path = folder / FAULT
-    with contextlib.suppress(OSError), path.open("a") as file:
-        file.write("".join(traceback.format_exception(failure)) + "\n")
+    with suppress(OSError), path.open("a") as file:
+        file.write(failure.details + "\n")
     return path
 
 

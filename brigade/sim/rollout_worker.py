@@ -22,6 +22,7 @@ from brigade.games.vector import (
     ComponentMasks,
     DefaultActions,
     ExploringStarts,
+    NumberedEpisodes,
     Saves,
     Step,
     Timed,
@@ -101,6 +102,7 @@ class RolloutWorker:
         self._saves: Saves | None = None
         if isinstance(game, Saves) and self._turns is None:
             self._saves = game
+        self._episodes = game if isinstance(game, NumberedEpisodes) else None
         self._restarts = game if isinstance(game, ExploringStarts) else None
         if config.exploring_starts and self._restarts is None:
             raise ConfigError(f"{spec.name} has no --exploring-starts: leave them out")
@@ -339,6 +341,7 @@ class RolloutWorker:
 
     def state(self) -> dict[str, Any]:
         """Everything between two rollouts, as plain values, bytes and arrays."""
+        episodes = {} if self._episodes is None else {"episodes": self._episodes.episodes}
         return {
             "games": b"" if self._saves is None else self._saves.get_state(),
             "seats": self.seats.copy(),
@@ -347,6 +350,7 @@ class RolloutWorker:
             "actions": json.dumps(self._actions.bit_generator.state),
             "starts": json.dumps(self._starts.bit_generator.state),
             "placed": self._placed.copy(),
+            **episodes,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -372,10 +376,15 @@ class RolloutWorker:
         placed = np.asarray(state["placed"])
         if placed.shape != self._placed.shape or placed.dtype != np.bool_:
             raise ValueError(f"placed games are {placed.dtype} {placed.shape}, or another number")
+        episodes = np.asarray(state.get("episodes", np.zeros(len(seats), np.int64)))
+        if episodes.shape != (len(seats),) or episodes.dtype.kind != "i" or episodes.min() < 0:
+            raise ValueError(f"episodes are {episodes.dtype} {episodes.shape}, or below 0")
         matchmaking = _generator(state["matchmaking"], "matchmaking")
         actions = _generator(state["actions"], "actions")
         starts = _generator(state["starts"], "starts")
-        if self._saves is None:
+        if self._saves is None and self._episodes is not None:
+            self._episodes.begin(episodes)
+        elif self._saves is None:
             self.game.reset()
         else:
             self._saves.set_state(bytes(state["games"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ def save(
     temporary = path.with_name(f".{path.name}.part")
     try:
         with temporary.open("wb") as file:
-            _save(content, file)
+            _save(_alike(content), file)
             file.flush()
             os.fsync(file.fileno())
         _verify(temporary, checkpoint, check)
@@ -296,6 +297,18 @@ def check_state(network: Network, state: AgentState) -> None:
 
 def _plain(config: RunConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in config.__struct_fields__}
+
+
+def _alike(value: Any) -> Any:
+    """Rebuild plain values such that equal ones give equal files.
+
+    Pickle writes what is there twice once where it is the same object, and twice where it is equal.
+    """
+    if isinstance(value, dict):
+        return {_alike(key): _alike(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_alike(each) for each in value]
+    return sys.intern(value) if type(value) is str else value
 
 
 def _storable(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Hashable
 
 from brigade.games.vector import GameFailed
@@ -61,7 +60,7 @@ class EnvironmentFault(GameFailed):
     @property
     def details(self) -> str:
         """The traceback of where it happened, be that in another process, as text of many lines."""
-        return self._details or "".join(traceback.format_exception(self))
+        return self._details or super().details
 
     @details.setter
     def details(self, text: str) -> None:

@@ -46,6 +46,8 @@ class SideBySide:
         One array for each role: float32 ``[B, S, F]``, bool ``[B, S, num_choices]`` and float32
         ``[B, S, F]``, as in :class:`brigade.games.pettingzoo.game.Rows`. The next step overwrites
         them.
+    episodes
+        int64 ``[B]``: the number of the episode under way in each game; -1 before the first.
     oddities
         Of all games together.
 
@@ -74,6 +76,7 @@ class SideBySide:
         self.final_observations = self._arrays.finals
         self.masks = self._arrays.masks
         self.active = self._arrays.active.reshape(-1)
+        self.episodes = self._arrays.episodes
         self._places = seating.places
         kind: type[Game] = TurnGame if description.turn_based else ParallelGame
         self._games = [

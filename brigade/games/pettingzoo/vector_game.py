@@ -225,6 +225,16 @@ class PettingZooGames:
         """Which lanes act in the coming step: bool ``[L]``."""
         return self._games.active
 
+    @property
+    def episodes(self) -> NDArray[np.int64]:
+        """The number of the episode under way in each game: int64 ``[B]``."""
+        return self._games.episodes.copy()
+
+    def begin(self, episodes: NDArray[np.int64]) -> None:
+        """Begin these, one in each game; EnvironmentFault where one fails."""
+        self._games.episodes[:] = episodes - 1  # which a reset counts on from
+        self._games.reset()
+
     def remarks(self) -> Sequence[str]:
         """What the environment does against its interface, each kind once."""
         first = self._games.oddities.first

@@ -77,7 +77,7 @@ class EnvWorkers:
 
     Attributes
     ----------
-    active, observations, masks, final_observations, oddities
+    active, observations, masks, final_observations, episodes, oddities
         As in ``SideBySide``. Restarts are among the oddities.
     faults
         Those after which there was a restart.
@@ -133,6 +133,7 @@ class EnvWorkers:
         self.final_observations = self._arrays.finals
         self.masks = self._arrays.masks
         self.active = self._arrays.active.reshape(-1)
+        self.episodes = self._arrays.episodes
         ends = [number * num_games // num_workers for number in range(num_workers + 1)]
         self._workers = [
             _Worker(number, range(*ends[number : number + 2])) for number in range(num_workers)
