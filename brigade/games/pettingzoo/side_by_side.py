@@ -46,6 +46,8 @@ class SideBySide:
         One array for each role: float32 ``[B, S, F]``, bool ``[B, S, num_choices]`` and float32
         ``[B, S, F]``, as in :class:`brigade.games.pettingzoo.game.Rows`. The next step overwrites
         them.
+    pictures
+        For each role uint8 ``[B, S, P]``, as there.
     oddities
         Of all games together.
 
@@ -72,6 +74,7 @@ class SideBySide:
         self._arrays = arrays or Arrays.of(seating, num_games)
         self.observations = self._arrays.observations
         self.final_observations = self._arrays.finals
+        self.pictures = self._arrays.pictures
         self.masks = self._arrays.masks
         self.active = self._arrays.active.reshape(-1)
         self._places = seating.places
