@@ -19,9 +19,10 @@ from brigade import interrupt, seeds
 from brigade.config import ConfigError
 from brigade.games.build import build
 from brigade.games.pettingzoo.finding import find
+from brigade.games.pettingzoo.pictures import Look
 from brigade.games.pettingzoo.vector_game import spec_of
 from brigade.games.spec import GameSpec
-from brigade.games.vector import ActionMasks, Turns, VectorGame
+from brigade.games.vector import ActionMasks, Pictures, Turns, VectorGame
 from brigade.intervals import half_width
 from brigade.policy.actor import Actor
 from brigade.policy.build import fits
@@ -47,7 +48,12 @@ class Act(Protocol):
     """How the lanes of a role choose actions ``[m, C]``."""
 
     def __call__(
-        self, role: int, agents: NDArray[np.int64], observations: Rows, mask: Rows | None
+        self,
+        role: int,
+        agents: NDArray[np.int64],
+        observations: Rows,
+        pictures: Rows | None,
+        mask: Rows | None,
     ) -> Rows:
         """Act for ``m`` lanes; ``agents`` are numbered within the role."""
 
@@ -98,6 +104,7 @@ def run_evaluate_env(config: EvaluateConfig) -> int:
         roles,
         fresh=settings.env_fresh if settings else False,
         reward_weights=settings.reward_weights if settings else (),
+        look=Look(settings.picture_size, settings.env_grey) if settings else None,
     )
     if saved is None:
         sizes = [1] * len(spec.roles)
@@ -188,7 +195,10 @@ def play_episodes(
                 mask = None
                 if masks is not None and spec.roles[role].masked:
                     mask = masks[role][rows]
-                chosen = act(role, own, game.observations[role][rows], mask)
+                pictures = None
+                if isinstance(game, Pictures) and spec.roles[role].pictures:
+                    pictures = game.pictures[role][rows]
+                chosen = act(role, own, game.observations[role][rows], pictures, mask)
                 whole = np.zeros((len(mine), chosen.shape[1]), chosen.dtype)
                 whole[rows] = chosen
                 actions.append(whole)
@@ -237,12 +247,18 @@ def _trained_act(saved: Checkpoint, chosen: Sequence[int], config: EvaluateConfi
         actors.append(Actor(network, torch.from_numpy(np.stack(rows))))
     generator = seeds.generator(config.seed, seeds.Purpose.ACTIONS)
 
-    def act(role: int, agents: NDArray[np.int64], observations: Rows, mask: Rows | None) -> Rows:
+    def act(
+        role: int,
+        agents: NDArray[np.int64],
+        observations: Rows,
+        pictures: Rows | None,
+        mask: Rows | None,
+    ) -> Rows:
         actor = actors[role]
         actor.seat(agents)
         if config.greedy:
-            return actor.act_greedily(observations, mask)
-        return actor.for_game(actor.act(observations, generator, mask)[0])
+            return actor.act_greedily(observations, mask, pictures)
+        return actor.for_game(actor.act(observations, generator, mask, pictures)[0])
 
     return act
 
@@ -251,7 +267,13 @@ def _random_act(spec: GameSpec, seed: int) -> Act:
     """Choose among what is open, each as likely as any other; in a range, anywhere."""
     generator = seeds.generator(seed, seeds.Purpose.ACTIONS)
 
-    def act(role: int, agents: NDArray[np.int64], observations: Rows, mask: Rows | None) -> Rows:
+    def act(
+        role: int,
+        agents: NDArray[np.int64],
+        observations: Rows,
+        pictures: Rows | None,
+        mask: Rows | None,
+    ) -> Rows:
         entries = spec.roles[role].num_continuous
         if entries:
             return generator.uniform(-1, 1, (len(agents), entries)).astype(np.float32)

@@ -22,6 +22,7 @@ from brigade.games.vector import (
     ComponentMasks,
     DefaultActions,
     ExploringStarts,
+    Pictures,
     Saves,
     Step,
     Timed,
@@ -93,6 +94,9 @@ class RolloutWorker:
         self._choices = game if isinstance(game, ActionMasks) else None
         self._components = game if isinstance(game, ComponentMasks) else None
         self._timed = game if isinstance(game, Timed) else None
+        self._pictures: Pictures | None = None
+        if isinstance(game, Pictures) and any(role.pictures for role in spec.roles):
+            self._pictures = game
         self._default_actions = self._comparing()
         # What is carried from one rollout to the next is not part of the state.
         self._saves: Saves | None = None
@@ -126,9 +130,12 @@ class RolloutWorker:
                     len(lanes),
                     role.num_features,
                     role.action_nvec,
-                    columns_for(config.advantages, masked=role.masked),
+                    columns_for(
+                        config.advantages, masked=role.masked, pictures=bool(role.pictures)
+                    ),
                     turns=self._turns is not None,
                     num_continuous=role.num_continuous,
+                    num_picture_bytes=role.num_picture_bytes,
                 ),
             )
             for number, (role, lanes) in enumerate(
@@ -152,9 +159,10 @@ class RolloutWorker:
             raise ConfigError(
                 f"{game.spec.name} has no default actions to compare with: use --advantages gae"
             )
-        if self._turns is not None or len(game.spec.roles) > 1:
+        if self._turns is not None or self._pictures is not None or len(game.spec.roles) > 1:
             raise ConfigError(
-                f"{game.spec.name} is played in turns or by several roles: use --advantages gae"
+                f"{game.spec.name} is played in turns, by several roles or by sight of pictures: "
+                "use --advantages gae"
             )
         return game
 
@@ -198,9 +206,13 @@ class RolloutWorker:
                 part.actor.seat(own - part.first)
             # The next step overwrites what is seen now.
             columns: dict[str, NDArray[Any]] = {"observations": observations.copy()}
+            pictures = self._shown(number)
+            if pictures is not None:
+                pictures = (pictures if rows is None else pictures[rows]).copy()
+                columns["pictures"] = pictures
             if mask is not None:
                 mask = columns["action_mask"] = (mask if rows is None else mask[rows]).copy()
-            actions, log_probs, values = part.actor.act(observations, self._actions, mask)
+            actions, log_probs, values = part.actor.act(observations, self._actions, mask, pictures)
             units = self._repository
             columns |= {
                 "actions": actions,
@@ -209,6 +221,12 @@ class RolloutWorker:
             }
             acts.append(_Acts(rows, own, columns))
         return acts
+
+    def _shown(self, number: int) -> NDArray[np.uint8] | None:
+        """Pictures that the lanes of a role see, if it has any: uint8 ``[L_r, P_r]``."""
+        if self._pictures is None or not self.game.spec.roles[number].pictures:
+            return None
+        return self._pictures.pictures[number]
 
     def _spread(self, part: _Part, act: _Acts) -> NDArray[Any]:
         """Actions of all lanes of a role; of those that do not act, zeros."""
@@ -254,12 +272,16 @@ class RolloutWorker:
             acting = self._repository.acting
             waiting = ~self._turns.active()
             versions = np.array([acting.get(int(agent), 0) for agent in agents])
-        for part, following in zip(self._parts, observed, strict=True):
+        for number, (part, following) in enumerate(zip(self._parts, observed, strict=True)):
             lanes = part.lanes
-            if waiting is None or versions is None:
-                part.buffer.cut(agents[lanes], following.copy())
-            else:
-                part.buffer.cut(agents[lanes], following.copy(), waiting[lanes], versions[lanes])
+            pictures = self._shown(number)
+            part.buffer.cut(
+                agents[lanes],
+                following.copy(),
+                None if waiting is None else waiting[lanes],
+                None if versions is None else versions[lanes],
+                None if pictures is None else pictures.copy(),
+            )
 
     def arrays(self, agent: int) -> dict[str, NDArray[Any]]:
         """Take out one agent's fragments of the rollout, as a message carries them."""
@@ -309,7 +331,8 @@ class RolloutWorker:
         done = step.terminated | step.truncated
         if done.any():
             agents = self.seats.ravel()
-            for part, finals in zip(self._parts, step.final_observations, strict=True):
+            finals = step.final_observations
+            for number, part in enumerate(self._parts):
                 lanes = part.lanes[done[part.lanes]]
                 rows = self._rows[lanes]
                 part.buffer.end(
@@ -317,7 +340,8 @@ class RolloutWorker:
                     agents[lanes],
                     step.terminated[lanes],
                     step.truncated[lanes],
-                    finals[rows],
+                    finals[number][rows],
+                    step.final_pictures[number][rows] if self._pictures else None,
                 )
         if len(step.ended):
             for game in step.ended:
