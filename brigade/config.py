@@ -35,8 +35,8 @@ EARLIER_VALUES = {"advantages": {"counterfactual": "difference_rewards"}}
 NAMES_ELSEWHERE = {"max_cycles": "max_nights", "max_nights": "max_cycles"}
 # Those that do not decide what comes of it; the game does, and not what describes it here.
 INDECISIVE = (
-    *("scenario", "env", "env_arg", "roles", "env_fresh", "reward_weights"),
-    *("run_name", "checkpoint_dir", "log_interval", "checkpoint_interval"),
+    *("scenario", "env", "env_arg", "roles", "env_fresh", "env_resize", "env_grey"),
+    *("reward_weights", "run_name", "checkpoint_dir", "log_interval", "checkpoint_interval"),
 )
 
 
@@ -129,6 +129,16 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = {}
     env_fresh: Annotated[
         bool, Meta(description="make a new environment for each of its episodes")
+    ] = False
+    env_resize: Annotated[
+        str | None,
+        Meta(
+            description="size of an environment's pictures: HEIGHTxWIDTH, or what a longer side is "
+            "shrunk to; unless given, one over 96 to 84"
+        ),
+    ] = None
+    env_grey: Annotated[
+        bool, Meta(description="keep the luma of an environment's pictures, without colours")
     ] = False
     reward_weights: Annotated[
         list[float], Meta(description="what the parts of a vector of rewards are worth: 1,0.5")
@@ -231,6 +241,20 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
             self.scenario.encode()  # it is part of messages and files
         except UnicodeEncodeError:
             raise ConfigError(f"--scenario {self.scenario!r} must be UTF-8") from None
+        _ = self.picture_size  # which is checked so
+
+    @property
+    def picture_size(self) -> tuple[int, ...]:
+        """``env_resize`` as height and width, or the longer side alone; empty where not given."""
+        if self.env_resize is None:
+            return ()
+        sides = self.env_resize.split("x")
+        if len(sides) > 2 or not all(re.fullmatch("[1-9][0-9]{0,3}", side) for side in sides):
+            raise ConfigError(
+                f"--env-resize {self.env_resize!r} is not HEIGHTxWIDTH, such as 64x84, nor one "
+                "side's length, such as 84; a side has 1 to 9999 pixels"
+            )
+        return tuple(map(int, sides))
 
     @property
     def num_agents(self) -> int:
@@ -324,6 +348,8 @@ def _read_texts(values: Mapping[str, Any]) -> dict[str, Any]:
         found["env_arg"] = {
             _plain("a name", name): _plain(name, value) for name, value in found["env_arg"].items()
         }
+    if isinstance(found.get("env_resize"), int):  # of a file
+        found["env_resize"] = str(found["env_resize"])
     weights = found.get("reward_weights")
     if isinstance(weights, str):
         found["reward_weights"] = _numbers("reward_weights", weights)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Role:
     seats
         Which seats of a game.
     num_features
-        Length F of an observation, float32 ``[F]``.
+        Length F of an observation, float32 ``[F]``; 0 where there are pictures alone.
     action_nvec
         Number of choices of each of the C action components; empty where actions are continuous.
     entities
@@ -66,6 +67,9 @@ class Role:
     num_continuous
         Numbers in a continuous action, D, float32 ``[D]``; 0 where actions are choices. In each
         number that has bounds, -1 to 1 is the whole range.
+    pictures
+        Height, width and channels of each picture that is observed besides, uint8
+        (:class:`brigade.games.vector.Pictures`).
     """
 
     name: str
@@ -77,6 +81,12 @@ class Role:
     masked: bool = False
     normalised: tuple[int, ...] = ()
     num_continuous: int = 0
+    pictures: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def num_picture_bytes(self) -> int:
+        """Bytes P of all pictures of an observation together."""
+        return sum(map(prod, self.pictures))
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,9 @@ class Step(NamedTuple):
         int32 ``[m]``: how long they took, by the game's own clock.
     cut
         bool ``[m]``: whether it was the limit on their length that ended them.
+    final_pictures
+        Of a game with :class:`Pictures`, for each role uint8 ``[L_r, P_r]``: those in what a lane
+        saw last.
     """
 
     rewards: NDArray[np.float32]
@@ -87,6 +90,7 @@ class Step(NamedTuple):
     returns: NDArray[np.float64]
     lengths: NDArray[np.int32]
     cut: NDArray[np.bool_]
+    final_pictures: Sequence[NDArray[np.uint8]] = ()
 
 
 class VectorGame(Protocol):
@@ -150,6 +154,19 @@ class DefaultActions(Protocol):
 
     def default_outcomes(self, actions: NDArray[np.int32]) -> DefaultOutcomes:
         """Look one step ahead of actions ``[L, C]``, which are not played."""
+
+
+@runtime_checkable
+class Pictures(Protocol):
+    """What lanes see has pictures; then steps have ``final_pictures``."""
+
+    @property
+    def pictures(self) -> Sequence[NDArray[np.uint8]]:
+        """Those that each lane sees now: for each role uint8 ``[L_r, P_r]``.
+
+        One after another, each row by row with its channels together; P is 0 in a role that has
+        none. The next step may overwrite it.
+        """
 
 
 @runtime_checkable

@@ -47,23 +47,25 @@ def read_experience(
     transitions = arrays["rewards"].size if "rewards" in arrays else 0
     fragments = arrays["lengths"].size if "lengths" in arrays else 0
     rows = {Per.STEP: transitions, Per.FRAGMENT: fragments}
-    columns = columns_for(advantages, masked=network.masked)
-    sizes = network.num_features, network.action_nvec, network.num_continuous
+    columns = columns_for(advantages, masked=network.masked, pictures=bool(network.pictures))
+    wide, choices = network.num_features, network.action_nvec
+    more = network.num_continuous, network.num_picture_bytes
     # Whole numbers or floats, as the policy has it; the messages' reader saw that these are finite.
     dtypes = "f4" if network.num_continuous else "u1|i4"
     columns["actions"] = replace(columns["actions"], dtypes=dtypes)
     require(
         arrays,
         {
-            name: (column.dtypes, (rows.get(column.per), *column.shape(*sizes)))
+            name: (column.dtypes, (rows.get(column.per), *column.shape(wide, choices, *more)))
             for name, column in columns.items()
         },
     )
     lengths, terminated = arrays["lengths"], arrays["terminated"]
     if (fragments and int(lengths.min()) < 1) or int(lengths.sum()) != transitions:
         raise BadMessage(f"fragments of {int(lengths.sum())} steps for {transitions} transitions")
-    if len(arrays["bootstrap_observations"]) != fragments - int(terminated.sum()):
-        raise BadMessage("bootstrap observations for another number of fragments")
+    for name in ("bootstrap_observations", "bootstrap_pictures"):
+        if name in columns and len(arrays[name]) != fragments - int(terminated.sum()):
+            raise BadMessage(f"{name} of another number of fragments")
     if "changed" in columns:
         differing = int((arrays["changed"] & ~arrays["default_terminated"]).sum())
         if len(arrays["default_observations"]) != differing:

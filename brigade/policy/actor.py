@@ -44,8 +44,13 @@ class Actor:
         places[order] = agents[order] * self._width + within
         self._places = torch.from_numpy(places)
 
-    def outputs(self, observations: NDArray[np.float32]) -> torch.Tensor:
-        """What ``Activations.outputs`` are, of each row: ``[R, L + 1]`` for ``[R, F]``."""
+    def outputs(
+        self, observations: NDArray[np.float32], pictures: NDArray[np.uint8] | None = None
+    ) -> torch.Tensor:
+        """What ``Activations.outputs`` are, of each row: ``[R, L + 1]`` for ``[R, F]``.
+
+        ``pictures`` are uint8 ``[R, P]``, where the network has any.
+        """
         buffers = self._buffers.get(self._width)
         if buffers is None:
             # Rows beyond an agent's seats are computed and not looked at; they must be numbers.
@@ -56,6 +61,8 @@ class Actor:
         buffers.observations.flatten(0, 1).index_copy_(
             0, self._places, torch.from_numpy(observations)
         )
+        if pictures is not None and self._network.pictures:
+            buffers.pictures.flatten(0, 1).index_copy_(0, self._places, torch.from_numpy(pictures))
         outputs = forward(self._views, buffers).outputs.flatten(0, 1)
         return outputs.index_select(0, self._places)
 
@@ -64,6 +71,7 @@ class Actor:
         observations: NDArray[np.float32],
         generator: np.random.Generator,
         mask: NDArray[np.bool_] | None = None,
+        pictures: NDArray[np.uint8] | None = None,
     ) -> tuple[Actions, NDArray[np.float32], NDArray[np.float32]]:
         """Sample an action for each row.
 
@@ -76,6 +84,8 @@ class Actor:
             one draw from the standard normal distribution.
         mask
             bool ``[R, L]``: which choices are open.
+        pictures
+            uint8 ``[R, P]``, where the network has any.
 
         Returns
         -------
@@ -88,7 +98,7 @@ class Actor:
             float32 ``[R]``, in each agent's normalised units.
         """
         nvec = self._network.action_nvec
-        outputs = self.outputs(observations)
+        outputs = self.outputs(observations, pictures)
         if self._network.num_continuous:
             shape = len(observations), self._network.num_continuous
             normals = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
@@ -110,14 +120,17 @@ class Actor:
         return gaussian.for_game(actions, squashed=self._network.squashed)
 
     def act_greedily(
-        self, observations: NDArray[np.float32], mask: NDArray[np.bool_] | None = None
+        self,
+        observations: NDArray[np.float32],
+        mask: NDArray[np.bool_] | None = None,
+        pictures: NDArray[np.uint8] | None = None,
     ) -> Actions:
         """Take each component's most probable choice that is open, int32 ``[R, C]``.
 
         Of continuous actions, take the Gaussian's mean: float32 ``[R, D]``, as the game is given
         it.
         """
-        outputs = self.outputs(observations)[:, :-1]
+        outputs = self.outputs(observations, pictures)[:, :-1]
         if self._network.num_continuous:
             means = gaussian.split(outputs)[0].numpy()
             return gaussian.for_game(means, squashed=self._network.squashed)

@@ -16,10 +16,12 @@ from brigade.policy.population import Population
 LARGEST_SIZE = 1 << 20  # of an observation, a layer or a choice, and of all entities together
 LARGEST_ROW = 1 << 28  # parameters of a policy
 MOST_COMPONENTS = 1 << 12
+MOST_PICTURES = 1 << 8
+LARGEST_PICTURES = 1 << 24  # bytes of all pictures of an observation
 Size = Annotated[int, Meta(ge=1, le=LARGEST_SIZE)]
 Column = Annotated[int, Meta(ge=0, le=LARGEST_SIZE)]
 # Left out where they have their defaults, so that descriptions are what they were before these.
-ADDED = ("num_continuous", "squashed", "state_dependent")
+ADDED = ("num_continuous", "squashed", "state_dependent", "pictures")
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,7 +29,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     kind: Literal["mlp"] = "mlp"
     version: Literal[1] = 1
-    num_features: Size
+    num_features: Column
     action_nvec: Annotated[tuple[Size, ...], Meta(max_length=MOST_COMPONENTS)]
     hidden_size: Size
     choices: tuple[tuple[Column, ...], ...] = ()
@@ -40,6 +42,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     num_continuous: Annotated[int, Meta(ge=0, le=MOST_COMPONENTS)] = 0
     squashed: bool = False
     state_dependent: bool = False
+    pictures: Annotated[tuple[tuple[Size, Size, Size], ...], Meta(max_length=MOST_PICTURES)] = ()
 
 
 def network_for(
@@ -70,12 +73,13 @@ def network_for(
         num_continuous=role.num_continuous,
         squashed=squashed and role.num_continuous > 0,
         state_dependent=state_dependent and role.num_continuous > 0,
+        pictures=role.pictures,
     )
 
 
 def fits(network: Network, role: Role) -> bool:
     """Whether a network sees and does what a role has."""
-    names = ("num_features", "action_nvec", "num_continuous", "masked", "normalised")
+    names = ("num_features", "action_nvec", "num_continuous", "masked", "normalised", "pictures")
     return all(getattr(network, name) == getattr(role, name) for name in names)
 
 
@@ -115,6 +119,8 @@ def read(description: Mapping[str, Any]) -> Network:
     found = msgspec.convert(dict(description), Description)
     names = Network.__dataclass_fields__
     network = Network(**{name: getattr(found, name) for name in names})
+    if network.num_picture_bytes > LARGEST_PICTURES:
+        raise ValueError(f"pictures of {network.num_picture_bytes:,} bytes")
     if network.num_parameters > LARGEST_ROW:
         raise ValueError(f"a policy of {network.num_parameters:,} parameters")
     return network

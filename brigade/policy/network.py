@@ -33,17 +33,22 @@ Columns of an observation that may be of any size are *normalised*: each becomes
 the mean of what the agent has seen of it, in standard deviations. These statistics lie at the end
 of the row, so that whoever has an agent's row has them too; gradients do not move them, updates do
 (``ppo/observation_statistics.py``).
+
+Pictures in an observation have encoders of their own (``policy/pictures.py``), whose features go
+into the first layer beside the other columns.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from math import log, prod, sqrt
 
 import torch
 from torch import Tensor
 
-from brigade.policy import gaussian
+from brigade.policy import gaussian, pictures
+from brigade.policy.pictures import Encoders
 
 # How firmly seats share out what is pointed at, before anything is learned.
 SHARING = 16.0
@@ -64,7 +69,7 @@ class Network:
     Attributes
     ----------
     num_features
-        Length F of an observation.
+        Length F of an observation; 0 where there are pictures alone.
     action_nvec
         Number of choices of each action component; empty where actions are continuous.
     hidden_size
@@ -97,12 +102,14 @@ class Network:
     state_dependent
         Whether the Gaussian's deviations depend on the observation. Otherwise they have weights
         that stay 0, and their biases are learned.
+    pictures
+        Height, width and channels of each picture that is observed besides.
 
     Raises
     ------
     ValueError
         ``choices`` do not fit the other numbers, or the others do not fit them; or actions are
-        both choices and continuous, or neither.
+        both choices and continuous, or neither; or nothing is observed.
     """
 
     num_features: int
@@ -118,8 +125,11 @@ class Network:
     num_continuous: int = 0
     squashed: bool = False
     state_dependent: bool = False
+    pictures: tuple[tuple[int, int, int], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.num_features + len(self.pictures) < 1 or min(chain((1,), *self.pictures)) < 1:
+            raise ValueError("nothing is observed, or a picture without pixels")
         columns = self.normalised
         if list(columns) != sorted(set(columns)) or not all(
             0 <= c < self.num_features for c in columns
@@ -188,14 +198,24 @@ class Network:
         return slice(self.num_continuous, 2 * self.num_continuous)
 
     @property
+    def num_picture_bytes(self) -> int:
+        """Bytes P of all pictures of an observation together."""
+        return sum(map(prod, self.pictures))
+
+    @property
+    def input_size(self) -> int:
+        """What goes into the first layer: the columns of the observation, then all features."""
+        return self.num_features + pictures.FEATURES * len(self.pictures)
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each tensor, in the order in which they lie in a row."""
         return self._weight_shapes | self._statistics_shapes
 
     @property
     def _weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        f, h, o = self.num_features, self.hidden_size, self.query_size + self.policy_size + 1
-        return {
+        f, h, o = self.input_size, self.hidden_size, self.query_size + self.policy_size + 1
+        return pictures.parameter_shapes(self.pictures) | {
             "hidden1.weight": (f, h),
             "hidden1.bias": (h,),
             "hidden2.weight": (h, h),
@@ -229,8 +249,9 @@ class Network:
 
     @property
     def forward_flops(self) -> int:
-        """Floating-point operations of the matrix products for one observation."""
-        return 2 * sum(prod(shape) for shape in self.shapes.values() if len(shape) == 2)
+        """Floating-point operations of products and convolutions for one observation."""
+        products = 2 * sum(prod(shape) for shape in self.shapes.values() if len(shape) == 2)
+        return products + pictures.forward_flops(self.pictures)
 
     def views(self, rows: Tensor) -> dict[str, Tensor]:
         """Name the tensors inside rows ``[K, D]``: views of shape ``[K, *shape]``."""
@@ -251,8 +272,9 @@ class Network:
         """
         row = torch.zeros(1, self.num_parameters)
         views = self.views(row)
-        for name, gain in (("hidden1.weight", sqrt(2)), ("hidden2.weight", sqrt(2))):
-            torch.nn.init.orthogonal_(views[name][0], gain, generator)
+        for name in self._weight_shapes:
+            if name.endswith(".weight") and name != "heads.weight":
+                torch.nn.init.orthogonal_(views[name][0], sqrt(2), generator)
         heads = views["heads.weight"][0]
         policy = torch.empty(self.hidden_size, heads.shape[1] - 1)
         heads[:, :-1] = torch.nn.init.orthogonal_(policy, 0.01, generator)
@@ -302,6 +324,8 @@ class Activations:
 
     network: Network
     observations: Tensor  # [K, R, F]
+    pictures: Tensor  # uint8 [K, R, P]
+    inputs: Tensor  # [K, R, F + Z]: the same, then the pictures' features; without any, the same
     hidden1: Tensor  # [K, R, H], after ReLU
     hidden2: Tensor  # [K, R, H], after ReLU
     heads: Tensor  # [K, R, q + L + 1]: the query, then the outputs; 2 D for L where continuous
@@ -311,6 +335,7 @@ class Activations:
     attention: Tensor  # [K, R, C]: how much of it each choice draws
     balance: Tensor  # [K, R, C]: attention before a choice, less that behind it
     constants: Constants
+    encoders: Encoders
 
     @property
     def outputs(self) -> Tensor:
@@ -347,12 +372,14 @@ class Activations:
             return aligned(agents, rows, *shape, device=device, dtype=dtype)
 
         num_choices = len(network.choices)
+        # Filled as one matrix of all agents' rows.
+        observations = torch.empty(agents, rows, network.num_features, device=device, dtype=dtype)
+        num_bytes = network.num_picture_bytes
         return cls(
             network=network,
-            # Filled as one matrix of all agents' rows.
-            observations=torch.empty(
-                agents, rows, network.num_features, device=device, dtype=dtype
-            ),
+            observations=observations,
+            pictures=torch.zeros(agents, rows, num_bytes, device=device, dtype=torch.uint8),
+            inputs=room(network.input_size) if network.pictures else observations,
             hidden1=room(network.hidden_size),
             hidden2=room(network.hidden_size),
             heads=room(network.query_size + network.policy_size + 1),
@@ -362,6 +389,7 @@ class Activations:
             attention=room(num_choices),
             balance=room(num_choices),
             constants=Constants.of(network, device, dtype),
+            encoders=Encoders(network.pictures),
         )
 
 
@@ -394,7 +422,7 @@ class Constants:
 
 
 def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
-    """Compute logits and values of ``buffers.observations`` into ``buffers``.
+    """Compute logits and values of ``buffers.observations`` and ``pictures`` into ``buffers``.
 
     ``parameters`` are ``Network.views`` of rows ``[K, D]``. Returns ``buffers``, in which the
     observations are normalised now.
@@ -402,9 +430,10 @@ def forward(parameters: dict[str, Tensor], buffers: Activations) -> Activations:
     p, a = parameters, buffers
     if a.network.normalised:
         _normalise(p, a)
-    torch.baddbmm(
-        p["hidden1.bias"].unsqueeze(1), a.observations, p["hidden1.weight"], out=a.hidden1
-    )
+    if a.network.pictures:
+        a.inputs[..., : a.network.num_features] = a.observations
+        a.encoders.forward(p, a.pictures, a.inputs[..., a.network.num_features :])
+    torch.baddbmm(p["hidden1.bias"].unsqueeze(1), a.inputs, p["hidden1.weight"], out=a.hidden1)
     a.hidden1.relu_()
     torch.baddbmm(p["hidden2.bias"].unsqueeze(1), a.hidden1, p["hidden2.weight"], out=a.hidden2)
     a.hidden2.relu_()
@@ -536,8 +565,12 @@ def backward(
     torch.sum(g.hidden2, dim=1, out=g.views["hidden2.bias"])
     torch.bmm(g.hidden2, p["hidden2.weight"].mT, out=g.hidden1)
     _through_relu(g.hidden1, a.hidden1)
-    torch.bmm(a.observations.mT, g.hidden1, out=g.views["hidden1.weight"])
+    torch.bmm(a.inputs.mT, g.hidden1, out=g.views["hidden1.weight"])
     torch.sum(g.hidden1, dim=1, out=g.views["hidden1.bias"])
+    if a.network.pictures:
+        first = a.network.num_features
+        features = torch.bmm(g.hidden1, p["hidden1.weight"][:, first:].mT)
+        a.encoders.backward(p, a.pictures, a.inputs[..., first:], features, g.views)
     return g.rows
 
 

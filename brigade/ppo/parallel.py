@@ -200,9 +200,11 @@ class _Group:
 def group_size(network: Network) -> int:
     """Agents that are computed as one batch on a CPU.
 
-    Wide networks keep a thread busy by themselves; of narrow ones several share what each step
-    costs beside its products. It must depend on nothing but the network.
+    Wide networks and those with pictures keep a thread busy by themselves; of narrow ones several
+    share what each step costs beside its products. It must depend on nothing but the network.
     """
+    if network.pictures:
+        return 1
     return 4 if network.hidden_size < 256 else 1
 
 

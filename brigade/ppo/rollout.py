@@ -19,6 +19,7 @@ from brigade.ppo.upload import Upload, Uploader
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
 
 
 class Per(Enum):
@@ -41,23 +42,30 @@ class Column:
     dtypes
         Which may travel, by NumPy's letter and the item size, several separated by ``|``.
     axes
-        Further axes: F for features of an observation, C for components of an action (of a
-        continuous one, its numbers), L for the choices of all components together.
+        Further axes: F for features of an observation, P for the bytes of its pictures, C for
+        components of an action (of a continuous one, its numbers), L for the choices of all
+        components together.
     needed
-        Where it is there: always, where there are default steps, or where choices are masked.
+        Where it is there: always, where there are default steps, where choices are masked, or where
+        there are pictures.
     """
 
     per: Per
     dtypes: str
     axes: str = ""
-    needed: Literal["always", "default", "masked"] = "always"
+    needed: Literal["always", "default", "masked", "pictures"] = "always"
 
     def shape(
-        self, num_features: int, action_nvec: Sequence[int], num_continuous: int = 0
+        self,
+        num_features: int,
+        action_nvec: Sequence[int],
+        num_continuous: int = 0,
+        num_picture_bytes: int = 0,
     ) -> tuple[int, ...]:
         """Shape of a row."""
         components = len(action_nvec) + num_continuous
-        sizes = {"F": num_features, "C": components, "L": sum(action_nvec)}
+        sizes = {"F": num_features, "P": num_picture_bytes}
+        sizes |= {"C": components, "L": sum(action_nvec)}
         return tuple(sizes[axis] for axis in self.axes)
 
 
@@ -71,6 +79,8 @@ class Rollout:
 
     # What was seen, done and got, step by step.
     observations: Annotated[Floats | Upload, Column(Per.STEP, "f4", "F")]
+    # The bytes of all pictures, one after another.
+    pictures: Annotated[Bytes | Upload, Column(Per.STEP, "u1", "P", needed="pictures")]
     # Choices, of as few bytes as all fit in; or continuous actions as they were drawn.
     actions: Annotated[NDArray[np.integer] | NDArray[np.float32], Column(Per.STEP, "u1|i4|f4", "C")]
     # Which components of the action had an effect.
@@ -99,6 +109,7 @@ class Rollout:
     policy_versions: Annotated[NDArray[np.int64], Column(Per.FRAGMENT, "i8")]
     # What follows them.
     bootstrap_observations: Annotated[Floats, Column(Per.BOOTSTRAP, "f4", "F")]
+    bootstrap_pictures: Annotated[Bytes, Column(Per.BOOTSTRAP, "u1", "P", needed="pictures")]
 
     def __len__(self) -> int:
         """Count the transitions, n."""
@@ -120,10 +131,11 @@ class Rollout:
         return Rollout(**{name: getattr(self, name)[:0] for name in COLUMNS})
 
     def sent(self, uploader: Uploader) -> Rollout:
-        """Begin to upload the observations, which are nearly all of it: the rollout with those."""
-        if isinstance(self.observations, Upload):
+        """Begin to upload what was seen, which is nearly all of it: the rollout with that."""
+        if isinstance(self.observations, Upload) or isinstance(self.pictures, Upload):
             return self
-        return replace(self, observations=uploader.begin(self.observations))
+        sent = replace(self, observations=uploader.begin(self.observations))
+        return replace(sent, pictures=uploader.begin(self.pictures)) if self.pictures.size else sent
 
 
 def action_dtype(action_nvec: Sequence[int]) -> str:
@@ -134,9 +146,10 @@ def action_dtype(action_nvec: Sequence[int]) -> str:
     return choices if max(action_nvec) <= 256 else many_choices
 
 
-def columns_for(advantages: str, *, masked: bool) -> dict[str, Column]:
+def columns_for(advantages: str, *, masked: bool, pictures: bool = False) -> dict[str, Column]:
     """Give the columns that a run with such advantages needs, by name."""
-    there = {"always": True, "default": advantages == "difference_rewards", "masked": masked}
+    there = {"always": True, "masked": masked, "pictures": pictures}
+    there["default"] = advantages == "difference_rewards"
     return {name: column for name, column in COLUMNS.items() if there[column.needed]}
 
 

@@ -33,6 +33,7 @@ from brigade.ppo.loss import (
     loss_gradient,
 )
 from brigade.ppo.observation_statistics import take_in
+from brigade.ppo.picture_rows import PictureRows
 from brigade.ppo.rollout import Rollout
 from brigade.ppo.upload import Upload, to_device
 
@@ -151,6 +152,9 @@ class Updater:
         stack, config, device = self.stack, self.config, self.stack.device
         old = popart.moments(stack.statistics)
         observations = _stack_observations([r.observations for r in rollouts], device)
+        pictures = None
+        if stack.network.pictures:
+            pictures = PictureRows([r.pictures for r in rollouts], device)
         if stack.network.normalised:
             self._take_in(observations, [len(r) for r in rollouts])
             again = [True] * len(rollouts)
@@ -165,7 +169,8 @@ class Updater:
             mask = _stack([r.action_mask for r in rollouts], device)
         values = [r.values for r in rollouts]
         if any(again):
-            found, outputs = self._recompute(observations, actions, component_mask, mask)
+            seen = observations, pictures
+            found, outputs = self._recompute(*seen, actions, component_mask, mask)
             log_probs = torch.where(
                 torch.tensor(again, device=device).unsqueeze(1), found, log_probs
             )
@@ -193,6 +198,7 @@ class Updater:
         targets = [(r - mean[k]) / deviation[k] for k, r in enumerate(returns)]
         data = _Data(
             observations,
+            pictures,
             actions,
             component_mask,
             log_probs,
@@ -241,13 +247,18 @@ class Updater:
         return np.stack([seen if c in signals else done for c in components], axis=1)
 
     def _recompute(
-        self, observations: Tensor, actions: Tensor, component_mask: Tensor, mask: Tensor | None
+        self,
+        observations: Tensor,
+        pictures: PictureRows | None,
+        actions: Tensor,
+        component_mask: Tensor,
+        mask: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Log-probabilities and normalised values under the current policies, ``[K, n]`` each."""
         network = self.stack.network
         log_probs = torch.empty(observations.shape[:2], device=observations.device)
         values = torch.empty_like(log_probs)
-        for here, activations in self._forward(observations):
+        for here, activations in self._forward(observations, pictures):
             rows = here.stop - here.start
             done, counts = actions[:, here], component_mask[:, here]
             outputs = activations.outputs[:, :rows, :-1]
@@ -273,8 +284,11 @@ class Updater:
             np.concatenate([r.bootstrap_observations, r.default_observations]) for r in rollouts
         ]
         observations = _stack(wanted, stack.device)
+        pictures = None
+        if stack.network.pictures:
+            pictures = PictureRows([r.bootstrap_pictures for r in rollouts], stack.device)
         values = torch.empty(observations.shape[:2], device=stack.device)
-        for here, activations in self._forward(observations):
+        for here, activations in self._forward(observations, pictures):
             values[:, here] = activations.values[:, : here.stop - here.start]
         mean, deviation = moments
         known = (values.cpu() * deviation.unsqueeze(1) + mean.unsqueeze(1)).numpy()
@@ -291,7 +305,9 @@ class Updater:
             )
         return ahead
 
-    def _forward(self, observations: Tensor) -> Iterator[tuple[slice, Activations]]:
+    def _forward(
+        self, observations: Tensor, pictures: PictureRows | None
+    ) -> Iterator[tuple[slice, Activations]]:
         """Look at observations ``[K, n, F]`` a piece at a time, through the batches' buffers.
 
         Yields which of the n, and the buffers; their rows beyond those are stale.
@@ -300,6 +316,8 @@ class Updater:
         for start in range(0, observations.shape[1], size):
             here = slice(start, min(start + size, observations.shape[1]))
             buffers.observations[:, : here.stop - start] = observations[:, here]
+            if pictures is not None:
+                pictures.copy(here, buffers.pictures)
             yield here, forward(self.stack.views, buffers)
 
     def _order(self, rollouts: Sequence[Rollout], counts: Sequence[int]) -> Tensor:
@@ -317,7 +335,7 @@ class Updater:
 
     def _gradient_batch(self, data: _Data, index: Tensor, live: Sequence[bool]) -> Tensor:
         """Take a gradient step with each live agent, on rows ``index``; statistics ``[K, 6]``."""
-        data.gather(index.view(-1), self._activations.observations, self._batch)
+        data.gather(index, self._activations, self._batch)
         if not all(live):
             return self._step(live)
         return self._graph.do(lambda: self._step(live))
@@ -345,6 +363,7 @@ class _Data:
     """All agents' transitions on the device, padded to the longest rollout n."""
 
     observations: Tensor  # [K, n, F]
+    pictures: PictureRows | None
     actions: Tensor  # [K, n, C], as in a batch
     component_mask: Tensor  # [K, n, C]
     log_probs: Tensor  # [K, n]
@@ -352,9 +371,14 @@ class _Data:
     targets: Tensor  # [K, n]
     action_mask: Tensor | None  # bool [K, n, L]
 
-    def gather(self, flat: Tensor, observations: Tensor, batch: Batch) -> None:
-        """Copy rows ``flat`` (of K * n) into ``observations`` ``[K, B, F]`` and ``batch``."""
-        _gather(self.observations, flat, observations)
+    def gather(self, index: Tensor, into: Activations, batch: Batch) -> None:
+        """Copy rows ``index`` ``[K, B]`` (of K * n) into observations and ``batch``."""
+        flat = index.view(-1)
+        _gather(self.observations, flat, into.observations)
+        if self.pictures is not None:
+            agents, longest = self.observations.shape[:2]
+            firsts = longest * torch.arange(agents, device=index.device)
+            self.pictures.gather(index - firsts.unsqueeze(1), into.pictures)
         for name in ("actions", "component_mask", "log_probs", "advantages", "targets"):
             _gather(getattr(self, name), flat, getattr(batch, name))
         if self.action_mask is not None and batch.action_mask is not None:

@@ -64,9 +64,10 @@ class Uploader:
         if device.type == "cuda":
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
-    def begin(self, array: NDArray[np.float32]) -> Upload:
-        """Begin to copy a float32 array; it may be changed afterwards."""
-        host = torch.empty(array.shape, pin_memory=self._stream is not None)
+    def begin(self, array: NDArray[np.float32] | NDArray[np.uint8]) -> Upload:
+        """Begin to copy an array; it may be changed afterwards."""
+        dtype = torch.uint8 if array.dtype == np.uint8 else torch.float32
+        host = torch.empty(array.shape, dtype=dtype, pin_memory=self._stream is not None)
         host.numpy()[...] = array
         if self._stream is None:
             return Upload(host.to(self._device), None)

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brigade import interrupt
-from brigade.games.pettingzoo.check import ROLLOUT_TRANSITIONS, Check, check, findings
+from brigade.games.pettingzoo.check import ROLLOUT_TRANSITIONS, Check, RoleCheck, check, findings
 from brigade.games.pettingzoo.finding import FORMS, find
 from brigade.printable import printable, shortened
 from brigade.run.process import without_windows
@@ -84,7 +84,7 @@ def describe(found: Check) -> RenderableType:
         roles.add_column(name, overflow="fold", justify="right" if name == "features" else "left")
     for role in found.roles:
         masked = ", masked" if role.masked else ""
-        cells = (role.name, _agents(role.agents), role.observes, f"{role.num_features:,}")
+        cells = (role.name, _agents(role.agents), role.observes, _features(role))
         roles.add_row(*map(_text, (*cells, role.acts + masked)))
     facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     facts.add_column(style="dim", no_wrap=True)
@@ -154,6 +154,13 @@ def _verdict(found: Check) -> RenderableType:
 def _text(others: str, style: str = "") -> Text:
     """Show what others may have written."""
     return Text(printable(others), style=style)
+
+
+def _features(role: RoleCheck) -> str:
+    """What an observation is kept as: its numbers, and the sizes of its pictures."""
+    shapes = ["x".join(map(str, shape)) for shape in role.pictures]
+    numbers = [f"{role.num_features:,}"] if role.num_features or not shapes else []
+    return " + ".join([*numbers, *shapes])
 
 
 def _agents(agents: tuple[str, ...]) -> str:

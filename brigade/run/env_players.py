@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from brigade import seeds
 from brigade.config import ConfigError
 from brigade.games.pettingzoo.finding import find
+from brigade.games.pettingzoo.pictures import Look
 from brigade.games.pettingzoo.vector_game import spec_of
 from brigade.games.spec import GameSpec
+from brigade.games.vector import ActionMasks, Pictures, Turns, VectorGame
 from brigade.policy.actor import Actor
 from brigade.policy.build import fits
 from brigade.run.process import without_windows
@@ -31,7 +33,12 @@ class Act(Protocol):
     """How the lanes of a role choose actions ``[m, C]``."""
 
     def __call__(
-        self, role: int, agents: NDArray[np.int64], observations: Rows, mask: Rows | None
+        self,
+        role: int,
+        agents: NDArray[np.int64],
+        observations: Rows,
+        pictures: Rows | None,
+        mask: Rows | None,
     ) -> Rows:
         """Act for ``m`` lanes; ``agents`` are numbered within the role."""
 
@@ -100,6 +107,7 @@ def load_players(
         settings.roles if settings else {},
         fresh=settings.env_fresh if settings else False,
         reward_weights=settings.reward_weights if settings else (),
+        look=Look(settings.picture_size, settings.env_grey) if settings else None,
     )
     if saved is None:
         sizes = [1] * len(spec.roles)
@@ -138,12 +146,18 @@ def _trained_act(saved: Checkpoint, chosen: Sequence[int], seed: int, *, greedy:
         actors.append(Actor(network, torch.from_numpy(np.stack(rows))))
     generator = seeds.generator(seed, seeds.Purpose.ACTIONS)
 
-    def act(role: int, agents: NDArray[np.int64], observations: Rows, mask: Rows | None) -> Rows:
+    def act(
+        role: int,
+        agents: NDArray[np.int64],
+        observations: Rows,
+        pictures: Rows | None,
+        mask: Rows | None,
+    ) -> Rows:
         actor = actors[role]
         actor.seat(agents)
         if greedy:
-            return actor.act_greedily(observations, mask)
-        return actor.for_game(actor.act(observations, generator, mask)[0])
+            return actor.act_greedily(observations, mask, pictures)
+        return actor.for_game(actor.act(observations, generator, mask, pictures)[0])
 
     return act
 
@@ -152,7 +166,13 @@ def _random_act(spec: GameSpec, seed: int) -> Act:
     """Choose among what is open, each as likely as any other; in a range, anywhere."""
     generator = seeds.generator(seed, seeds.Purpose.ACTIONS)
 
-    def act(role: int, agents: NDArray[np.int64], observations: Rows, mask: Rows | None) -> Rows:
+    def act(
+        role: int,
+        agents: NDArray[np.int64],
+        observations: Rows,
+        pictures: Rows | None,
+        mask: Rows | None,
+    ) -> Rows:
         entries = spec.roles[role].num_continuous
         if entries:
             return generator.uniform(-1, 1, (len(agents), entries)).astype(np.float32)
@@ -171,3 +191,40 @@ def _names(spec: GameSpec, sizes: Sequence[int], chosen: Sequence[int]) -> list[
     roles = [role.name for role, size in zip(spec.roles, sizes, strict=True) for _ in range(size)]
     names = [str(agent) for agent in chosen] if chosen else [RANDOM] * len(roles)
     return list(zip(names, roles, strict=True))
+
+
+def choose(
+    game: VectorGame, act: Act, sizes: Sequence[int], seats: NDArray[np.int64]
+) -> list[tuple[Rows, NDArray[np.int64]]]:
+    """Let all that have to act in a coming step choose what to do.
+
+    Parameters
+    ----------
+    sizes
+        Agents of each role, numbered through them.
+    seats
+        Who sits where, ``[G, A]`` or, of one game, ``[A]``.
+
+    Returns
+    -------
+    list
+        For each role the actions of its lanes, 0 where one waits, and which of them act.
+    """
+    spec, agents = game.spec, seats.ravel()
+    active = game.active() if isinstance(game, Turns) else np.ones(seats.size, np.bool_)
+    masks = game.action_masks() if isinstance(game, ActionMasks) else None
+    found, first = [], 0
+    for number, lanes in enumerate(spec.lanes(game.num_games)):
+        role = spec.roles[number]
+        rows = np.flatnonzero(active[lanes])
+        mask = masks[number][rows] if masks is not None and role.masked else None
+        pictures = None
+        if isinstance(game, Pictures) and role.pictures:
+            pictures = game.pictures[number][rows]
+        own = agents[lanes[rows]] - first
+        chosen = act(number, own, game.observations[number][rows], pictures, mask)
+        whole = np.zeros((len(lanes), chosen.shape[1]), chosen.dtype)
+        whole[rows] = chosen
+        found.append((whole, rows))
+        first += sizes[number]
+    return found

@@ -17,10 +17,10 @@ from rich.text import Text
 from brigade import interrupt, seeds
 from brigade.games.build import build
 from brigade.games.spec import GameSpec
-from brigade.games.vector import ActionMasks, Turns, VectorGame
+from brigade.games.vector import VectorGame
 from brigade.intervals import half_width
 from brigade.printable import printable, shortened
-from brigade.run.env_players import RANDOM, Act, Rows, load_players
+from brigade.run.env_players import RANDOM, Act, Rows, choose, load_players
 from brigade.run.progress import ProgressLine
 from brigade.sim.view import figure
 
@@ -123,30 +123,15 @@ def play_episodes(
     KeyboardInterrupt
         Ctrl-C came before an episode had ended.
     """
-    spec, count = game.spec, game.num_games
+    count = game.num_games
     left = np.full(count, episodes // count) + (np.arange(count) < episodes % count)
-    lanes = spec.lanes(count)
-    firsts = np.cumsum([0, *sizes[:-1]])
     seats = np.stack([match() for _ in range(count)])
     found: list[tuple[Rows, ...]] = []
     done = 0
     game.reset()
     with interrupt.held():
         while left.any() and not interrupt.take():
-            active = game.active() if isinstance(game, Turns) else np.ones(seats.size, np.bool_)
-            masks = game.action_masks() if isinstance(game, ActionMasks) else None
-            actions = []
-            for role, mine in enumerate(lanes):
-                rows = np.flatnonzero(active[mine])
-                own = seats.ravel()[mine[rows]] - firsts[role]
-                mask = None
-                if masks is not None and spec.roles[role].masked:
-                    mask = masks[role][rows]
-                chosen = act(role, own, game.observations[role][rows], mask)
-                whole = np.zeros((len(mine), chosen.shape[1]), chosen.dtype)
-                whole[rows] = chosen
-                actions.append(whole)
-            step = game.step(actions)
+            step = game.step([chosen for chosen, _ in choose(game, act, sizes, seats)])
             counted = left[step.ended] > 0
             which = step.ended[counted]
             found.append(

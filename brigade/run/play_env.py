@@ -20,10 +20,10 @@ from brigade.games.build import build
 from brigade.games.pettingzoo.description import close
 from brigade.games.pettingzoo.errors import CannotFind
 from brigade.games.pettingzoo.finding import find
-from brigade.games.vector import Playing, Turns
+from brigade.games.vector import Playing
 from brigade.play.film import write_gif, write_mp4
 from brigade.printable import printable, shortened
-from brigade.run.env_players import Players, load_players
+from brigade.run.env_players import Players, choose, load_players
 from brigade.run.resolve import wherever
 from brigade.sim.view import figure
 
@@ -157,7 +157,7 @@ def _moments(
     number = seeds.number(seed, seeds.Purpose.GAMES)
     game = build(spec, 1, max_turns=max_steps, seed=number, playing=Playing(make=make))
     seats = players.matchmaker(seed).match()
-    lanes, firsts = spec.lanes(1), np.cumsum([0, *players.sizes[:-1]])
+    lanes = spec.lanes(1)
     names = _seat_names(players)
     frames.clear()  # of those made to look at
     try:
@@ -165,20 +165,13 @@ def _moments(
         step, count = None, 0
         while step is None or not len(step.ended):
             interrupt.check()
-            active = game.active() if isinstance(game, Turns) else np.ones(len(seats), np.bool_)
-            masks = getattr(game, "action_masks", lambda: None)()
-            actions: list[NDArray[Any]] = []
-            acted: dict[str, Any] = {}
-            for role, mine in enumerate(lanes):
-                rows = np.flatnonzero(active[mine])
-                mask = masks[role][rows] if masks and spec.roles[role].masked else None
-                own = seats[mine[rows]] - firsts[role]
-                chosen = players.act(role, own, game.observations[role][rows], mask)
-                whole = np.zeros((len(mine), chosen.shape[1]), chosen.dtype)
-                whole[rows] = chosen
-                actions.append(whole)
-                acted |= {names[mine[row]]: whole[row] for row in rows}
-            step = game.step(actions)
+            chosen = choose(game, players.act, players.sizes, seats)
+            acted = {
+                names[mine[row]]: actions[row]
+                for mine, (actions, rows) in zip(lanes, chosen, strict=True)
+                for row in rows
+            }
+            step = game.step([actions for actions, _ in chosen])
             count += 1
             yield _Moment(count, acted, step.rewards.copy(), len(frames))
     finally:

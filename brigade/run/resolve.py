@@ -148,6 +148,7 @@ def _on_environment(config: RuntimeOptions) -> tuple[RunConfig, GameSpec, tuple[
                 f"{flag(name)} is for scenarios, and --env {config.env} is none: {instead}"
             )
     from brigade.games.pettingzoo.finding import find
+    from brigade.games.pettingzoo.pictures import Look
     from brigade.games.pettingzoo.vector_game import spec_of
 
     without_windows()
@@ -156,6 +157,7 @@ def _on_environment(config: RuntimeOptions) -> tuple[RunConfig, GameSpec, tuple[
         config.roles,
         fresh=config.env_fresh,
         reward_weights=config.reward_weights,
+        look=Look(config.picture_size, config.env_grey),
     )
     run = run_config(config)
     defaults = {n: value for n, value in game.defaults.items() if n not in config.given}

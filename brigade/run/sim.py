@@ -40,7 +40,7 @@ from brigade.run.server_options import ServerOptions, check_server_options
 from brigade.sim.diagnosis import ONE_ROLLOUT, is_one_rollout
 from brigade.sim.events import Events
 from brigade.sim.lease_table import Lease
-from brigade.sim.preparation import games_of, population_of
+from brigade.sim.preparation import games_of, population_of, rollout_size
 from brigade.sim.simulator import NotWritten, RunFailed, Simulator
 from brigade.sim.view import View
 from brigade.store.checkpoint import Checkpoint, CheckpointError, check_resumable
@@ -54,6 +54,7 @@ from brigade.wire.transport import SimulatorSockets
 log = logging.getLogger(__name__)
 
 FAULT = "environment_error.txt"  # in the run's folder
+LARGE_ROLLOUT = 100e6  # bytes that a person should know of
 DEFAULT_BIND = "tcp://127.0.0.1:5750"
 
 
@@ -244,6 +245,12 @@ async def _simulate(
         view.say(
             f"the checkpoints of this run may need {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
             "free there: --keep and a larger --checkpoint-interval make it less"
+        )
+    transitions, size = rollout_size(config, identity.game)
+    if size > LARGE_ROLLOUT or any(role.pictures for role in identity.game.roles):
+        view.say(
+            f"a rollout has {transitions:,} transitions of {size / transitions / 1e3:.3g} kB: "
+            f"{size / 1e6:,.1f} MB"
         )
     attach = [as_typed("brigade-learn"), "--connect", endpoint.control]
     view.say(f"learners attach with: {shlex.join(attach)}")

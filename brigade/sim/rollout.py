@@ -33,6 +33,8 @@ class RolloutBuffer:
         Whether lanes may wait. Default steps are not kept then: their outcomes are of one step.
     num_continuous
         Numbers in a continuous action; ``action_nvec`` is empty then.
+    num_picture_bytes
+        Bytes P of an observation's pictures.
 
     Attributes
     ----------
@@ -55,6 +57,7 @@ class RolloutBuffer:
         *,
         turns: bool = False,
         num_continuous: int = 0,
+        num_picture_bytes: int = 0,
     ) -> None:
         columns = columns or columns_for("difference_rewards", masked=False)
         self._has_default = any(column.needed == "default" for column in columns.values())
@@ -66,7 +69,7 @@ class RolloutBuffer:
         for name, column in columns.items():
             if column.per is Per.STEP:
                 dtype = action_dtype(action_nvec) if name == "actions" else column.dtypes
-                shape = column.shape(num_features, action_nvec, num_continuous)
+                shape = column.shape(num_features, action_nvec, num_continuous, num_picture_bytes)
                 self._columns[name] = np.zeros((num_lanes, self._capacity, *shape), dtype)
         # Few steps have a default observation; here is where each of those lies in the row of them.
         self._places = np.zeros((num_lanes, self._capacity), np.int32)
@@ -124,6 +127,7 @@ class RolloutBuffer:
         terminated: NDArray[np.bool_],
         truncated: NDArray[np.bool_],
         next_observations: NDArray[np.float32],
+        next_pictures: NDArray[np.uint8] | None = None,
     ) -> None:
         """End the fragments of ``lanes`` with the last recorded step.
 
@@ -135,8 +139,11 @@ class RolloutBuffer:
             bool ``[m]``: how the game ended; neither where the rollout cuts it.
         next_observations
             float32 ``[m, F]``: what follows the last step; not kept where terminated.
+        next_pictures
+            uint8 ``[m, P]``: the pictures in it.
         """
-        self._end(lanes, self._kept[lanes], agents, terminated, truncated, next_observations)
+        following = next_observations, next_pictures
+        self._end(lanes, self._kept[lanes], agents, terminated, truncated, *following)
 
     def _end(
         self,
@@ -146,16 +153,22 @@ class RolloutBuffer:
         terminated: NDArray[np.bool_],
         truncated: NDArray[np.bool_],
         next_observations: NDArray[np.float32],
+        next_pictures: NDArray[np.uint8] | None = None,
     ) -> None:
         """End fragments before ``stops``."""
+        if next_pictures is None:
+            next_pictures = np.zeros((len(lanes), 0), np.uint8)
         lasting = self._start[lanes] < stops
         if not lasting.all():  # a lane whose last fragment ended with this very step
             lanes, stops, agents = lanes[lasting], stops[lasting], agents[lasting]
             terminated, truncated = terminated[lasting], truncated[lasting]
-            next_observations = next_observations[lasting]
+            next_observations, next_pictures = next_observations[lasting], next_pictures[lasting]
         starts = self._start[lanes].copy()
         self._fragments.append(
-            _Fragments(lanes, starts, stops, agents, terminated, truncated, next_observations)
+            _Fragments(
+                *(lanes, starts, stops, agents, terminated, truncated),
+                *(next_observations, next_pictures),
+            )
         )
         self._by_agent = None
         self._start[lanes] = stops
@@ -166,6 +179,7 @@ class RolloutBuffer:
         observations: NDArray[np.float32],
         waiting: NDArray[np.bool_] | None = None,
         versions: NDArray[np.int64] | None = None,
+        pictures: NDArray[np.uint8] | None = None,
     ) -> None:
         """End what is open.
 
@@ -179,19 +193,23 @@ class RolloutBuffer:
             bool ``[L]``: lanes whose last step is not over, and will be carried.
         versions
             int64 ``[L]``: what version of each has acted; wanted with ``waiting``.
+        pictures
+            uint8 ``[L, P]``: the pictures in what follows; overwritten likewise.
         """
         stops = self._kept.copy()
         if waiting is not None:
             self._waiting = waiting & (self._kept > self._start)
             stops[self._waiting] -= 1
-            own = self._columns["observations"][self._waiting, stops[self._waiting]]
-            observations[self._waiting] = own
+            last = self._waiting, stops[self._waiting]
+            observations[self._waiting] = self._columns["observations"][last]
+            if pictures is not None:
+                pictures[self._waiting] = self._columns["pictures"][last]
             assert versions is not None
             still = (stops == 0) & (self._versions >= 0)  # the same step as at the last cut
             acted = np.where(still, self._versions, versions)
             self._next_versions = np.where(self._waiting, acted, -1)
         none = np.zeros(len(self._lanes), np.bool_)
-        self._end(self._lanes, stops, agents, none, none, observations)
+        self._end(self._lanes, stops, agents, none, none, observations, pictures)
 
     def arrays(self, agent: int, policy_version: int) -> dict[str, Array]:
         """Take out one agent's fragments, in new arrays named and shaped as in a message."""
@@ -202,8 +220,9 @@ class RolloutBuffer:
         first = np.cumsum(lengths) - lengths
         begins = mine.lanes * self._capacity + mine.starts
         rows = np.repeat(begins - first, lengths) + np.arange(lengths.sum())
+        all_steps = len(self._lanes) * self._capacity
         taken: dict[str, Array] = {
-            name: np.take(column.reshape(-1, *column.shape[2:]), rows, axis=0)
+            name: np.take(column.reshape(all_steps, *column.shape[2:]), rows, axis=0)
             for name, column in self._columns.items()
         }
         if self._has_default:
@@ -212,6 +231,8 @@ class RolloutBuffer:
             places = np.take(self._places, rows[_needs_default_observation(taken)])
             taken["default_observations"] = self._default[0][places]
         carried = np.where(mine.starts == 0, self._versions[mine.lanes], -1)
+        if "pictures" in taken:
+            taken["bootstrap_pictures"] = mine.next_pictures[~mine.terminated]
         return taken | {
             "lengths": lengths.astype(np.int32),
             "terminated": mine.terminated,
@@ -238,6 +259,7 @@ class _Fragments:
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     next_observations: NDArray[np.float32]  # [m, F]
+    next_pictures: NDArray[np.uint8]  # [m, P]
 
     def at(self, which: NDArray[np.int64]) -> _Fragments:
         """Take some of them."""

@@ -23,6 +23,7 @@ from brigade.games.vector import (
     DefaultActions,
     ExploringStarts,
     NumberedEpisodes,
+    Pictures,
     Saves,
     Step,
     Timed,
@@ -97,6 +98,9 @@ class RolloutWorker:
         self._choices = game if isinstance(game, ActionMasks) else None
         self._components = game if isinstance(game, ComponentMasks) else None
         self._timed = game if isinstance(game, Timed) else None
+        self._pictures: Pictures | None = None
+        if isinstance(game, Pictures) and any(role.pictures for role in spec.roles):
+            self._pictures = game
         self._default_actions = self._comparing()
         # What is carried from one rollout to the next is not part of the state.
         self._saves: Saves | None = None
@@ -132,9 +136,12 @@ class RolloutWorker:
                     len(lanes),
                     role.num_features,
                     role.action_nvec,
-                    columns_for(config.advantages, masked=role.masked),
+                    columns_for(
+                        config.advantages, masked=role.masked, pictures=bool(role.pictures)
+                    ),
                     turns=self._turns is not None,
                     num_continuous=role.num_continuous,
+                    num_picture_bytes=role.num_picture_bytes,
                 ),
             )
             for number, (role, lanes) in enumerate(
@@ -154,9 +161,10 @@ class RolloutWorker:
             raise ConfigError(
                 f"{game.spec.name} has no default actions to compare with: use --advantages gae"
             )
-        if self._turns is not None or len(game.spec.roles) > 1:
+        if self._turns is not None or self._pictures is not None or len(game.spec.roles) > 1:
             raise ConfigError(
-                f"{game.spec.name} is played in turns or by several roles: use --advantages gae"
+                f"{game.spec.name} is played in turns, by several roles or by sight of pictures: "
+                "use --advantages gae"
             )
         return game
 
@@ -200,9 +208,13 @@ class RolloutWorker:
                 part.actor.seat(own - part.first)
             # The next step overwrites what is seen now.
             columns: dict[str, NDArray[Any]] = {"observations": observations.copy()}
+            pictures = self._shown(number)
+            if pictures is not None:
+                pictures = (pictures if rows is None else pictures[rows]).copy()
+                columns["pictures"] = pictures
             if mask is not None:
                 mask = columns["action_mask"] = (mask if rows is None else mask[rows]).copy()
-            actions, log_probs, values = part.actor.act(observations, self._actions, mask)
+            actions, log_probs, values = part.actor.act(observations, self._actions, mask, pictures)
             units = self._repository
             columns |= {
                 "actions": actions,
@@ -211,6 +223,12 @@ class RolloutWorker:
             }
             acts.append(_Acts(rows, own, columns))
         return acts
+
+    def _shown(self, number: int) -> NDArray[np.uint8] | None:
+        """Pictures that the lanes of a role see, if it has any: uint8 ``[L_r, P_r]``."""
+        if self._pictures is None or not self.game.spec.roles[number].pictures:
+            return None
+        return self._pictures.pictures[number]
 
     def _spread(self, part: _Part, act: _Acts) -> NDArray[Any]:
         """Actions of all lanes of a role; of those that do not act, zeros."""
@@ -257,12 +275,16 @@ class RolloutWorker:
             acting = self._repository.acting
             waiting = ~self._turns.active()
             versions = np.array([acting.get(int(agent), 0) for agent in agents])
-        for part, following in zip(self._parts, observed, strict=True):
+        for number, (part, following) in enumerate(zip(self._parts, observed, strict=True)):
             lanes = part.lanes
-            if waiting is None or versions is None:
-                part.buffer.cut(agents[lanes], following.copy())
-            else:
-                part.buffer.cut(agents[lanes], following.copy(), waiting[lanes], versions[lanes])
+            pictures = self._shown(number)
+            part.buffer.cut(
+                agents[lanes],
+                following.copy(),
+                None if waiting is None else waiting[lanes],
+                None if versions is None else versions[lanes],
+                None if pictures is None else pictures.copy(),
+            )
 
     def arrays(self, agent: int) -> dict[str, NDArray[Any]]:
         """Take out one agent's fragments of the rollout, as a message carries them."""
@@ -312,7 +334,8 @@ class RolloutWorker:
         done = step.terminated | step.truncated
         if done.any():
             agents = self.seats.ravel()
-            for part, finals in zip(self._parts, step.final_observations, strict=True):
+            finals = step.final_observations
+            for number, part in enumerate(self._parts):
                 lanes = part.lanes
                 rows = np.flatnonzero(done[lanes])
                 part.buffer.end(
@@ -320,7 +343,8 @@ class RolloutWorker:
                     agents[lanes][rows],
                     step.terminated[lanes][rows],
                     step.truncated[lanes][rows],
-                    finals[rows],
+                    finals[number][rows],
+                    step.final_pictures[number][rows] if self._pictures else None,
                 )
         if len(step.ended):
             for game in step.ended:

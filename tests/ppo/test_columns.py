@@ -22,12 +22,13 @@ def test_the_protocol_documents_every_column():
     }
 
 
-def test_default_steps_and_masks_are_there_where_they_are_needed():
-    whole = columns_for("difference_rewards", masked=True)
+def test_default_steps_masks_and_pictures_are_there_where_they_are_needed():
+    whole = columns_for("difference_rewards", masked=True, pictures=True)
     assert whole == COLUMNS
     for kind, part in (
-        ("default", columns_for("gae", masked=True)),
-        ("masked", columns_for("difference_rewards", masked=False)),
+        ("default", columns_for("gae", masked=True, pictures=True)),
+        ("masked", columns_for("difference_rewards", masked=False, pictures=True)),
+        ("pictures", columns_for("difference_rewards", masked=True)),
     ):
         assert set(whole) - set(part) == {name for name, c in COLUMNS.items() if c.needed == kind}
 

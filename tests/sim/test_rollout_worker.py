@@ -96,7 +96,8 @@ class Listener:
         self.endings.append([])
         self.buffer.record(**step)
 
-    def end(self, lanes, agents, terminated, truncated, following) -> None:
+    def end(self, lanes, agents, terminated, truncated, following, pictures) -> None:
+        assert pictures is None
         arrays = (lanes, agents, terminated, truncated, following)
         self.endings[-1].append(Ending(*(array.copy() for array in arrays)))
         self.buffer.end(lanes, agents, terminated, truncated, following)

@@ -27,6 +27,8 @@ class Arrays:
     observations, finals
         For each role float32 ``[B, S, F]``: what each seat sees, where it is active, and what it
         saw last, where its part ended with the last step. Other rows are stale or 0.
+    pictures, final_pictures
+        For each role uint8 ``[B, S, P]``: the same of the pictures in them.
     masks
         For each role bool ``[B, S, num_choices]``: which choices it has, where it is active.
     actions
@@ -45,6 +47,8 @@ class Arrays:
 
     observations: list[NDArray[np.float32]]
     finals: list[NDArray[np.float32]]
+    pictures: list[NDArray[np.uint8]]
+    final_pictures: list[NDArray[np.uint8]]
     masks: list[NDArray[np.bool_]]
     actions: list[NDArray[Any]]
     active: NDArray[np.bool_]
@@ -90,6 +94,7 @@ class Arrays:
             self.returns[ended],
             self.lengths[ended],
             self.cut[ended],
+            rows_of(self.final_pictures),
         )
 
     def games(self, which: slice) -> Arrays:
@@ -135,6 +140,8 @@ def _layout(
         acts = seating.seats[role.seats[0]].actions
         yield "observations", number, (*seats, role.num_features), np.float32
         yield "finals", number, (*seats, role.num_features), np.float32
+        yield "pictures", number, (*seats, role.num_picture_bytes), np.uint8
+        yield "final_pictures", number, (*seats, role.num_picture_bytes), np.uint8
         yield "masks", number, (*seats, acts.num_choices), np.bool_
         if isinstance(acts, ChoiceActions):
             yield "actions", number, (*seats, len(acts.nvec)), np.int32

@@ -25,7 +25,6 @@ from brigade.games.pettingzoo.description import Description, close, describe, s
 from brigade.games.pettingzoo.errors import EnvironmentFault, in_words
 from brigade.games.pettingzoo.finding import Maker
 from brigade.games.pettingzoo.game import Settings
-from brigade.games.pettingzoo.observations import is_picture
 from brigade.games.pettingzoo.oddities import Oddities, Oddity
 from brigade.games.pettingzoo.side_by_side import SideBySide
 from brigade.games.pettingzoo.watching import (
@@ -60,8 +59,8 @@ class RoleCheck:
         Their spaces in words.
     num_features
         Length of an observation as a row of float32.
-    picture
-        Whether the observation is one.
+    pictures
+        Height, width and channels of each picture in it, as it is kept.
     masked
         Whether steps say which choices are open.
     """
@@ -70,7 +69,7 @@ class RoleCheck:
     agents: tuple[str, ...]
     observes: str
     num_features: int
-    picture: bool
+    pictures: tuple[tuple[int, int, int], ...]
     acts: str
     masked: bool
 
@@ -188,7 +187,8 @@ class Check:
     observation_bytes
         Of a step, as the environment gives them.
     rollout_bytes
-        Of an agent's rollout as rows of float32, of the role that takes most.
+        Of an agent's rollout as rows of float32 and of pictures' bytes, of the role that takes
+        most.
     rate, episodes, repeats
         See there.
     seed_matters
@@ -514,10 +514,14 @@ class _Checker:
         for side in self._sides:
             oddities.counts.update(side.oddities.counts)
             oddities.first = side.oddities.first | oddities.first
-        most = max(role.num_features for role in self._description.seating.roles)
+        float_bytes = np.dtype(np.float32).itemsize
+        most = max(
+            float_bytes * role.num_features + role.num_picture_bytes
+            for role in self._description.seating.roles
+        )
         return {
             "observation_bytes": round(seen.observation_bytes / max(1, seen.steps)),
-            "rollout_bytes": ROLLOUT_TRANSITIONS * most * np.dtype(np.float32).itemsize,
+            "rollout_bytes": ROLLOUT_TRANSITIONS * most,
             "episodes": self._tally.episodes(seen.arrivals),
             "generators": dict(seen.generators),
             "overwritten": tuple(map(str, seen.overwritten)),
@@ -540,7 +544,7 @@ class _Checker:
                     tuple(map(str, agents)),
                     space_words(sees[agents[0]]),
                     role.num_features,
-                    is_picture(sees[agents[0]]),
+                    role.pictures,
                     space_words(does[agents[0]]),
                     role.masked,
                 )

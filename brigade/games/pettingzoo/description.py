@@ -12,6 +12,7 @@ from gymnasium import spaces
 from brigade.games.pettingzoo.errors import CannotFind, UnsupportedSpace, in_words
 from brigade.games.pettingzoo.finding import Maker, is_turn_based
 from brigade.games.pettingzoo.observations import MASK
+from brigade.games.pettingzoo.pictures import Look
 from brigade.games.pettingzoo.roles import Seating, assign
 from brigade.games.spec import Role
 from brigade.printable import printable, shortened
@@ -37,7 +38,9 @@ class Description:
 
 
 def describe(
-    maker: Maker, roles: Mapping[str, Sequence[Hashable] | str] | None = None
+    maker: Maker,
+    roles: Mapping[str, Sequence[Hashable] | str] | None = None,
+    look: Look | None = None,
 ) -> Description:
     """Make an environment, ask what its agents are, and close it.
 
@@ -45,7 +48,7 @@ def describe(
     ----------
     maker
         Of the environment.
-    roles
+    roles, look
         As :func:`brigade.games.pettingzoo.roles.assign` takes them.
 
     Raises
@@ -60,7 +63,7 @@ def describe(
         agents, notes = _agents(env, maker.name)
         sees = {agent: space_of(env, "observation_space", agent, maker.name) for agent in agents}
         does = {agent: space_of(env, "action_space", agent, maker.name) for agent in agents}
-        seating = assign(agents, sees, does, roles)
+        seating = assign(agents, sees, does, roles, look)
         if _has_masks(env, seating):
             seating = replace(seating, roles=tuple(map(_masked, seating.roles)))
     finally:

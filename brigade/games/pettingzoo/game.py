@@ -67,6 +67,8 @@ class Rows:
         bool ``[num_choices]``: which choices it has, where it is active.
     finals
         float32 ``[F]``: what it saw last, where its part ended with the last step.
+    pictures, final_pictures
+        uint8 ``[P]``: the pictures in either.
     by_role
         The observations again, float32 ``[S, F]`` for each role.
     active, alive
@@ -78,6 +80,8 @@ class Rows:
     observations: Sequence[NDArray[np.float32]]
     masks: Sequence[NDArray[np.bool_]]
     finals: Sequence[NDArray[np.float32]]
+    pictures: Sequence[NDArray[np.uint8]]
+    final_pictures: Sequence[NDArray[np.uint8]]
     by_role: Sequence[NDArray[np.float32]]
     active: NDArray[np.bool_]
     alive: NDArray[np.bool_]
@@ -97,6 +101,8 @@ class Rows:
             rows(arrays.observations),
             rows(arrays.masks),
             rows(arrays.finals),
+            rows(arrays.pictures),
+            rows(arrays.final_pictures),
             [array[game] for array in arrays.observations],
             arrays.active[game],
             arrays.alive[game],
@@ -224,6 +230,8 @@ class Game(ABC):
         self._alive[:] = False
         for row in self.rows.observations:
             row[:] = 0
+        for picture in self.rows.pictures:
+            picture[:] = 0
         if self._settings.fresh and not self._new:
             self._call(close, self._env)
             self._env = self._call(self._maker)
@@ -297,7 +305,7 @@ class Game(ABC):
 
     def _observe(self, seat: int, observation: Any, info: Any) -> None:
         """Write what an active seat sees, and its mask."""
-        self._write(seat, observation, self.rows.observations[seat])
+        self._write(seat, observation)
         self._read_mask(seat, observation, info)
 
     def _read_mask(self, seat: int, observation: Any, info: Any) -> None:
@@ -329,14 +337,16 @@ class Game(ABC):
         if observation is None:
             self._note(Oddity.NO_FINAL_OBSERVATION, self._seats[seat].agent)
         else:
-            self._write(seat, observation, self.rows.observations[seat])
+            self._write(seat, observation)
         self._end_here(seat, terminated)
 
     def _end_here(self, seat: int, terminated: bool) -> None:
         """End a seat's part with what it sees now."""
-        latest = self.rows.observations[seat]
+        latest, pictures = self.rows.observations[seat], self.rows.pictures[seat]
         self.rows.finals[seat][:] = latest
+        self.rows.final_pictures[seat][:] = pictures
         latest[:] = 0
+        pictures[:] = 0
         if self._terminated is self._nobody:
             self._terminated, self._truncated = self._nobody.copy(), self._nobody.copy()
         self._terminated[seat] = terminated
@@ -412,10 +422,10 @@ class Game(ABC):
         whose = "" if agent is None else f", agent {agent}"
         self.oddities.note(kind, f"game {self._number}, step {self._steps}{whose}", times)
 
-    def _write(self, seat: int, observation: Any, row: NDArray[np.float32]) -> None:
-        own = self._seats[seat]
+    def _write(self, seat: int, observation: Any) -> None:
+        own, rows = self._seats[seat], self.rows
         try:
-            own.observations.write(observation, row)
+            own.observations.write(observation, rows.observations[seat], rows.pictures[seat])
         except BadValue as error:
             raise self._invalid(str(error), own.agent) from None
 

@@ -1,8 +1,9 @@
-"""Observations of any space as one row of floats, and the mask that may lie among them.
+"""Observations of any space as one row of floats, pictures apart, and the mask among them.
 
 A row has the parts of the space one after another: Dict in the order of the space's own keys, Tuple
 in its order, and within each part C order. Box and MultiBinary give their numbers as they are;
 Discrete and each entry of MultiDiscrete become one-hot, of which entry i stands for ``start + i``.
+Pictures among the parts make a row of bytes of their own, one picture after another.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from brigade.games.pettingzoo.errors import BadValue, UnsupportedSpace
+from brigade.games.pettingzoo.pictures import Look, Picture, as_bytes
 from brigade.printable import printable, shortened
 
 MASK = "action_mask"  # the key, in observations or infos
 PICTURE_SIDE = 16  # uint8 arrays with two sides of at least this are pictures
 Path = tuple[str | int, ...]
+NO_BYTES = np.zeros(0, np.uint8)
 
 
 class Observations:
@@ -35,11 +38,17 @@ class Observations:
     masked_actions
         Whether the action space can have a mask. If so, an ``action_mask`` in a Dict is taken out;
         else it is a part like any other.
+    look
+        How pictures are kept.
 
     Attributes
     ----------
     num_features
         Length F of a row.
+    pictures
+        Height, width and channels of each picture, as it is kept.
+    num_picture_bytes
+        Length P of a row of all pictures.
     has_mask
         Whether the space has a mask, so that every observation has one.
     normalised
@@ -52,13 +61,31 @@ class Observations:
         There are no rows for it.
     """
 
-    def __init__(self, space: spaces.Space[Any], agent: object, *, masked_actions: bool = True):
+    def __init__(
+        self,
+        space: spaces.Space[Any],
+        agent: object,
+        *,
+        masked_actions: bool = True,
+        look: Look | None = None,
+    ) -> None:
         self.has_mask = masked_actions and isinstance(space, spaces.Dict) and MASK in space.spaces
-        self._parts = [
-            _part(path, leaf, agent)
+        leaves = [
+            (path, leaf)
             for path, leaf in _leaves(space, ())
             if not (self.has_mask and path == (MASK,))
         ]
+        self._parts = [_part(path, leaf, agent) for path, leaf in leaves if not is_picture(leaf)]
+        self._pictures: list[tuple[_PicturePart, slice]] = []
+        self.num_picture_bytes = 0
+        for path, leaf in leaves:
+            if is_picture(leaf):
+                shape = tuple(leaf.shape or ())
+                part = _PicturePart(path, shape, Picture(shape, look or Look()))
+                start = self.num_picture_bytes
+                self.num_picture_bytes += part.picture.num_bytes
+                self._pictures.append((part, slice(start, self.num_picture_bytes)))
+        self.pictures = tuple(part.picture.shape for part, _ in self._pictures)
         sizes = [part.size for part in self._parts]
         self._ends = np.cumsum(sizes, dtype=int).tolist()
         columns = [slice(end - size, end) for end, size in zip(self._ends, sizes, strict=True)]
@@ -66,11 +93,13 @@ class Observations:
         self.num_features = sum(sizes)
         unbounded = [flag for part in self._parts for flag in part.unbounded]
         self.normalised = tuple(column for column, flag in enumerate(unbounded) if flag)
-        if not self.num_features:
+        if not self.num_features and not self.pictures:
             raise UnsupportedSpace(f"agent {agent} observes nothing: its space is {space}")
 
-    def write(self, observation: Any, out: NDArray[np.float32]) -> None:
-        """Copy an observation to a row, float32 ``[F]``.
+    def write(
+        self, observation: Any, out: NDArray[np.float32], pictures: NDArray[np.uint8] = NO_BYTES
+    ) -> None:
+        """Copy an observation to a row, float32 ``[F]``, and its pictures to bytes, uint8 ``[P]``.
 
         Raises
         ------
@@ -81,6 +110,9 @@ class Observations:
         for part, columns in self._columns:
             value = _at(observation, part.path) if part.path else observation
             part.write(value, out[columns])
+        for picture, where in self._pictures:
+            value = _at(observation, picture.path) if picture.path else observation
+            picture.write(value, pictures[where])
         if not _all_finite(out):
             self._name_infinite(observation, out)
 
@@ -92,8 +124,10 @@ class Observations:
         Whether that could be done, as it can with valid arrays of one type. If not, the rows are
         undefined, and :meth:`write` writes each or tells what is wrong with it.
         """
+        if len(self._parts) != 1 or self._pictures:
+            return False
         part = self._parts[0]
-        if len(self._parts) != 1 or part.path or not part.shape or isinstance(part, _OneHot):
+        if part.path or not part.shape or isinstance(part, _OneHot):
             return False
         shape, dtype = part.shape, getattr(observations[0], "dtype", None)
         for each in observations:
@@ -173,11 +207,6 @@ def _part(path: Path, space: spaces.Space[Any], agent: object) -> _Part:
         return _Numbers(path, space.shape, size, whole=True, unbounded=(False,) * size)
     if isinstance(space, spaces.Box):
         kind = np.dtype(space.dtype).kind
-        if is_picture(space):
-            raise UnsupportedSpace(
-                f"{where}: {space} is a picture, and networks for pictures are still to come; "
-                "ask the environment for vectors, if it has them"
-            )
         if kind in "biuf":
             size = int(np.prod(space.shape))
             outside = (space.low < -1) | (space.high > 1)
@@ -274,6 +303,29 @@ class _OneHot:
 
 
 _Part = _Numbers | _OneHot
+
+
+@dataclass(frozen=True)
+class _PicturePart:
+    """A picture, in bytes."""
+
+    path: Path
+    shape: tuple[int, ...]
+    picture: Picture
+
+    def write(self, value: Any, out: NDArray[np.uint8]) -> None:
+        given = _array(value, self.path)
+        if given.shape != self.shape:
+            raise BadValue(
+                f"{_called(self.path)} has the shape {list(given.shape)}, not {list(self.shape)}"
+            )
+        taken = as_bytes(given)
+        if taken is None:
+            raise BadValue(
+                f"{_called(self.path)} holds other numbers than the whole ones from 0 to 255 that "
+                "pictures consist of"
+            )
+        self.picture.write(taken, out)
 
 
 def _array(value: Any, path: Path) -> NDArray[Any]:

@@ -88,7 +88,7 @@ class ParallelGame(Game):
         for members, writer, rows in self._roles:
             if not writer.write_all([seen[seat] for seat in members], rows):
                 for seat in members:
-                    self._write(seat, seen[seat], self.rows.observations[seat])
+                    self._write(seat, seen[seat])
         told = [*map(infos.get, self._agents)]
         if (
             self._masks_in_observations

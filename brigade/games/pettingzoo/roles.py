@@ -13,6 +13,7 @@ from gymnasium import spaces
 from brigade.games.pettingzoo.actions import Actions, ChoiceActions, actions
 from brigade.games.pettingzoo.errors import BadRoles
 from brigade.games.pettingzoo.observations import Observations
+from brigade.games.pettingzoo.pictures import Look
 from brigade.games.spec import Role
 from brigade.nearest import nearest
 
@@ -73,6 +74,7 @@ def assign(
     observation_spaces: Mapping[Any, spaces.Space[Any]],
     action_spaces: Mapping[Any, spaces.Space[Any]],
     override: Mapping[str, Sequence[Hashable] | str] | None = None,
+    look: Look | None = None,
 ) -> Seating:
     """Group agents into roles.
 
@@ -86,6 +88,8 @@ def assign(
         Agents, or patterns such as ``adversary_*``, of roles by name. Agents in none of them are
         grouped by equal spaces and equal stem. Where one stem has several kinds of spaces, the
         second role is called ``stem-2``.
+    look
+        How pictures are kept.
 
     Raises
     ------
@@ -118,7 +122,7 @@ def assign(
         first = members[0]
         acts = actions(spaces_of[first][1], first)
         masked = isinstance(acts, ChoiceActions)
-        sees = Observations(spaces_of[first][0], first, masked_actions=masked)
+        sees = Observations(spaces_of[first][0], first, masked_actions=masked, look=look)
         where = sorted(place[agent] for agent in members)
         roles.append(
             Role(
@@ -128,6 +132,7 @@ def assign(
                 acts.nvec,
                 normalised=sees.normalised,
                 num_continuous=acts.num_continuous,
+                pictures=sees.pictures,
             )
         )
         seats |= {index: Seat(agents[index], role, sees, acts) for index in where}

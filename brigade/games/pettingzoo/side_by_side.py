@@ -48,6 +48,8 @@ class SideBySide:
         them.
     episodes
         int64 ``[B]``: the number of the episode under way in each game; -1 before the first.
+    pictures
+        For each role uint8 ``[B, S, P]``, as there.
     oddities
         Of all games together.
 
@@ -74,6 +76,7 @@ class SideBySide:
         self._arrays = arrays or Arrays.of(seating, num_games)
         self.observations = self._arrays.observations
         self.final_observations = self._arrays.finals
+        self.pictures = self._arrays.pictures
         self.masks = self._arrays.masks
         self.active = self._arrays.active.reshape(-1)
         self.episodes = self._arrays.episodes

@@ -8,6 +8,7 @@ it runs that code, so the name must come from the person who runs the command.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Annotated, Any
 
 import msgspec
@@ -21,6 +22,7 @@ from brigade.games.pettingzoo.errors import CannotFind
 from brigade.games.pettingzoo.finding import Maker, find
 from brigade.games.pettingzoo.game import Settings
 from brigade.games.pettingzoo.oddities import Oddity
+from brigade.games.pettingzoo.pictures import Look
 from brigade.games.pettingzoo.side_by_side import SideBySide
 from brigade.games.pettingzoo.workers import EnvWorkers
 from brigade.games.spec import GameSpec, Role
@@ -29,7 +31,9 @@ from brigade.games.vector import HERE, Playing, Step
 KIND = "pettingzoo"
 # Settings that suit most environments, rather than brigade's own game.
 DEFAULTS = {"advantages": "gae", "gae_lambda": 0.95, "hidden_size": 64, "num_games": 16}
-LARGEST = 1 << 24  # of what a description may ask for
+WITH_PICTURES = {"num_games": 4}  # since each step of these takes long
+LARGEST = 1 << 24  # of what a description may ask for, and bytes of pictures
+Side = Annotated[int, Meta(ge=1, le=LARGEST)]
 Size = Annotated[int, Meta(ge=0, le=LARGEST)]
 Name = Annotated[str, Meta(max_length=1000)]
 
@@ -40,11 +44,17 @@ class RoleArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     name: Name
     agents: list[Name | int]
     seats: Annotated[list[Size], Meta(min_length=1)]
-    num_features: Annotated[int, Meta(ge=1, le=LARGEST)]
+    num_features: Size
     action_nvec: list[Size]
     masked: bool = False
     normalised: list[Size] = []
     num_continuous: Size = 0
+    pictures: list[tuple[Side, Side, Side]] = []
+
+    def __post_init__(self) -> None:
+        num_bytes = sum(map(prod, self.pictures))
+        if not self.num_features + num_bytes or num_bytes > LARGEST:
+            raise ValueError(f"role {self.name} observes nothing, or {num_bytes} bytes of pictures")
 
     def role(self) -> Role:
         """The role that it describes."""
@@ -56,10 +66,11 @@ class RoleArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
             masked=self.masked,
             normalised=tuple(self.normalised),
             num_continuous=self.num_continuous,
+            pictures=tuple(self.pictures),
         )
 
 
-class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a game of this kind is built from."""
 
     env: Name
@@ -68,6 +79,13 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fresh: bool
     reward_weights: list[float]
     roles: Annotated[list[RoleArguments], Meta(min_length=1)]
+    resize: Annotated[list[Side], Meta(max_length=2)] = []
+    grey: bool = False
+
+    @property
+    def look(self) -> Look:
+        """How pictures are kept."""
+        return Look(tuple(self.resize), self.grey)
 
 
 def spec_of(
@@ -76,6 +94,7 @@ def spec_of(
     *,
     fresh: bool = False,
     reward_weights: Sequence[float] = (),
+    look: Look | None = None,
 ) -> tuple[GameSpec, tuple[str, ...]]:
     """Describe an environment, which is made and closed for it.
 
@@ -91,7 +110,8 @@ def spec_of(
     CannotFind, UnsupportedSpace, BadRoles
         As :func:`brigade.games.pettingzoo.description.describe` does.
     """
-    found = describe(maker, roles)
+    look = look or Look()
+    found = describe(maker, roles, look)
     arguments = Arguments(
         maker.name,
         maker.arguments,
@@ -99,6 +119,8 @@ def spec_of(
         fresh,
         list(reward_weights),
         _role_arguments(found),
+        list(look.resize),
+        look.grey,
     )
     plain: dict[str, Any] = msgspec.to_builtins(arguments)
     return from_arguments(maker.name, plain), found.notes
@@ -119,14 +141,16 @@ def from_arguments(name: str, arguments: Mapping[str, Any]) -> GameSpec:
     names = [role.name for role in found.roles]
     if len(set(names)) < len(names):
         raise ValueError("two roles of one name")
+    made = tuple(role.role() for role in found.roles)
+    defaults = DEFAULTS | (WITH_PICTURES if any(role.pictures for role in made) else {})
     return GameSpec(
         KIND,
         name,
         dict(arguments),
-        tuple(role.role() for role in found.roles),
+        made,
         turn="turn" if found.turn_based else "step",
         turn_based=found.turn_based,
-        defaults=DEFAULTS,
+        defaults=defaults,
     )
 
 
@@ -163,7 +187,7 @@ class PettingZooGames:
         arguments = msgspec.convert(dict(spec.arguments), Arguments)
         maker = find(playing.make or arguments.env, arguments.env_arg)
         roles = {role.name: role.agents for role in arguments.roles}
-        found = describe(maker, roles)
+        found = describe(maker, roles, arguments.look)
         described = _role_arguments(found)
         if described != arguments.roles or found.turn_based != arguments.turn_based:
             raise CannotFind(
@@ -183,6 +207,7 @@ class PettingZooGames:
                 settings,
                 num_workers=playing.num_workers,
                 roles=roles,
+                look=arguments.look,
                 timeout=playing.timeout,
                 on_error=playing.on_error,
             )
@@ -220,6 +245,11 @@ class PettingZooGames:
         self._games.close()
 
     # ---- capabilities --------------------------------------------------------------------
+
+    @property
+    def pictures(self) -> Sequence[NDArray[np.uint8]]:
+        """Pictures that each lane sees now, for each role uint8 ``[L_r, P_r]``."""
+        return rows_of(self._games.pictures)
 
     def active(self) -> NDArray[np.bool_]:
         """Which lanes act in the coming step: bool ``[L]``."""
@@ -259,6 +289,7 @@ def _role_arguments(found: Description) -> list[RoleArguments]:
             role.masked,
             list(role.normalised),
             role.num_continuous,
+            list(role.pictures),
         )
         for role in found.seating.roles
     ]
@@ -272,6 +303,10 @@ def _difference(were: Sequence[RoleArguments], are: Sequence[RoleArguments]) -> 
     """Name the first role that differs."""
     for before, now in zip(were, are, strict=False):
         if before != now:
-            seen = f"{before.num_features} numbers observed, now {now.num_features}"
-            return f"role {before.name}: {seen}"
+            return f"role {before.name}: {_observed(before)} observed, now {_observed(now)}"
     return f"{len(were)} roles, now {len(are)}"
+
+
+def _observed(role: RoleArguments) -> str:
+    shapes = [f" and a picture of {'x'.join(map(str, shape))}" for shape in role.pictures]
+    return f"{role.num_features} numbers{''.join(shapes)}"

@@ -31,6 +31,7 @@ from brigade.games.pettingzoo.finding import find
 from brigade.games.pettingzoo.game import Settings
 from brigade.games.pettingzoo.messages import Message
 from brigade.games.pettingzoo.oddities import Oddity
+from brigade.games.pettingzoo.pictures import Look
 from brigade.games.pettingzoo.roles import Seating
 from brigade.games.pettingzoo.side_by_side import SideBySide
 
@@ -92,7 +93,7 @@ def _serve(connection: socket.socket, memory: mmap.mmap, start: dict[str, Any]) 
 
 def _build(memory: mmap.mmap, start: dict[str, Any]) -> tuple[SideBySide, Arrays, Seating]:
     maker = find(start["what"], start["arguments"])
-    description = describe(maker, start["roles"])
+    description = describe(maker, start["roles"], Look(tuple(start["resize"]), start["grey"]))
     seating = description.seating
     if outline(seating) != start["outline"]:
         raise CannotFind(f"{maker.name} has other agents or spaces in another process")
@@ -114,6 +115,7 @@ def outline(seating: Seating) -> list[list[Any]]:
     """
     roles = [
         [role.name, list(role.seats), role.num_features, list(role.action_nvec)]
+        + [list(shape) for shape in role.pictures]
         for role in seating.roles
     ]
     return [*roles, [str(seat.agent) for seat in seating.seats]]

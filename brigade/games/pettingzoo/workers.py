@@ -40,6 +40,7 @@ from brigade.games.pettingzoo.finding import Maker
 from brigade.games.pettingzoo.game import Settings
 from brigade.games.pettingzoo.messages import Message
 from brigade.games.pettingzoo.oddities import Oddities, Oddity
+from brigade.games.pettingzoo.pictures import Look
 from brigade.games.pettingzoo.worker import count_rows, outline
 from brigade.games.vector import Step
 from brigade.printable import printable, shortened
@@ -64,7 +65,7 @@ class EnvWorkers:
         As there; the maker must be found by a text, and have arguments of plain values.
     num_workers
         How many processes, N; at most one for each game.
-    roles
+    roles, look
         What the description was made with.
     timeout
         Seconds that a worker may take for a step of its games.
@@ -77,7 +78,7 @@ class EnvWorkers:
 
     Attributes
     ----------
-    active, observations, masks, final_observations, episodes, oddities
+    active, observations, pictures, masks, final_observations, episodes, oddities
         As in ``SideBySide``. Restarts are among the oddities.
     faults
         Those after which there was a restart.
@@ -99,6 +100,7 @@ class EnvWorkers:
         *,
         num_workers: int,
         roles: Mapping[str, Sequence[Hashable] | str] | None = None,
+        look: Look | None = None,
         timeout: float = 60.0,
         on_error: Literal["fail", "restart"] = "fail",
         most_restarts: int = 10,
@@ -117,6 +119,7 @@ class EnvWorkers:
             "what": _named(maker),
             "arguments": maker.arguments,
             "roles": roles,
+            **dataclasses.asdict(look or Look()),
             "settings": dataclasses.asdict(settings or Settings()),
             "outline": outline(seating),
             "num_games": num_games,
@@ -131,6 +134,7 @@ class EnvWorkers:
         self._past: Counter[Oddity] = Counter()  # of workers that are no more, and restarts
         self.observations = self._arrays.observations
         self.final_observations = self._arrays.finals
+        self.pictures = self._arrays.pictures
         self.masks = self._arrays.masks
         self.active = self._arrays.active.reshape(-1)
         self.episodes = self._arrays.episodes
@@ -306,8 +310,9 @@ class EnvWorkers:
 
 def _truncate(now: Arrays, before: Arrays) -> None:
     """Say of games that were lost in a step, and have begun anew, how they stood before it."""
-    for final, seen in zip(now.finals, before.observations, strict=True):
-        final[:] = seen
+    finals, seen = now.finals + now.final_pictures, before.observations + before.pictures
+    for final, last in zip(finals, seen, strict=True):
+        final[:] = last
     now.rewards[:] = 0
     now.terminated[:] = False
     now.truncated[:] = before.alive

@@ -258,15 +258,10 @@ def test_a_mask_that_is_none(mask, words):
 
 # ---- what is refused ---------------------------------------------------------------------
 
-PICTURE = spaces.Box(0, 255, (20, 30, 3), np.uint8)
-
 
 @pytest.mark.parametrize(
     ("space", "words"),
     [
-        (PICTURE, "agent bob: .* is a picture"),
-        (spaces.Dict({"eye": PICTURE}), r"agent bob, an observation\['eye'\]: .* is a picture"),
-        (spaces.Box(0, 255, (16, 16), np.uint8), "is a picture"),
         (spaces.Sequence(spaces.Discrete(2)), r"agent bob: .* Sequence\("),
         (spaces.Tuple([spaces.Text(4)]), r"agent bob, an observation\[0\]: .* Text\("),
         (spaces.Graph(spaces.Discrete(2), None), r"agent bob: .* Graph\("),

@@ -131,8 +131,9 @@ def history(games, steps):
     seen = []
     for _ in range(steps):
         step = games.step(drawn(games, generator))
-        arrays = [a for name, a in step._asdict().items() if name != "final_observations"]
-        arrays += [*step.final_observations, games.active, *games.observations, *games.masks]
+        arrays = [a for name, a in step._asdict().items() if not name.startswith("final_")]
+        arrays += [*step.final_observations, *step.final_pictures, games.active]
+        arrays += [*games.observations, *games.pictures, *games.masks]
         seen.append([(str(a.dtype), a.shape, a.tobytes()) for a in arrays])
     return seen, games.oddities.counts, games.oddities.first
 
