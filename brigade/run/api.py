@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -46,7 +47,8 @@ class TrainedRun:
 
     def metrics(self) -> list[dict[str, Any]]:
         """Read what was measured of each update, as docs/running.md explains it."""
-        return [json.loads(line) for line in (self.folder / "metrics.jsonl").open()]
+        lines = (self.folder / "metrics.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
 
 
 def train(*, env: Env | None = None, **settings: Any) -> TrainedRun:
@@ -96,7 +98,9 @@ def train(*, env: Env | None = None, **settings: Any) -> TrainedRun:
     if "given" in settings:
         raise ConfigError("'given' is not a setting")
     chosen = {
-        name.removesuffix("_"): value for name, value in settings.items() if value is not None
+        name.removesuffix("_"): os.fspath(value) if isinstance(value, os.PathLike) else value
+        for name, value in settings.items()
+        if value is not None
     }
     if isinstance(env, str):
         chosen["env"] = env

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
 import signal
-import time
-from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import torch
 
-import brigade as package
 from brigade.cli import main
 from brigade.store import checkpoint
 
 from .processes import (
-    Process,
-    alive,
     brigade,
-    descendants,
     free_base_port,
     run,
     wait_for,
-    wait_for_ends,
 )
 from .test_resume import result
 from .test_train import RUNS, children_by_command, final_bytes
