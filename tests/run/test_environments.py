@@ -290,7 +290,7 @@ def test_a_killed_worker_ends_the_run_in_order_or_is_started_again(tmp_path: Pat
         wait_for(lambda: newest(tmp_path / RUNS / "mended") > 0, lambda: process.output)
         before, everyone = worker_pids(process), descendants(process.popen.pid)
         os.kill(before[0], signal.SIGKILL)
-        process.prints("lost")
+        process.prints("loses a worker")
         at = newest(tmp_path / RUNS / "mended")
         wait_for(lambda: newest(tmp_path / RUNS / "mended") > at, lambda: process.output)
         everyone += descendants(process.popen.pid)
