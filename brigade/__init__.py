@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from brigade.env.parallel import parallel_env
     from brigade.env.scenarios import load_scenario
     from brigade.env.vector import vector_env
+    from brigade.run.api import train
     from brigade.run.load import load_agents
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "parse_team",
     "raw_env",
     "scenario_names",
+    "train",
     "vector_env",
 ]
 
@@ -70,6 +72,7 @@ _HOMES = {
     "parse_team": "brigade.agents",
     "raw_env": "brigade.env.aec",
     "scenario_names": "brigade._core",
+    "train": "brigade.run.api",
     "vector_env": "brigade.env.vector",
 }
 

@@ -57,7 +57,7 @@ class PolicyAgent:
         rows = np.ascontiguousarray(observations, np.float32)
         if self._greedy:
             return self._actor.act_greedily(rows)
-        return self._actor.act(rows, rng)[0]
+        return self._actor.for_game(self._actor.act(rows, rng)[0])
 
 
 class Ensemble:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from brigade.config import ConfigError
 from brigade.run.scratch import LEARNER_KEY, SIMULATOR_KEY, Scratch
@@ -20,10 +21,14 @@ FIRST_PORT, LAST_PORT = 20000, 32000  # from which systems give clients none
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """What the simulator and the learners are told on their command lines."""
+    """Settings of the simulator, and what learners are told on their command lines.
 
-    simulator: list[str]
+    ``folder`` has the keys that were made for this training, if any were.
+    """
+
+    simulator: dict[str, Any]
     learners: list[str]
+    folder: Path
 
 
 def arrange(
@@ -51,17 +56,17 @@ def arrange(
         port = _free_port(2 + 2 * num_learners)  # each may be started again
         endpoint = Endpoint.parse(f"tcp://127.0.0.1:{port}")
         key = key or str(_new_pair(scratch.path, SIMULATOR_KEY))
-    simulator = [f"--bind={endpoint.control}"]
+    simulator: dict[str, Any] = {"bind": endpoint.control}
     learners = [f"--connect={endpoint.from_here.control}"]
     if key is not None:
         public, _ = keys.read_pair(at_home(key))
-        simulator += [f"--key={key}"]
+        simulator["key"] = key
         learners += [f"--key={_new_pair(scratch.path, LEARNER_KEY)}", f"--server-key={public}"]
     if config.admitted is not None:
-        simulator += [f"--admitted={config.admitted}"]
+        simulator["admitted"] = config.admitted
     if config.insecure:
-        simulator += ["--insecure"]
-    return Rendezvous(simulator, learners)
+        simulator["insecure"] = True
+    return Rendezvous(simulator, learners, scratch.path)
 
 
 def _new_pair(folder: Path, name: str) -> Path:

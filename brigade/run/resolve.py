@@ -9,9 +9,10 @@ import hashlib
 import secrets
 import shlex
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,6 +20,7 @@ from brigade._core import Scenario, num_features
 from brigade.config import ConfigError, RunConfig, convert, flag
 from brigade.games.bucket_brigade import describe, scenario_of
 from brigade.games.spec import GameSpec
+from brigade.printable import printable
 from brigade.run.options import RuntimeOptions, resumed
 from brigade.run.process import without_windows
 from brigade.run.team import check_shape, load_for, parse_source
@@ -64,8 +66,13 @@ class Plan:
         return Path(self.config.checkpoint_dir) / str(self.config.run_name)
 
 
-def resolve(config: RuntimeOptions) -> Plan:
+def resolve(config: RuntimeOptions, make: Callable[..., Any] | None = None) -> Plan:
     """Find out which run is meant.
+
+    Parameters
+    ----------
+    make
+        What makes an environment, where its name, :func:`of_function`, alone does not.
 
     Raises
     ------
@@ -82,6 +89,8 @@ def resolve(config: RuntimeOptions) -> Plan:
         identity = read_identity(folder)
         if run.env is not None and config.env is None:
             raise ConfigError(_is_code(f"run {folder}", run.env))
+        if run.env is None and make is not None:
+            raise ConfigError(f"run {folder} plays {run.scenario}: it goes on without env")
         if identity is None and not any(folder.glob("*.pt")):
             scenario = _scenario(run)  # an earlier version began it, and came to nothing
             game = describe(scenario, run.num_agents_per_game)
@@ -94,7 +103,7 @@ def resolve(config: RuntimeOptions) -> Plan:
         if source.config.env is not None and config.env is None and "scenario" not in config.given:
             raise ConfigError(_is_code(f"--from {config.from_}", source.config.env))
     if config.env is not None:
-        run, game, notes = _on_environment(config)
+        run, game, notes = _on_environment(config, make)
         if source is not None:
             run = _with_agents_of(source, run, game, config)
     elif source is None:
@@ -132,14 +141,26 @@ def wherever(env: str) -> str:
     return f"{Path(place).absolute()}{colon}{function}" if place.endswith(".py") else env
 
 
+def of_function(make: Callable[..., Any]) -> str:
+    """Give the name of an environment that is known as a function only, and that no text finds."""
+    return f"<function {printable(getattr(make, '__name__', type(make).__name__))}>"
+
+
 def _is_code(what: str, env: str) -> str:
+    if env.startswith("<"):
+        return (
+            f"{what} plays an environment that was given as a function, {env}, which Python alone "
+            "can give again: brigade.train(resume=..., env=...)"
+        )
     return (
         f"{what} plays the environment {env}, which is code that would be run: add --env "
         f"{shlex.quote(env)} where you trust it"
     )
 
 
-def _on_environment(config: RuntimeOptions) -> tuple[RunConfig, GameSpec, tuple[str, ...]]:
+def _on_environment(
+    config: RuntimeOptions, make: Callable[..., Any] | None
+) -> tuple[RunConfig, GameSpec, tuple[str, ...]]:
     """Describe the environment, and take its defaults where nothing else was given."""
     assert config.env is not None
     for name, instead in OWN_GAME.items():
@@ -153,7 +174,7 @@ def _on_environment(config: RuntimeOptions) -> tuple[RunConfig, GameSpec, tuple[
 
     without_windows()
     game, notes = spec_of(
-        find(config.env, config.env_arg),
+        find(make or config.env, config.env_arg),
         config.roles,
         fresh=config.env_fresh,
         reward_weights=config.reward_weights,
@@ -217,7 +238,7 @@ def _filled_in(run: RunConfig, game: GameSpec) -> RunConfig:
     """Fill in what was left open: seed, run name, number of games."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     label = "".join(c if c.isalnum() or c in "_-" else "-" for c in game.name.removesuffix(".py"))
-    label = label.encode()[:LONGEST_LABEL].decode(errors="ignore")
+    label = label.strip("-").encode()[:LONGEST_LABEL].decode(errors="ignore")  # no flag's name
     name = run.run_name or f"{label}_pop{run.num_agents}_{stamp}"
     seed = secrets.randbelow(2**31) if run.seed is None else run.seed
     return msgspec.structs.replace(run, run_name=name, seed=seed, num_games=run.games)

@@ -6,12 +6,12 @@ import asyncio
 import logging
 import os
 import shlex
-import sys
+from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 from rich.console import Console
@@ -97,14 +97,55 @@ def run_sim(config: SimConfig) -> int:
 
 
 async def _run(plan: Plan, options: SimConfig, endpoint: Endpoint, auth: ServerAuth | None) -> int:
+    loop = asyncio.get_running_loop()
+
+    def begun(simulator: Simulator) -> None:
+        on_signals(lambda name: loop.call_soon_threadsafe(simulator.stop, f"stopped by {name}"))
+        follow_parent()
+
+    try:
+        await simulate(plan, options, endpoint, auth, begun)
+    except (RunFailed, GameFailed) as failure:
+        words = Text(f"{typed('sim')}: {printable(failure)}")
+        Console(stderr=True).print(words, soft_wrap=True)
+        return 1
+    return 0
+
+
+async def simulate(
+    plan: Plan,
+    options: SimConfig,
+    endpoint: Endpoint,
+    auth: ServerAuth | None,
+    begun: Callable[[Simulator], None],
+    make: Callable[..., Any] | None = None,
+) -> None:
+    """Play a run, and print how it goes.
+
+    Parameters
+    ----------
+    begun
+        Called once it is about to be played, with what can stop it.
+    make
+        What makes an environment, where its name alone does not.
+
+    Raises
+    ------
+    ConfigError, CheckpointError, EnvironmentUnusable, TransportError
+        It cannot begin.
+    GameFailed
+        A game failed before its first step.
+    RunFailed
+        It cannot go on. What can be kept is.
+    """
     with ExitStack() as opened:
         try:
-            return await _simulate(plan, options, endpoint, auth, opened)
-        except GameFailed as broken:  # before its first step
+            await _simulate(plan, options, endpoint, auth, begun, make, opened)
+        except GameFailed as broken:
             at = write_fault(plan.folder, broken)
-            where = f"; the traceback is in {at}" if at.exists() else ""
-            print(f"{typed('sim')}: {broken}{where}", file=sys.stderr)
-            return 1
+            if at.exists():
+                broken.args = (f"{broken}; the traceback is in {at}",)
+            raise
 
 
 async def _simulate(
@@ -112,9 +153,11 @@ async def _simulate(
     options: SimConfig,
     endpoint: Endpoint,
     auth: ServerAuth | None,
+    begun: Callable[[Simulator], None],
+    make: Callable[..., Any] | None,
     opened: ExitStack,
-) -> int:
-    """Play a run; what has to be closed is, at the latest when ``opened`` is."""
+) -> None:
+    """Do as :func:`simulate` does; what has to be closed is, at the latest with ``opened``."""
     config = plan.config
     folder, saved = _take(plan, options) if options.resume else (None, None)
     if folder is not None:
@@ -124,7 +167,8 @@ async def _simulate(
         raise ConfigError(f"run {config.run_name} has no whole checkpoint to go on from")
     trained = saved or plan.source  # whose networks may be those of an earlier version
     population = trained.population if trained else population_of(config, identity.game)
-    game = opened.enter_context(closing(games_of(config, identity.game, playing(options))))
+    games = games_of(config, identity.game, replace(playing(options), make=make))
+    game = opened.enter_context(closing(games))
     longest = 4 * population.longest_row + (1 << 20)
     sockets = SimulatorSockets(endpoint, weights_frame_bytes=longest, server_auth=auth)
     opened.enter_context(closing(sockets))
@@ -189,7 +233,10 @@ async def _simulate(
         note("diverged", agent=agent, version=version, why=why)
         view.diverged(agent, version, why)
 
+    broken: list[GameFailed] = []
+
     def failed(failure: GameFailed) -> None:
+        broken.append(failure)
         note("game_failed", why=str(failure))
         view.say(f"the traceback is in {write_fault(folder.path, failure)}")
 
@@ -218,14 +265,12 @@ async def _simulate(
     try:
         going_on = options.resume and _restore(simulator, folder, saved)
         if plan.source is not None:
-            begun = _begin_with(simulator, plan.source, f"--from {options.from_}")
-            folder.save(begun, check=simulator.check)
+            first = _begin_with(simulator, plan.source, f"--from {options.from_}")
+            folder.save(first, check=simulator.check)
     except OSError as error:
         raise ConfigError(cannot_write("run", error)) from None
-    loop = asyncio.get_running_loop()
-    on_signals(lambda name: loop.call_soon_threadsafe(simulator.stop, f"stopped by {name}"))
-    follow_parent()
-    on_launchers_messages(loop, view.say)
+    begun(simulator)
+    on_launchers_messages(asyncio.get_running_loop(), view.say)
     note("started", run=identity.run, run_name=config.run_name, seed=config.seed)
     what = f"{config.num_agents} agents on {printable(identity.game.name)}"
     view.say(f"run {config.run_name}: {what}, seed {config.seed}, {folder.path}")
@@ -259,13 +304,13 @@ async def _simulate(
         try:
             await simulator.run()
         except RunFailed as error:
-            failure = str(error)
-            note("failed", why=failure)
+            failure = error
+            note("failed", why=str(error))
         finally:
             try:
                 opened.close()
-            except GameFailed as broken:  # at its close, when all is done that it was for
-                view.say(str(broken))
+            except GameFailed as late:  # at its close, when all is done that it was for
+                view.say(str(late))
     note("ended", episodes=simulator.statistics.total_episodes)
     newest = folder.newest_path()
     what = "final" if newest is not None and newest.name == FINAL and written else "last"
@@ -275,16 +320,16 @@ async def _simulate(
     if simulator.done and not foreseen and max(versions, default=0) == 1:
         view.say(ONE_ROLLOUT)
     if simulator.stopped:
-        how = _how_to_go_on(folder, endpoint, options)
+        how = f"go on with: brigade.train(resume={str(folder.path)!r}, env=...)"
+        if make is None:
+            how = _how_to_go_on(folder, endpoint, options)
         view.say(f"{simulator.stopped} at {simulator.share:.1%}; {how}")
-    elif newest and not failure:
+    elif newest and not failure and make is None:
         words = [as_typed("brigade"), "evaluate", str(newest)]
         words += [] if config.env is None else ["--env", config.env]
         view.say(f"try it: {shlex.join(words)}")
     if failure:
-        Console(stderr=True).print(Text(f"{typed('sim')}: {printable(failure)}"), soft_wrap=True)
-        return 1
-    return 0
+        raise failure from (broken[0] if broken else None)
 
 
 def write_fault(folder: Path, failure: GameFailed) -> Path:

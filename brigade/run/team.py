@@ -14,6 +14,7 @@ unless there is a source to be loaded.
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -271,7 +272,7 @@ def load_team(
         if saved.config.env is not None:
             raise ConfigError(
                 f"{path} was trained on {saved.game.name}, which is no scenario: `brigade evaluate "
-                f"{path} --env {saved.config.env}` plays that"
+                f"{path} --env {shlex.quote(saved.config.env)}` plays that, which runs its code"
             )
     seats = num_seats or loaded[sources[0].path].config.num_agents_per_game
     game = _game(loaded, scenario, seats)

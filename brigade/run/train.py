@@ -8,12 +8,14 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
@@ -31,13 +33,16 @@ from brigade.run.process import (
     pick_device,
     thread_settings,
 )
-from brigade.run.rendezvous import arrange
+from brigade.run.rendezvous import Rendezvous, arrange
 from brigade.run.reserve import check_free, reserved
-from brigade.run.resolve import resolve
+from brigade.run.resolve import Plan, resolve
 from brigade.run.scratch import Scratch, scratch_folder
 from brigade.run.server_options import ServerOptions, check_server_options
 from brigade.typed import PARENT_VARIABLE
 from brigade.wire.endpoints import Endpoint
+
+if TYPE_CHECKING:
+    from brigade.run.here import SimulatorHere
 
 POLL_SECONDS = 0.05
 WIDE = 256  # hidden size from which two threads learn faster than one, as measured on 2 cores
@@ -75,7 +80,7 @@ class _Child:
     arguments: list[str]  # after "brigade"
     again: list[str]  # the same when it is started again
     log: IO[bytes] | None  # None: it writes to our terminal
-    process: subprocess.Popen[bytes] = field(init=False)
+    process: subprocess.Popen[bytes] | SimulatorHere = field(init=False)
     restarts: int = 0
     found_dead: float | None = None  # on a monotonic clock
 
@@ -95,9 +100,28 @@ def run_train(config: TrainConfig) -> int:
     ConfigError, AddressError
         Something is wrong with what was asked for; nothing was started or written.
     """
+    with training(config) as launcher:
+        return launcher.mind()
+
+
+@contextmanager
+def training(config: TrainConfig, make: Callable[..., Any] | None = None) -> Iterator[Launcher]:
+    """Start a training; whoever gets the launcher minds it.
+
+    Parameters
+    ----------
+    make
+        What makes an environment, where its name alone does not. The simulator is then a thread of
+        this process.
+
+    Raises
+    ------
+    ConfigError, AddressError
+        Something is wrong with what was asked for; nothing was started or written.
+    """
     if config.device not in ("auto", "cpu"):
         pick_device(config.device)  # a wrong one is refused before anything starts
-    plan = resolve(config)
+    plan = resolve(config, make)
     check_options(config, plan.config)
     endpoint = None if config.bind is None else Endpoint.parse(config.bind)
     check_server_options(config, endpoint)
@@ -115,18 +139,14 @@ def run_train(config: TrainConfig) -> int:
         rendezvous = arrange(config, endpoint, scratch, config.num_learners)
         # A run that is told to fail when it loses a learner is not mended behind its back.
         max_restarts = config.max_restarts if resolved.on_learner_loss != "fail" else 0
-        launcher = _Launcher(scratch, max_restarts, thread_settings(config.device))
-        options = [*option_arguments(config), *rendezvous.simulator]
-        again = [f"--resume={folder}", *changed_arguments(config), *options]
-        if resolved.env is not None:  # which is code: a run's folder alone does not have it run
-            again += as_arguments("env", resolved.env)
-        if config.resume is None:
-            first = [*_arguments(resolved, config), *options]
-        elif Path(config.resume).is_file():  # perhaps not the newest
-            first = [f"--resume={config.resume}", *again[1:]]
+        launcher = Launcher(scratch, folder, max_restarts, thread_settings(config.device))
+        if make is None:
+            first, again = _simulator_arguments(config, resolved, rendezvous, folder)
+            launcher.start("sim", first, again, own_terminal=True)
         else:
-            first = again
-        launcher.start("sim", first, again, own_terminal=True, known_by=folder / "config.json")
+            launcher.start_here(
+                _played_here(replace(plan, config=resolved), config, rendezvous, make)
+            )
         threads = config.threads or learner_threads(resolved.hidden_size, config.num_learners)
         for number, agents in enumerate(deal(resolved.num_agents, config.num_learners)):
             arguments = [
@@ -137,7 +157,40 @@ def run_train(config: TrainConfig) -> int:
             ]
             # Until the lease of the one before runs out, the agents are still taken.
             launcher.start("learn", arguments, [*arguments, "--stand-by"])
-        return launcher.mind()
+        yield launcher
+
+
+def _simulator_arguments(
+    config: TrainConfig, resolved: RunConfig, rendezvous: Rendezvous, folder: Path
+) -> tuple[list[str], list[str]]:
+    """Write the arguments of ``brigade sim``: of its first start, and of any after that."""
+    options = option_arguments(config)
+    for name, value in rendezvous.simulator.items():
+        options += as_arguments(name, value)
+    again = [f"--resume={folder}", *changed_arguments(config), *options]
+    if resolved.env is not None:  # which is code: a run's folder alone does not have it run
+        again += as_arguments("env", resolved.env)
+    if config.resume is None:
+        return [*_arguments(resolved, config), *options], again
+    if Path(config.resume).is_file():  # perhaps not the newest
+        return [f"--resume={config.resume}", *again[1:]], again
+    return again, again
+
+
+def _played_here(
+    plan: Plan, config: TrainConfig, rendezvous: Rendezvous, make: Callable[..., Any]
+) -> Callable[[], SimulatorHere]:
+    """Prepare what ``brigade sim`` does, for a thread of this process."""
+    from brigade.run.here import SimulatorHere
+    from brigade.run.keys import server_auth
+    from brigade.run.sim import SimConfig, simulate
+
+    known = set(SimConfig.__struct_fields__) - {"threads"}
+    settings = {n: getattr(config, n) for n in config.__struct_fields__ if n in known}
+    options = SimConfig(**settings | rendezvous.simulator)
+    endpoint = Endpoint.parse(options.bind)
+    auth = server_auth(options.key, options.admitted, rendezvous.folder) if options.key else None
+    return lambda: SimulatorHere(lambda begun: simulate(plan, options, endpoint, auth, begun, make))
 
 
 def learner_threads(hidden_size: int, num_learners: int) -> int:
@@ -172,7 +225,7 @@ def _arguments(run: RunConfig, config: TrainConfig) -> list[str]:
     return arguments
 
 
-class _Launcher:
+class Launcher:
     """Starts child processes, passes a signal on, and ends with all of them ended.
 
     A second signal that is more than an echo of the first ends them hard.
@@ -181,13 +234,18 @@ class _Launcher:
     ----------
     scratch
         Folder for what the children write.
+    folder
+        Where the run lies once it has begun.
     max_restarts
         Times that each child is started again after it was lost.
     environment
         What children find in theirs beside ours.
     """
 
-    def __init__(self, scratch: Scratch, max_restarts: int, environment: dict[str, str]) -> None:
+    def __init__(
+        self, scratch: Scratch, folder: Path, max_restarts: int, environment: dict[str, str]
+    ) -> None:
+        self.folder = folder
         self._scratch = scratch
         self._max_restarts = max_restarts
         self._environment = environment
@@ -195,9 +253,11 @@ class _Launcher:
         self._signal: int | None = None
         self._signalled = math.inf  # on a monotonic clock
         self._hurried = False
-        self._known_by = scratch.path / "never"
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, self._take_signal)
+        # Without it there is nothing yet to start a simulator again from.
+        self._known_by = folder / "config.json"
+        if threading.current_thread() is threading.main_thread():
+            for each in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(each, self._take_signal)
 
     def _take_signal(self, number: int, frame: object) -> None:
         if self._signal is None:
@@ -212,18 +272,19 @@ class _Launcher:
         again: Sequence[str],
         *,
         own_terminal: bool = False,
-        known_by: Path | None = None,
     ) -> None:
-        """Start ``brigade COMMAND ARGUMENTS``; with ``again`` for arguments if it is lost.
-
-        ``known_by`` is a file without which there is nothing yet to start ``again`` from.
-        """
+        """Start ``brigade COMMAND ARGUMENTS``; with ``again`` for arguments if it is lost."""
         number = len(self._children)
         log = None if own_terminal else (self._scratch.path / f"{command}-{number}.log").open("w+b")
         name = f"brigade {command}"
         child = _Child(name, [command, *arguments], [command, *again], log)
-        self._known_by = known_by or self._known_by
         self._spawn(child, child.arguments)
+        self._children.append(child)
+
+    def start_here(self, start: Callable[[], SimulatorHere]) -> None:
+        """Start the simulator in this process; it cannot be started again."""
+        child = _Child("the simulator", [], [], None)
+        child.process = start()
         self._children.append(child)
 
     def _spawn(self, child: _Child, arguments: Sequence[str]) -> None:
@@ -232,7 +293,7 @@ class _Launcher:
         So Ctrl-C reaches only us, and the simulator ends the run in order.
         """
         ours = {PARENT_VARIABLE: str(os.getpid()), SCRATCH_VARIABLE: str(self._scratch.path)}
-        child.process = subprocess.Popen(
+        process = subprocess.Popen(
             child_command(*arguments),
             stdin=subprocess.PIPE if child.log is None else subprocess.DEVNULL,
             stdout=child.log,
@@ -241,9 +302,9 @@ class _Launcher:
             pass_fds=(self._scratch.lock,),
             env=os.environ | self._environment | child_environment() | ours,
         )
-        child.found_dead = None
-        if child.process.stdin is not None:
-            os.set_blocking(child.process.stdin.fileno(), False)
+        child.process, child.found_dead = process, None
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
 
     def mind(self) -> int:
         """Wait for the run's end; start children that are lost again, and pass signals on."""
@@ -276,6 +337,11 @@ class _Launcher:
                     if file is not None:
                         file.close()
 
+    @property
+    def error(self) -> BaseException | None:
+        """What the simulator raised, if it was in this process."""
+        return getattr(self._children[0].process, "error", None)
+
     def _mend(self, child: _Child) -> bool:
         """Start a lost child again, soon; False where that would be in vain.
 
@@ -285,7 +351,7 @@ class _Launcher:
         code, simulator = child.process.returncode, self._children[0]
         if self._signal is not None or child.restarts >= self._max_restarts:
             return False
-        if code == 2 or (child is simulator and code >= 0):
+        if code == 2 or (child is simulator and code >= 0) or not child.again:
             return False
         if child is not simulator:
             child.found_dead = child.found_dead or time.monotonic()
@@ -309,8 +375,9 @@ class _Launcher:
     def _say(self, line: str) -> None:
         """Print a line, through the simulator if it runs: its view has our terminal."""
         simulator = self._children[0].process
-        assert simulator.stdin is not None
-        if simulator.poll() is None:
+        if simulator.stdin is None:  # it is here, and its view, if there is one, prints for us
+            pass
+        elif simulator.poll() is None:
             try:
                 # Written whole or not at all, and without waiting for one that is suspended.
                 os.write(simulator.stdin.fileno(), f"{line[:LONGEST_LINE]}\n".encode())

@@ -93,6 +93,19 @@ def refusal(path: Path) -> str:
 # ---- round trip --------------------------------------------------------------------------
 
 
+def test_equal_checkpoints_are_equal_files(tmp_path: Path) -> None:
+    """Whether texts in them are one object, as where a run began, or equal ones, as read again."""
+    whole, _ = example()
+    save(tmp_path / "first", whole)
+    save(tmp_path / "second", load(tmp_path / "first"))
+    text = "a name that is nowhere else"
+    for file, other in (("one", text), ("two", "".join(list(text)))):
+        named = replace(whole, run=text, simulator={**whole.simulator, "note": other})
+        save(tmp_path / file, named)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
 def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     whole, _ = example()
     path = tmp_path / "checkpoint.pt"
