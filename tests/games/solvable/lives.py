@@ -88,9 +88,7 @@ class Heap(Alone):
     and 1; whoever takes three whenever it can gets 9.
     """
 
-    sees = spaces.Dict(
-        {"observation": spaces.Discrete(8), "action_mask": spaces.MultiBinary(4)}
-    )
+    sees = spaces.Dict({"observation": spaces.Discrete(8), "action_mask": spaces.MultiBinary(4)})
     does = spaces.Discrete(4)
     pays = (0, 1, 3, 4)
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from brigade import seeds
 from brigade.config import convert
 from brigade.games.vector import VectorGame
 from brigade.policy.actor import Actor
@@ -33,9 +32,7 @@ class Trained:
         population = self.repository.population
         actors = [
             Actor(network, rows)
-            for network, rows in zip(
-                population.networks, self.repository.parameters, strict=True
-            )
+            for network, rows in zip(population.networks, self.repository.parameters, strict=True)
         ]
         generator = np.random.default_rng(1)
 
@@ -78,7 +75,7 @@ def train(env, until=lambda trained: False, **settings) -> Trained:
     game = games_of(config, spec)
     for agent, state in enumerate(states):
         repository.add(agent, state)
-    repository.act_with({agent: 0 for agent in agents})
+    repository.act_with(dict.fromkeys(agents, 0))
     worker = RolloutWorker(config, game, repository, config.seed)
     updater = GroupedUpdater(
         population.networks_of(agents), agents, states, torch.device("cpu"), config, config.seed, 1
