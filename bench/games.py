@@ -138,7 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--steps", type=int, default=20_000, help="of environments, at a time")
     parser.add_argument(
-        "--transitions", type=int, default=65_536, help="on which training is measured"
+        "--transitions", type=int, default=65_536, help="in training"
     )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--games", type=int, default=16, help="side by side")
