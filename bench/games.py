@@ -22,6 +22,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -152,7 +153,7 @@ def main() -> None:
         for workers in (0, 1):
             where = "" if workers == 0 else ", a worker"
             found = (*flags, f"--num-games={number}", f"--env-workers={workers}")
-            rows[f"training, {way}{where}"] = lambda f=found: training(options.transitions, *f)
+            rows[f"training, {way}{where}"] = partial(training, options.transitions, *found)
     print(f"{options.repeats} repeats, load {os.getloadavg()[0]:.1f}; steps a processor second")
     print(f"{'':<36}{'bare':>9}{'brigade':>9}{'ratio':>8}   from to")
     for what, ours in rows.items():

@@ -13,6 +13,7 @@ from brigade.games.pettingzoo.actions import ChoiceActions
 from brigade.games.pettingzoo.description import describe
 from brigade.games.pettingzoo.finding import find
 from brigade.games.pettingzoo.observations import MASK
+from brigade.games.pettingzoo.pictures import Look
 from brigade.games.pettingzoo.roles import Seat
 from brigade.policy.actor import Actor
 from brigade.policy.build import fits
@@ -50,6 +51,7 @@ class EnvironmentAgent:
         self.plays = plays
         self._seat = seat
         self._num_features = network.num_features
+        self._num_bytes = seat.observations.num_picture_bytes
         self._greedy = greedy
         self._actor = Actor(network, torch.from_numpy(state.parameters.copy())[None])
         self._generator = np.random.default_rng(number)
@@ -75,7 +77,8 @@ class EnvironmentAgent:
             It is no observation of that space.
         """
         row = np.zeros((1, self._num_features), np.float32)
-        self._seat.observations.write(observation, row[0])
+        pictures = np.zeros((1, self._num_bytes), np.uint8)
+        self._seat.observations.write(observation, row[0], pictures[0])
         mask, acts = None, self._seat.actions
         if isinstance(acts, ChoiceActions):
             given = self._seat.observations.mask(observation)
@@ -85,10 +88,12 @@ class EnvironmentAgent:
                 acts.read_mask(given, mask[0])
                 acts.check_mask(mask[0])
         self._actor.seat(np.zeros(1, np.int64))
+        seen = pictures if self._num_bytes else None
         if self._greedy:
-            chosen = self._actor.act_greedily(row, mask)
+            chosen = self._actor.act_greedily(row, mask, seen)
         else:
-            chosen = self._actor.for_game(self._actor.act(row, self._generator, mask)[0])
+            drawn, _, _ = self._actor.act(row, self._generator, mask, seen)
+            chosen = self._actor.for_game(drawn)
         return acts.decode(chosen[0])
 
 
@@ -107,7 +112,8 @@ def environment_agents(
     ConfigError, EnvironmentUnusable
         There is no such environment, or the agents were trained on another.
     """
-    found = describe(find(env, saved.config.env_arg), saved.config.roles)
+    look = Look(saved.config.picture_size, saved.config.env_grey)
+    found = describe(find(env, saved.config.env_arg), saved.config.roles, look)
     roles, networks = found.seating.roles, saved.population.networks
     if len(networks) != len(roles) or not all(map(fits, networks, roles)):
         raise ConfigError(
