@@ -341,6 +341,8 @@ PLAIN = st.recursive(
             ),
             "self_play": st.none() | st.booleans(),
             "env_fresh": st.booleans(),
+            "env_resize": st.none() | st.sampled_from(["84", "64x84"]),
+            "env_grey": st.booleans(),
         }
     )
 )
@@ -355,3 +357,16 @@ def test_a_setting_written_as_arguments_is_read_as_the_same(settings):
     back = Settings.read("train", "", RuntimeOptions, ["--env=some", *words]).config(RuntimeOptions)
     for name in settings:
         assert getattr(back, name) == getattr(config, name)
+
+
+@pytest.mark.parametrize(
+    ("value", "size"), [("84", (84,)), (84, (84,)), ("64x84", (64, 84)), (None, ())]
+)
+def test_sizes_of_pictures(value, size):
+    assert on_environment(env_resize=value).picture_size == size
+
+
+@pytest.mark.parametrize("value", ["", "0", "x", "84x", "84x84x3", "-3", "84 x 84", "10000", True])
+def test_what_is_no_size_of_pictures(value):
+    with pytest.raises(ConfigError, match=r"--env-resize '.*' is not HEIGHTxWIDTH"):
+        on_environment(env_resize=value)

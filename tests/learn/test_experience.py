@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from brigade.learn.experience import Inbox, Received, read_experience
 from brigade.policy.network import Network
+from brigade.ppo.rollout import columns_for
 from brigade.sim.rollout import RolloutBuffer
 from brigade.wire.messages import BadMessage, Experience, Heartbeat, decode, encode
 
@@ -251,3 +252,76 @@ def test_the_first_of_two_rollouts_of_one_number_counts():
     assert inbox.take()[0].progress == 0.1
     assert not inbox.add(0, 0, numbered(0)), "used already"
     assert not inbox.ready
+
+
+# ---- pictures ----------------------------------------------------------------------------
+
+SEEING = Network(num_features=0, action_nvec=(4,), hidden_size=3, pictures=((2, 3, 1), (4, 4, 3)))
+
+
+def seen() -> Arrays:
+    """Of agent 2 in a rollout of 4 steps by 2 lanes, of which one ends, one is truncated."""
+    rng = np.random.default_rng(4)
+    columns = columns_for("gae", masked=False, pictures=True)
+    size = SEEING.num_picture_bytes
+    buffer = RolloutBuffer(4, 2, 0, (4,), columns, num_picture_bytes=size)
+    agents = np.array([2, 2])
+
+    def pictures() -> np.ndarray:
+        return rng.integers(0, 256, (2, size), np.uint8)
+
+    nothing = np.zeros((2, 0), np.float32)
+    for step in range(4):
+        numbers = ("log_probs", "values", "rewards", "discounts")
+        buffer.record(
+            observations=nothing,
+            pictures=pictures(),
+            actions=rng.integers(0, 4, (2, 1)),
+            component_mask=np.ones((2, 1), np.bool_),
+            **{name: rng.random(2, np.float32) for name in numbers},
+        )
+        if step == 1:
+            terminated = np.array([True, False])
+            buffer.end(np.arange(2), agents, terminated, ~terminated, nothing, pictures())
+    buffer.cut(agents, nothing, pictures=pictures())
+    return buffer.arrays(2, policy_version=6)
+
+
+def read_seen(given_: Arrays, network: Network = SEEING) -> Received:
+    header, brought = decode([bytes(frame) for frame in encode(HEADER, given_)])
+    return read_experience(header, brought, "r", {2: network}, "gae")[1]
+
+
+def test_pictures_arrive_as_they_were():
+    made = seen()
+    assert made["pictures"].shape == (8, 54)
+    assert made["bootstrap_pictures"].shape == (3, 54)
+    rollout = read_seen(made).rollout
+    for name, array in made.items():
+        assert np.array_equal(getattr(rollout, name), array)
+        assert getattr(rollout, name).dtype == array.dtype
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a.pop("pictures"),
+        lambda a: a.pop("bootstrap_pictures"),
+        lambda a: a.update(pictures=a["pictures"][:-1]),
+        lambda a: a.update(pictures=a["pictures"][:, :-1]),
+        lambda a: a.update(pictures=a["pictures"].astype(np.float32)),
+        lambda a: a.update(pictures=a["pictures"].reshape(-1)),
+        lambda a: a.update(bootstrap_pictures=a["bootstrap_pictures"][:-1]),
+        lambda a: a.update(bootstrap_pictures=a["bootstrap_pictures"][:, 1:]),
+    ],
+)
+def test_pictures_of_other_sizes_are_refused(change):
+    made = seen()
+    change(made)
+    with pytest.raises(BadMessage, match="pictures"):
+        read_seen(made)
+
+
+def test_pictures_that_the_policy_has_not_are_refused():
+    with pytest.raises(BadMessage, match="pictures"):
+        read_seen(seen(), Network(num_features=1, action_nvec=(4,), hidden_size=3))

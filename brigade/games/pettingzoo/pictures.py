@@ -11,7 +11,6 @@ from numpy.typing import DTypeLike, NDArray
 LARGEST_SIDE = 96  # pictures that are larger are shrunk, unless a size is given
 SHRUNK_SIDE = 84  # to this
 LUMA = np.array([299, 587, 114], np.uint32)  # thousandths of red, green and blue (ITU-R BT.601)
-WHOLE_FLOAT32 = 1 << 24  # up to here float32 has all whole numbers
 
 Shape = tuple[int, int, int]
 
@@ -58,9 +57,6 @@ class Picture:
         self.shape: Shape = (*size, 1 if self._grey else channels)
         self._given = height, width, channels
         self._resized = size != (height, width)
-        if self._resized:
-            self._rows = _overlaps(size[0], height).astype(_whole(255 * height))
-            self._columns = _overlaps(size[1], width).astype(_whole(255 * height * width))
 
     @property
     def num_bytes(self) -> int:
@@ -80,19 +76,11 @@ class Picture:
         out.reshape(self.shape)[...] = picture.reshape(self.shape)
 
     def _resize(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Average over the area that each new pixel covers.
-
-        Overlaps and their sums are whole numbers that the floats hold exactly, so that the order of
-        adding does not matter, and every processor finds the same.
-        """
-        (height, width, channels), new_height = self._given, self.shape[0]
-        flat = picture.reshape(height, width * channels).astype(self._rows.dtype)
-        by_rows = (self._rows @ flat).reshape(new_height, width, channels)
-        sums = np.matmul(self._columns, by_rows.astype(self._columns.dtype))
-        area = height * width
-        resized: NDArray[np.uint8] = ((2 * sums.astype(np.int64) + area) // (2 * area)).astype(
-            np.uint8
-        )
+        """Average over the area that each new pixel covers, in whole numbers."""
+        area = picture.shape[0] * picture.shape[1]
+        dtype = np.uint32 if 256 * area < 1 << 32 else np.uint64
+        sums = _sums(_sums(picture, 0, self.shape[0], dtype), 1, self.shape[1], dtype)
+        resized: NDArray[np.uint8] = ((sums + area // 2) // area).astype(np.uint8)
         return resized
 
 
@@ -116,21 +104,23 @@ def _size(height: int, width: int, look: Look) -> tuple[int, int]:
     return new_height, new_width
 
 
-def _overlaps(new: int, old: int) -> NDArray[np.int64]:
-    """By how much each of ``new`` equal parts of a line overlaps each of ``old``, ``[new, old]``.
+def _sums(array: NDArray[Any], axis: int, count: int, dtype: DTypeLike) -> NDArray[Any]:
+    """Divide an axis of n entries into ``count`` parts, and sum each, in units of 1 / ``count``.
 
-    The line is ``new * old`` long.
+    An entry that lies in several parts counts for each in proportion.
     """
-    i, j = np.arange(new)[:, None], np.arange(old)
-    overlap: NDArray[np.int64] = np.minimum((i + 1) * old, (j + 1) * new) - np.maximum(
-        i * old, j * new
-    )
-    return overlap.clip(0)
-
-
-def _whole(largest: int) -> DTypeLike:
-    """The smaller type of floats that has all whole numbers up to this."""
-    return np.float32 if largest <= WHOLE_FLOAT32 else np.float64
+    length = array.shape[axis]
+    ends, rest = np.divmod(np.arange(1, count) * length, count)
+    # Up to each end: whole entries, and of the next one a part.
+    whole = np.take(np.cumsum(array, axis, dtype), ends, axis)
+    part = np.take(array, ends, axis).astype(dtype)
+    by_axis = [1] * array.ndim
+    by_axis[axis] = -1
+    # What is cumulated has the next entry in it.
+    rest = (count - rest).astype(dtype).reshape(by_axis)
+    total = array.sum(axis, dtype, keepdims=True) * np.array(count, dtype)
+    until = whole * np.array(count, dtype) - part * rest
+    return np.diff(until, axis=axis, prepend=np.zeros_like(total), append=total)
 
 
 def as_bytes(given: NDArray[Any]) -> NDArray[np.uint8] | None:
