@@ -19,6 +19,7 @@ from brigade._core import Scenario, num_features
 from brigade.config import ConfigError, RunConfig, convert, flag
 from brigade.games.bucket_brigade import describe, scenario_of
 from brigade.games.spec import GameSpec
+from brigade.printable import printable
 from brigade.run.options import RuntimeOptions, resumed
 from brigade.run.process import without_windows
 from brigade.run.team import check_shape, load_for, parse_source
@@ -80,8 +81,9 @@ def resolve(config: RuntimeOptions) -> Plan:
         run = resumed(config)
         folder = Path(run.checkpoint_dir) / str(run.run_name)
         identity = read_identity(folder)
-        if run.env is not None and config.env is None:
-            raise ConfigError(_is_code(f"run {folder}", run.env))
+        check_code(f"run {folder}", run.env, config.env)
+        if identity is not None:
+            check_code(f"run {folder}", identity.game.code, config.env)
         if identity is None and not any(folder.glob("*.pt")):
             scenario = _scenario(run)  # an earlier version began it, and came to nothing
             game = describe(scenario, run.num_agents_per_game)
@@ -91,8 +93,8 @@ def resolve(config: RuntimeOptions) -> Plan:
     notes: tuple[str, ...] = ()
     if config.from_ is not None:
         source = _source(config.from_, config.checkpoint_dir)
-        if source.config.env is not None and config.env is None and "scenario" not in config.given:
-            raise ConfigError(_is_code(f"--from {config.from_}", source.config.env))
+        if config.env is None and "scenario" not in config.given:
+            check_code(f"--from {config.from_}", source.game.code, None)
     if config.env is not None:
         run, game, notes = _on_environment(config)
         if source is not None:
@@ -101,7 +103,7 @@ def resolve(config: RuntimeOptions) -> Plan:
         run = run_config(config)
         game = describe(_scenario(run), run.num_agents_per_game)
     else:
-        if source.config.env is not None:
+        if source.game.code is not None:
             raise ConfigError(
                 f"--from {config.from_} was trained on {source.game.name}, and its agents play no "
                 "scenario: give --env in place of --scenario"
@@ -132,11 +134,19 @@ def wherever(env: str) -> str:
     return f"{Path(place).absolute()}{colon}{function}" if place.endswith(".py") else env
 
 
-def _is_code(what: str, env: str) -> str:
-    return (
-        f"{what} plays the environment {env}, which is code that would be run: add --env "
-        f"{shlex.quote(env)} where you trust it"
-    )
+def check_code(what: str, code: str | None, env: str | None) -> None:
+    """See that no code is run but what the command itself names, whatever a file says.
+
+    Raises
+    ------
+    ConfigError
+        A game is played by ``code``, and ``--env`` is not that.
+    """
+    if code is not None and code != env:
+        raise ConfigError(
+            f"{what} plays the environment {printable(code)}, which is code that would be run: "
+            f"give --env {shlex.quote(printable(code))} where you trust it"
+        )
 
 
 def _on_environment(config: RuntimeOptions) -> tuple[RunConfig, GameSpec, tuple[str, ...]]:

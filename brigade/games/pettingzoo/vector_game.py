@@ -126,6 +126,7 @@ def from_arguments(name: str, arguments: Mapping[str, Any]) -> GameSpec:
         tuple(role.role() for role in found.roles),
         turn="turn" if found.turn_based else "step",
         turn_based=found.turn_based,
+        code=found.env,
         defaults=DEFAULTS,
     )
 
