@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from brigade._core import Scenario, num_features
-from brigade.config import ConfigError, RunConfig, convert, flag
+from brigade.config import ConfigError, RunConfig, check_for_environments, convert, flag
 from brigade.games.bucket_brigade import describe, scenario_of
 from brigade.games.spec import GameSpec
 from brigade.printable import printable
@@ -35,6 +35,7 @@ OWN_GAME = {
     "num_agents_per_game": "an environment says how many agents it has, --env-arg may change it",
     "max_nights": "--max-steps cuts its games",
 }
+FOR_ENVIRONMENTS = ("env_arg", "roles", "env_fresh", "reward_weights", "max_steps")
 LONGEST_LABEL = 150  # bytes of a scenario's name that a run's name has
 
 
@@ -95,6 +96,7 @@ def resolve(config: RuntimeOptions) -> Plan:
         source = _source(config.from_, config.checkpoint_dir)
         if config.env is None and "scenario" not in config.given:
             check_code(f"--from {config.from_}", source.game.code, None)
+    check_for_environments(config.env, [name for name in FOR_ENVIRONMENTS if name in config.given])
     if config.env is not None:
         run, game, notes = _on_environment(config)
         if source is not None:
@@ -116,6 +118,7 @@ def resolve(config: RuntimeOptions) -> Plan:
     if source is not None:
         begun_from = _digest(source)
     run = _filled_in(run, game)
+    population_sizes(run, game)  # or an error
     return Plan(run, Identity(_name(run, game, begun_from), game, begun_from), source, notes)
 
 

@@ -30,6 +30,21 @@ def folder(tmp_path: Path) -> Path:
     return begun.folder
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"env_arg": {"n": 3}}, "--env-arg is for environments: name one with --env"),
+        ({"max_steps": 9, "scenario": "hard"}, "--max-steps is for environments"),
+        ({"population_size": {"red": 8}}, "there is no role red"),
+        ({"env": REACH, "self_play": False, "population_size": 1}, "2 seats for the 1 agents"),
+        ({"env": REACH, "max_nights": 9}, "--max-steps cuts its games"),
+    ],
+)
+def test_settings_that_do_not_fit_what_is_played_are_refused(settings, says):
+    with pytest.raises(ConfigError, match=says):
+        plan(**settings)
+
+
 def rewrite(path: Path, change: Any) -> None:
     content = json.loads(path.read_text())
     change(content)
@@ -38,7 +53,7 @@ def rewrite(path: Path, change: Any) -> None:
 
 def test_a_run_goes_on_where_its_environment_is_named(folder):
     assert plan(resume=str(folder), env=REACH).identity == read_identity(folder)
-    with pytest.raises(ConfigError, match="would be run: give --env .*:Reach"):
+    with pytest.raises(ConfigError, match=r"would be run: give --env .*:Reach"):
         plan(resume=str(folder))
     with pytest.raises(ConfigError, match="goes on with its own"):
         plan(resume=str(folder), env=BANDIT)
