@@ -153,6 +153,9 @@ def _run(command: str, words: Sequence[str]) -> int:
         return code
     except _user_errors() as error:
         return _refuse(typed(command), str(error))
+    except _imported(("brigade.games.vector", "GameFailed")) as error:
+        _refuse(typed(command), str(error))
+        return 1
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -189,18 +192,22 @@ def _overview() -> str:
 
 def _user_errors() -> tuple[type[Exception], ...]:
     """Errors that a person can cause; their sentence is all that is printed."""
-    errors: list[type[Exception]] = [MissingExtra]
-    for module, name in (
-        ("brigade.config", "ConfigError"),
-        ("brigade.wire.endpoints", "AddressError"),
-        ("brigade.wire.transport", "TransportError"),
-        ("brigade.store.checkpoint", "CheckpointError"),
-        ("brigade.learn.learner", "LearnerRefused"),
-        ("brigade.games.pettingzoo.errors", "EnvironmentUnusable"),
-    ):
-        if module in sys.modules:  # not imported, so not raised
-            errors.append(getattr(sys.modules[module], name))
-    return tuple(errors)
+    return (
+        MissingExtra,
+        *_imported(
+            ("brigade.config", "ConfigError"),
+            ("brigade.wire.endpoints", "AddressError"),
+            ("brigade.wire.transport", "TransportError"),
+            ("brigade.store.checkpoint", "CheckpointError"),
+            ("brigade.learn.learner", "LearnerRefused"),
+            ("brigade.games.pettingzoo.errors", "EnvironmentUnusable"),
+        ),
+    )
+
+
+def _imported(*names: tuple[str, str]) -> tuple[type[Exception], ...]:
+    """Give the errors of modules that are imported; others' are not raised."""
+    return tuple(getattr(sys.modules[m], name) for m, name in names if m in sys.modules)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -10,7 +10,7 @@ import ast
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -472,6 +472,12 @@ def meant(name: str, known: Iterable[str]) -> str | None:
 def flag(name: str) -> str:
     """Return a field's name on the command line."""
     return "--" + name.replace("_", "-")
+
+
+def check_for_environments(env: str | None, given: Sequence[str]) -> None:
+    """Raise ConfigError where settings of environments are given, and no environment."""
+    if env is None and given:
+        raise ConfigError(f"{flag(given[0])} is for environments: name one with --env")
 
 
 def _explain(message: str, values: Mapping[str, Any], kind: type[Any]) -> str:

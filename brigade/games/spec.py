@@ -111,6 +111,8 @@ class GameSpec:
         Settings that suit the game, where others than the usual ones do.
     turn_based
         Whether seats act one after another, so that of a game one acts at a time.
+    code
+        What names the code of others that is run to play it; None where none is.
     """
 
     kind: str
@@ -120,6 +122,7 @@ class GameSpec:
     steps_per_turn: int = 1
     turn: str = "step"
     turn_based: bool = False
+    code: str | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property

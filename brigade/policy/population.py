@@ -6,6 +6,7 @@ role have networks of one shape.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,15 +54,11 @@ class Population:
         """The first agent of each role."""
         return (0, *accumulate(self.sizes[:-1]))
 
-    @cached_property
-    def _roles(self) -> tuple[int, ...]:
-        return tuple(role for role, size in enumerate(self.sizes) for _ in range(size))
-
     def role_of(self, agent: int) -> int:
         """Which role an agent has; IndexError where there is no such agent."""
-        if agent < 0:
+        if not 0 <= agent < self.size:
             raise IndexError(f"agent {agent}")
-        return self._roles[agent]
+        return bisect_right(self.firsts, agent) - 1
 
     def network_of(self, agent: int) -> Network:
         """Shape of an agent's network; IndexError where there is no such agent."""

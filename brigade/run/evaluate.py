@@ -19,7 +19,7 @@ from rich.text import Text
 
 from brigade import seeds
 from brigade._core import Scenario
-from brigade.config import ConfigError, PositiveInt
+from brigade.config import ConfigError, PositiveInt, check_for_environments
 from brigade.env.batched import BatchedEnv
 from brigade.optimum import CountGame, random_play, solve_game
 from brigade.optimum import evaluate as exact_value
@@ -147,10 +147,13 @@ def run_evaluate(config: EvaluateConfig) -> int:
     ------
     ConfigError, CheckpointError
         There is no such checkpoint, team or scenario, or they do not fit together.
+    GameFailed
+        The environment failed.
     KeyboardInterrupt
         Ctrl-C came before there was anything to print.
     """
     torch.set_num_threads(config.threads or min(2, available_cores()))
+    check_for_environments(config.env, [n for n in ("env_arg", "max_steps") if getattr(config, n)])
     if config.env is not None:
         from brigade.run.evaluate_env import run_evaluate_env
 

@@ -142,6 +142,7 @@ def _with_pictures(env: str, frames: list[Frame]) -> Callable[..., Any]:
         close(plain)
         return _Filmed(filmed, frames)
 
+    make.__name__ = text  # which errors call it by
     return make
 
 

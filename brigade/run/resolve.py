@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from brigade._core import Scenario, num_features
-from brigade.config import ConfigError, RunConfig, convert, flag
+from brigade.config import ConfigError, RunConfig, check_for_environments, convert, flag
 from brigade.games.bucket_brigade import describe, scenario_of
 from brigade.games.spec import GameSpec
 from brigade.printable import printable
@@ -36,6 +36,7 @@ OWN_GAME = {
     "num_agents_per_game": "an environment says how many agents it has, --env-arg may change it",
     "max_nights": "--max-steps cuts its games",
 }
+FOR_ENVIRONMENTS = ("env_arg", "roles", "env_fresh", "reward_weights", "max_steps")
 LONGEST_LABEL = 150  # bytes of a scenario's name that a run's name has
 
 
@@ -87,8 +88,9 @@ def resolve(config: RuntimeOptions, make: Callable[..., Any] | None = None) -> P
         run = resumed(config)
         folder = Path(run.checkpoint_dir) / str(run.run_name)
         identity = read_identity(folder)
-        if run.env is not None and config.env is None:
-            raise ConfigError(_is_code(f"run {folder}", run.env))
+        check_code(f"run {folder}", run.env, config.env)
+        if identity is not None:
+            check_code(f"run {folder}", identity.game.code, config.env)
         if run.env is None and make is not None:
             raise ConfigError(f"run {folder} plays {run.scenario}: it goes on without env")
         if identity is None and not any(folder.glob("*.pt")):
@@ -100,8 +102,9 @@ def resolve(config: RuntimeOptions, make: Callable[..., Any] | None = None) -> P
     notes: tuple[str, ...] = ()
     if config.from_ is not None:
         source = _source(config.from_, config.checkpoint_dir)
-        if source.config.env is not None and config.env is None and "scenario" not in config.given:
-            raise ConfigError(_is_code(f"--from {config.from_}", source.config.env))
+        if config.env is None and "scenario" not in config.given:
+            check_code(f"--from {config.from_}", source.game.code, None)
+    check_for_environments(config.env, [name for name in FOR_ENVIRONMENTS if name in config.given])
     if config.env is not None:
         run, game, notes = _on_environment(config, make)
         if source is not None:
@@ -110,7 +113,7 @@ def resolve(config: RuntimeOptions, make: Callable[..., Any] | None = None) -> P
         run = run_config(config)
         game = describe(_scenario(run), run.num_agents_per_game)
     else:
-        if source.config.env is not None:
+        if source.game.code is not None:
             raise ConfigError(
                 f"--from {config.from_} was trained on {source.game.name}, and its agents play no "
                 "scenario: give --env in place of --scenario"
@@ -123,6 +126,7 @@ def resolve(config: RuntimeOptions, make: Callable[..., Any] | None = None) -> P
     if source is not None:
         begun_from = _digest(source)
     run = _filled_in(run, game)
+    population_sizes(run, game)  # or an error
     return Plan(run, Identity(_name(run, game, begun_from), game, begun_from), source, notes)
 
 
@@ -146,15 +150,24 @@ def of_function(make: Callable[..., Any]) -> str:
     return f"<function {printable(getattr(make, '__name__', type(make).__name__))}>"
 
 
-def _is_code(what: str, env: str) -> str:
-    if env.startswith("<"):
-        return (
-            f"{what} plays an environment that was given as a function, {env}, which Python alone "
-            "can give again: brigade.train(resume=..., env=...)"
+def check_code(what: str, code: str | None, env: str | None) -> None:
+    """See that no code is run but what the command itself names, whatever a file says.
+
+    Raises
+    ------
+    ConfigError
+        A game is played by ``code``, and ``--env`` is not that.
+    """
+    if code is None or code == env:
+        return
+    if code.startswith("<"):
+        raise ConfigError(
+            f"{what} plays an environment that was given as a function, {printable(code)}, which "
+            "Python alone can give again: brigade.train(resume=..., env=...)"
         )
-    return (
-        f"{what} plays the environment {env}, which is code that would be run: add --env "
-        f"{shlex.quote(env)} where you trust it"
+    raise ConfigError(
+        f"{what} plays the environment {printable(code)}, which is code that would be run: "
+        f"give --env {shlex.quote(printable(code))} where you trust it"
     )
 
 

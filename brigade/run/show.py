@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from brigade._core import Scenario
 from brigade.agents import Agent, scripted_agent
-from brigade.config import ConfigError, PositiveInt
+from brigade.config import ConfigError, PositiveInt, check_for_environments
 from brigade.env.seeding import check_seed, fresh_seed
 from brigade.extras import require
 from brigade.printable import printable
@@ -97,6 +97,7 @@ def run_play(config: PlayConfig) -> int:
     ConfigError
         The scenario, team or file is not one.
     """
+    check_for_environments(config.env, [n for n in ("env_arg", "max_steps") if getattr(config, n)])
     if config.env is not None:
         require("playing in an environment", "train")
         from brigade.run.play_env import run_play_env

@@ -35,7 +35,7 @@ from brigade.run.process import (
     without_windows,
 )
 from brigade.run.reserve import reserved
-from brigade.run.resolve import Plan, resolve
+from brigade.run.resolve import Plan, check_code, resolve, wherever
 from brigade.run.server_options import ServerOptions, check_server_options
 from brigade.sim.diagnosis import ONE_ROLLOUT, is_one_rollout
 from brigade.sim.events import Events
@@ -165,6 +165,8 @@ async def _simulate(
     identity = plan.identity or (Identity(saved.run, saved.game) if saved else None)
     if identity is None:
         raise ConfigError(f"run {config.run_name} has no whole checkpoint to go on from")
+    env = None if options.env is None else wherever(options.env)
+    check_code(f"run {folder.path if folder else config.run_name}", identity.game.code, env)
     trained = saved or plan.source  # whose networks may be those of an earlier version
     population = trained.population if trained else population_of(config, identity.game)
     games = games_of(config, identity.game, replace(playing(options), make=make))

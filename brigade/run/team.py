@@ -269,10 +269,10 @@ def load_team(
         return _scripted(text, parts, scenario or "default", num_seats or scripted_seats)
     loaded = {path: Source(path, path).load() for path in dict.fromkeys(s.path for s in sources)}
     for path, saved in loaded.items():
-        if saved.config.env is not None:
+        if saved.game.code is not None:
             raise ConfigError(
                 f"{path} was trained on {saved.game.name}, which is no scenario: `brigade evaluate "
-                f"{path} --env {shlex.quote(saved.config.env)}` plays that, which runs its code"
+                f"{path} --env {shlex.quote(saved.game.code)}` plays that, which runs its code"
             )
     seats = num_seats or loaded[sources[0].path].config.num_agents_per_game
     game = _game(loaded, scenario, seats)

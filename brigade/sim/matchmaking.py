@@ -105,9 +105,19 @@ def population_sizes(config: RunConfig, game: GameSpec) -> list[int]:
     Raises
     ------
     ConfigError
-        ``population_size`` is of other roles.
+        ``population_size`` is of other roles, or too small to play without ``self_play``.
     """
-    size = config.population_size
+    sizes = _sizes(config.population_size, game)
+    for role, size in zip(game.roles, sizes, strict=True):
+        if config.self_play is False and size < len(role.seats):
+            raise ConfigError(
+                f"--no-self-play: {game.name} has {len(role.seats)} seats for the {size} agents of "
+                f"role {role.name}: enlarge --population-size"
+            )
+    return sizes
+
+
+def _sizes(size: int | dict[str, int], game: GameSpec) -> list[int]:
     if isinstance(size, int):
         return [size] * len(game.roles)
     names = [role.name for role in game.roles]

@@ -114,6 +114,7 @@ class RolloutWorker:
         self._starts = seeds.generator(seed, seeds.Purpose.STARTS)
         self._placed = np.zeros(config.games, np.bool_)
         self._numbers = np.arange(config.games)  # of the games under way
+        length = steps_per_rollout(config, spec)
         self._begun = config.games
         self.matchmaker = Matchmaker(
             population.sizes,
@@ -123,7 +124,6 @@ class RolloutWorker:
             self_play=config.self_play,
         )
         self.seats = np.stack([self.matchmaker.match() for _ in range(config.games)])
-        length = steps_per_rollout(config, spec)
         self._parts = [
             _Part(
                 lanes if len(spec.roles) > 1 else slice(None),

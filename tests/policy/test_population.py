@@ -30,6 +30,11 @@ def test_agents_are_numbered_role_after_role(sizes):
     assert population.longest_row == max(lengths)
 
 
+def test_a_size_that_a_file_says_takes_no_memory():
+    population = Population(NETWORKS[:2], (10**15, 10**15))
+    assert [population.role_of(agent) for agent in (0, 10**15, 2 * 10**15 - 1)] == [0, 1, 1]
+
+
 def test_one_of_a_single_role_has_one_network():
     population = Population.of(NETWORKS[0], 3)
     assert population == Population((NETWORKS[0],), (3,))

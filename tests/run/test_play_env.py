@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from brigade.cli import main
 from brigade.run.play_env import half_blocks
 
 from .processes import brigade, run
+
+BROKEN = f"{Path(__file__).with_name('toy_environments.py')}:Broken"
 
 ENVIRONMENT = """
 import numpy as np
@@ -98,6 +101,23 @@ def test_mistakes_are_one_line(folder: Path, words: tuple[str, ...], why: str) -
         assert why in playing.output.splitlines()[-1]
         assert "Traceback" not in playing.output
     assert not list(folder.glob("g.*"))
+
+
+@pytest.mark.parametrize("command", ["play", "evaluate"])
+def test_an_environment_that_fails_is_named_in_one_line(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "random", "--env", BROKEN, "--env-arg", "how=raise"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith(":Broken, game 0, step 1: RuntimeError: out of paper")
+
+
+@pytest.mark.parametrize("command", ["play", "evaluate"])
+def test_what_is_for_environments_is_refused_without_one(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "firefighter", "--max-steps", "3"]) == 2
+    assert "--max-steps is for environments" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("tall", "wide"), [(1, 1), (7, 300), (400, 30), (64, 64)])

@@ -10,7 +10,7 @@ from typing import Any
 from gymnasium import spaces
 
 from brigade.games.pettingzoo.errors import CannotFind, UnsupportedSpace, in_words
-from brigade.games.pettingzoo.finding import Maker, is_turn_based
+from brigade.games.pettingzoo.finding import Maker, is_turn_based, takes_seed
 from brigade.games.pettingzoo.observations import MASK
 from brigade.games.pettingzoo.pictures import Look
 from brigade.games.pettingzoo.roles import Seating, assign
@@ -85,11 +85,18 @@ def _has_masks(env: Any, seating: Seating) -> bool:
     if not any(seat.actions.num_choices for seat in seating.seats):
         return False
     try:
-        found = env.reset(seed=0)
-        infos = [env.last()[4]] if is_turn_based(env) else list(found[1].values())
+        found = _reset(env)
+        if is_turn_based(env):
+            infos = [env.last()[4], *getattr(env, "infos", {}).values()]
+        else:
+            infos = list(found[1].values())
     except Exception:  # which is told where the games are played
         return False
     return any(isinstance(info, Mapping) and MASK in info for info in infos)
+
+
+def _reset(env: Any) -> Any:
+    return env.reset(seed=0) if takes_seed(env) else env.reset()
 
 
 def _masked(role: Role) -> Role:
@@ -113,7 +120,7 @@ def _agents(env: Any, name: str) -> tuple[list[Hashable], tuple[str, ...]]:
     if agents:
         return agents, ()
     try:
-        env.reset(seed=0)
+        _reset(env)
         agents = list(env.agents)
     except Exception as error:
         raise CannotFind(

@@ -154,6 +154,15 @@ def is_turn_based(env: Any) -> bool:
     return callable(getattr(env, "last", None))
 
 
+def takes_seed(env: Any) -> bool:
+    """Tell whether its reset takes a seed."""
+    try:
+        parameters = inspect.signature(env.reset).parameters.values()
+    except (TypeError, ValueError):  # of some compiled functions
+        return True
+    return any(p.name == "seed" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+
+
 def _check_environment(env: Any, name: str) -> None:
     missing = [each for each in ("reset", "step") if not callable(getattr(env, each, None))]
     if missing:

@@ -7,7 +7,6 @@ episode. An episode is over when nobody is alive, and the next one begins within
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from brigade.games.pettingzoo.actions import ChoiceActions
 from brigade.games.pettingzoo.arrays import Arrays
 from brigade.games.pettingzoo.description import close
 from brigade.games.pettingzoo.errors import BadValue, EnvironmentRaised, InvalidData, in_words
-from brigade.games.pettingzoo.finding import Maker
+from brigade.games.pettingzoo.finding import Maker, takes_seed
 from brigade.games.pettingzoo.observations import MASK
 from brigade.games.pettingzoo.oddities import Oddities, Oddity
 from brigade.games.pettingzoo.rewards import scalar
@@ -212,7 +211,7 @@ class Game(ABC):
         self._nobody = np.zeros(num_seats, np.bool_)
         self._terminated = self._truncated = self._nobody
         self._env = maker()
-        self._takes_seed = _takes_seed(self._env)
+        self._takes_seed = takes_seed(self._env)
 
     def reset(self) -> None:
         """Begin the next episode, with a seed of its own.
@@ -443,11 +442,3 @@ def agents_of(env: Any) -> list[Hashable]:
 def attribute(env: Any, name: str, default: Any = None) -> Any:
     """Read what an environment has by a name; it may be computed, and fail."""
     return getattr(env, name, default)
-
-
-def _takes_seed(env: Any) -> bool:
-    try:
-        parameters = inspect.signature(env.reset).parameters.values()
-    except (TypeError, ValueError):  # of some compiled functions
-        return True
-    return any(p.name == "seed" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)

@@ -150,6 +150,7 @@ def from_arguments(name: str, arguments: Mapping[str, Any]) -> GameSpec:
         made,
         turn="turn" if found.turn_based else "step",
         turn_based=found.turn_based,
+        code=found.env,
         defaults=defaults,
     )
 

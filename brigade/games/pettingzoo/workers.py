@@ -235,6 +235,7 @@ class EnvWorkers:
             Another worker has ended, and there are to be no restarts.
         """
         began = time.monotonic() if began is None else began
+        has_ended = False
         while True:
             left = began + seconds - time.monotonic()
             try:
@@ -243,8 +244,11 @@ class EnvWorkers:
             except EOFError:
                 return self._lost(worker, worker.how_it_ended())
             except TimeoutError:
-                if worker.has_ended():
+                if has_ended:  # before this look, so that there is nothing more to come
                     return self._lost(worker, worker.how_it_ended())
+                has_ended = worker.has_ended()
+                if has_ended:
+                    continue
                 if left <= 0:
                     return self._lost(worker, f"no answer within {seconds:g} s")
                 ended = [each for each in self._workers if each.has_ended()]

@@ -295,6 +295,24 @@ def test_masks_come_from_the_infos():
     assert seen == [[False, True, True], [True, False, False], [True] * 3, [True] * 3, seen[0]]
 
 
+def test_masks_of_an_environment_that_takes_no_seed_are_found():
+    class Seedless(Masked):
+        def reset(self):
+            return super().reset()
+
+    assert start(lambda: Seedless(([0, 1, 1],))).rows.masks[0].tolist() == [False, True, True]
+
+
+def test_masks_that_only_others_have_are_found_before_their_turn():
+    class Turns(TurnLives):
+        def reset(self, seed=None, options=None):
+            super().reset(seed)
+            self.infos["b_0"] = {"action_mask": [0, 1, 1]}
+
+    seating = describe(find(lambda: Turns({"a_0": "aat", "b_0": "aat"}, {}))).seating
+    assert [role.masked for role in seating.roles] == [True, True]
+
+
 def test_a_mask_of_zeros_names_the_agent():
     error = fault(lambda: Masked(([1, 1, 1], [1, 0, 0], [0, 0, 0])))
     assert "agent a_0, step 1: an action mask of zeros" in str(error)
