@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from brigade.config import RunConfig
@@ -28,6 +29,7 @@ from brigade.ppo.agents import AgentState, initial_state
 from brigade.ppo.divergence import refuse_too_large
 from brigade.sim.cohorts import Cohorts, cohort_size
 from brigade.sim.diagnosis import diagnose
+from brigade.sim.episodes import Episodes
 from brigade.sim.events import Events, Progress
 from brigade.sim.learner_server import LearnerServer
 from brigade.sim.matchmaking import steps_per_rollout
@@ -51,6 +53,7 @@ BYTES_PER_SECOND = 200e6  # that are written, until that was measured
 # Longest stretch of playing without a look at the sockets.
 YIELD_SECONDS = 0.005
 REPORT_SECONDS = 0.5
+SLOW_STEP_SECONDS = 0.1
 
 
 class RunFailed(RuntimeError):
@@ -141,6 +144,9 @@ class Simulator:
         self._noted: ResumePoint | None = None  # to be written once it is complete
         self._next_checkpoint = config.checkpoint_interval
         self._writer = ThreadPoolExecutor(1, "write")
+        # torch's settings are each thread's own, and part of what a step computes.
+        self._player = ThreadPoolExecutor(1, "play", _as_in, (torch.get_num_threads(),))
+        self._slow = False  # whether the last step of all games took long
         self._writing: asyncio.Task[None] | None = None
         networks = population.networks_of(range(population.size))
         self._num_weights = [network.num_weights for network in networks]
@@ -184,6 +190,7 @@ class Simulator:
             for task in tasks:
                 task.cancel()
             self._writer.shutdown()
+            self._player.shutdown()
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of this run.
@@ -371,7 +378,7 @@ class Simulator:
             self._began = started - self.earlier
         for _ in range(self._steps):
             try:
-                episodes = self.worker.step()
+                episodes = await self._step_games()
             except GameFailed as failure:
                 self._events.failed(failure)
                 self.fail(f"{failure}")
@@ -395,6 +402,18 @@ class Simulator:
         if not learning:  # nobody will tell
             self._write_learned()
         return here
+
+    async def _step_games(self) -> Episodes:
+        """Play one step: beside the event loop where that takes long, so that hearts beat on."""
+        began = time.perf_counter()
+        if self._slow:
+            episodes = await asyncio.get_running_loop().run_in_executor(
+                self._player, self.worker.step
+            )
+        else:
+            episodes = self.worker.step()
+        self._slow = time.perf_counter() - began > SLOW_STEP_SECONDS
+        return episodes
 
     def _row(self, here: Statistics, played: Mapping[int, int]) -> dict[str, Any]:
         """Describe the rollout that was just played; what no game ended in is None."""
@@ -663,6 +682,11 @@ class Simulator:
             point.statistics,
             point.simulator(),
         )
+
+
+def _as_in(num_threads: int) -> None:
+    torch.set_num_threads(num_threads)
+    torch.set_flush_denormal(True)
 
 
 def _mean_of(values: Sequence[float | None]) -> float | None:

@@ -1,0 +1,55 @@
+"""Games that take long do not keep the run's sockets waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+import time
+
+from brigade.config import RunConfig
+from brigade.env.scenarios import load_scenario
+from brigade.games.bucket_brigade import describe
+from brigade.sim.events import Events
+from brigade.sim.preparation import games_of, population_of
+from brigade.sim.simulator import SLOW_STEP_SECONDS, Simulator
+from brigade.wire.endpoints import Endpoint
+from brigade.wire.transport import SimulatorSockets
+
+CONFIG = RunConfig(
+    scenario="default", population_size=2, num_agents_per_game=2, num_games=2, hidden_size=8,
+    batch_size=8, update_interval=4, seed=5, run_name="some",
+)  # fmt: skip
+
+
+def test_a_slow_step_is_played_beside_the_event_loop() -> None:
+    game = describe(load_scenario("default"), CONFIG.num_agents_per_game)
+    threads: list[threading.Thread] = []
+
+    async def story(seconds: float) -> int:
+            """Play two steps that take so long; count the looks elsewhere during the second."""
+        games, population = games_of(CONFIG, game), population_of(CONFIG, game)
+        with tempfile.TemporaryDirectory(prefix="b-") as folder:
+            sockets = SimulatorSockets(Endpoint.parse(f"ipc://{folder}/control"), 1 << 24)
+            simulator = Simulator(CONFIG, games, population, sockets, Events())
+            step = simulator.worker.step
+
+            def slow_step():  # type: ignore[no-untyped-def]
+                threads.append(threading.current_thread())
+                time.sleep(seconds)
+                return step()
+
+            simulator.worker.step = slow_step  # type: ignore[method-assign]
+            await simulator._step_games()
+            playing = asyncio.create_task(simulator._step_games())
+            looks = 0
+            while not playing.done():
+                looks += 1
+                await asyncio.sleep(0.01)
+            sockets.close()
+        return looks
+
+    assert asyncio.run(story(0.0)) <= 2
+    assert threads[-1] is threading.main_thread()
+    assert asyncio.run(story(3 * SLOW_STEP_SECONDS)) > 2
+    assert threads[-1] is not threading.main_thread()
