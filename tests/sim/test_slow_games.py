@@ -27,7 +27,7 @@ def test_a_slow_step_is_played_beside_the_event_loop() -> None:
     threads: list[threading.Thread] = []
 
     async def story(seconds: float) -> int:
-            """Play two steps that take so long; count the looks elsewhere during the second."""
+        """Play two steps that take so long; count the looks elsewhere during the second."""
         games, population = games_of(CONFIG, game), population_of(CONFIG, game)
         with tempfile.TemporaryDirectory(prefix="b-") as folder:
             sockets = SimulatorSockets(Endpoint.parse(f"ipc://{folder}/control"), 1 << 24)
