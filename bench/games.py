@@ -137,9 +137,7 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--steps", type=int, default=20_000, help="of environments, at a time")
-    parser.add_argument(
-        "--transitions", type=int, default=65_536, help="in training"
-    )
+    parser.add_argument("--transitions", type=int, default=65_536, help="in training")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--games", type=int, default=16, help="side by side")
     parser.add_argument("--only", default="", help="measure what has this in its name")
