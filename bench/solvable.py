@@ -4,7 +4,7 @@
 
 The environments, and the settings for each, are those of tests/games/solvable. One is learned where
 greedy play has the optimum in 48 and in 200 more episodes, and play with drawn actions a tenth less
-at most; that is looked at before each rollout, and once more at the end.
+at most; that is looked at before each rollout.
 """
 
 from __future__ import annotations

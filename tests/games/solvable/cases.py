@@ -58,7 +58,8 @@ class Case:
             seed=seed,
             **given,
         )
-        return trained if self.is_learned(trained, SURE) else None
+        stopped = trained.transitions < self.num_transitions  # since it was
+        return trained if stopped or self._is_surely_learned(trained) else None
 
     def _is_surely_learned(self, trained: Trained) -> bool:
         """Whether more episodes say so, too: what is rare and costs much may not be in a few."""

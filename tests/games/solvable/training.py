@@ -22,9 +22,9 @@ from brigade.sim.rollout_worker import RolloutWorker
 
 @dataclass
 class Trained:
-    """A population that has learned, and the games that it did it in."""
+    """A population that learns, and games to see what it has learned."""
 
-    game: VectorGame
+    game: VectorGame  # apart from those that are learned from
     repository: Repository
     transitions: int
 
@@ -80,7 +80,7 @@ def train(env, until=lambda trained: False, **settings) -> Trained:
     updater = GroupedUpdater(
         population.networks_of(agents), agents, states, torch.device("cpu"), config, config.seed, 1
     )
-    trained = Trained(game, repository, 0)
+    trained = Trained(games_of(config, spec), repository, 0)
     while trained.transitions < config.num_transitions and not until(trained):
         while not worker.full:
             worker.step()
