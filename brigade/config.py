@@ -71,6 +71,15 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     entropy_coef: Annotated[
         float, Meta(ge=0, description="weight of the bonus: entropy, and to a tenth a log barrier")
     ] = 0.01
+    optimism: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="how much less what is worse than expected counts than what is better; 1: "
+            "nothing. For partners who are paid alike, and must find what needs them both",
+        ),
+    ] = 0.0
     max_grad_norm: Annotated[float, Meta(gt=0, description="each agent's gradient bound")] = 0.5
     popart_rate: Annotated[
         float, Meta(gt=0, le=1, description="weight of a new rollout in PopArt's moments")
@@ -78,7 +87,8 @@ class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     anneal: Annotated[
         bool,
         Meta(
-            description="let learning rate and entropy bonus fall to 0, the bonus as a fifth power"
+            description="let learning rate, optimism and entropy bonus fall to 0, the bonus as a "
+            "fifth power"
         ),
     ] = False
     squashed: Annotated[

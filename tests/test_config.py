@@ -124,6 +124,8 @@ def test_a_rollout_gives_each_agent_its_transitions_on_average(
         ("entropy_coef", -0.5),
         ("entropy_coef", math.inf),
         ("max_grad_norm", 0.0),
+        ("optimism", -0.1),
+        ("optimism", 1.5),
         ("popart_rate", 0.0),
         ("popart_rate", 1.5),
         ("max_lag", 0),

@@ -15,6 +15,13 @@ entropy vanish with a choice's probability, so a policy that has grown certain c
 mind when the others' learning turns what was good into what is bad. The barrier's does not vanish.
 Where all choices are about equally likely, it and the entropy pull alike.
 
+With optimism o, advantages and value errors are multiplied by 1 - o where what came is worse than
+what was expected. While partners explore, a choice that needs them both is mostly paid badly, and
+whoever goes by the mean learns to avoid it. Values are then expectiles, between a mean (o = 0) and
+the best that can come (o = 1): Matignon et al. 2007, "Hysteretic Q-Learning". Where what comes is
+luck, they are too high, so it should fall to 0 (Panait et al. 2006, "Lenient learners in
+cooperative multiagent systems").
+
 Continuous actions have no barrier: the bonus is their entropy alone. That of squashed ones
 (:func:`brigade.policy.gaussian.entropy`) moves with the action, which is its mean and deviation
 times a number that was drawn.
@@ -82,6 +89,7 @@ class Coefficients:
     clip: float
     value: float
     entropy: float | Tensor
+    worse: float | Tensor | None = None  # of errors of values above their targets; 1 without it
 
 
 def loss_gradient(
@@ -225,5 +233,8 @@ def _value_gradient(
 ) -> Tensor:
     """Fill the gradient's last column; return the values' errors ``[K, B]``."""
     value_error = outputs[..., -1] - batch.targets
-    torch.mul(value_error, coefficients.value / outputs.shape[1], out=gradient[..., -1])
+    felt = value_error
+    if coefficients.worse is not None:
+        felt = torch.where(value_error > 0, value_error * coefficients.worse, value_error)
+    torch.mul(felt, coefficients.value / outputs.shape[1], out=gradient[..., -1])
     return value_error

@@ -70,8 +70,11 @@ class Updater:
         self._gradients = Gradients.empty(network, k, config.batch_size, device)
         self._batch = Batch.empty(network, k, config.batch_size, device)
         # Schedules move them; on the device, where a recorded step reads them.
-        self._rate, self._entropy_coef = torch.zeros(2, device=device).unbind()
-        self._coefficients = Coefficients(config.clip, config.value_coef, self._entropy_coef)
+        self._rate, self._entropy_coef, worse = torch.zeros(3, device=device).unbind()
+        self._worse = worse if config.optimism else None
+        self._coefficients = Coefficients(
+            config.clip, config.value_coef, self._entropy_coef, self._worse
+        )
         self._adam = Adam(stack, self._gradients.rows)
         self._graph = CudaGraph(device)  # of a step of all agents
         self._offsets = torch.tensor(offsets(network.action_nvec), device=device)
@@ -112,7 +115,10 @@ class Updater:
         stack, config = self.stack, self.config
         left = 1.0 - progress if config.anneal else 1.0
         again = [recompute] * len(rollouts) if isinstance(recompute, bool) else list(recompute)
-        data, explained = self._prepare(rollouts, again)
+        worse = 1.0 - config.optimism * left
+        if self._worse is not None:
+            self._worse.fill_(worse)
+        data, explained = self._prepare(rollouts, again, worse)
         counts = [num_batches(len(rollout), config) for rollout in rollouts]
         order = to_device(self._order(rollouts, counts), stack.device)
         self._rate.fill_(config.learning_rate * left)
@@ -146,7 +152,7 @@ class Updater:
         self._adam.steps[row].fill_(state.steps)
 
     def _prepare(
-        self, rollouts: Sequence[Rollout], again: Sequence[bool]
+        self, rollouts: Sequence[Rollout], again: Sequence[bool], worse: float
     ) -> tuple[_Data, list[float]]:
         """Compute advantages and targets, move the PopArt moments, and stack all on the device."""
         stack, config, device = self.stack, self.config, self.stack.device
@@ -184,7 +190,7 @@ class Updater:
             for r, v, (bootstraps, _) in zip(rollouts, values, ahead, strict=True)
         ]
         credit = [
-            self._credit(r, v, a, *b)
+            self._credit(r, v, a, *b, worse)
             for r, v, a, b in zip(rollouts, values, advantages, ahead, strict=True)
         ]
         returns = [a + v for a, v in zip(advantages, values, strict=True)]
@@ -222,6 +228,7 @@ class Updater:
         advantages: Floats,
         bootstraps: Floats,
         default: DefaultSteps,
+        worse: float,
     ) -> Floats:
         """Advantage of each component of each action, float32 ``[n, C]``.
 
@@ -232,14 +239,15 @@ class Updater:
         """
         if not len(rollout):
             return np.zeros(rollout.actions.shape, np.float32)
+        own, advantages = advantages, _weighed(advantages, worse)
         deviation = advantages.std() + np.float32(1e-8)
         seen = (advantages - advantages.mean()) / deviation
         if self.config.advantages == "gae":
             done = seen
         else:
             r, gae_lambda = rollout, self.config.gae_lambda
-            steps = (r.rewards, values, r.discounts, r.lengths, bootstraps, advantages)
-            done = difference_advantages(*steps, default, gae_lambda)
+            steps = (r.rewards, values, r.discounts, r.lengths, bootstraps, own)
+            done = _weighed(difference_advantages(*steps, default, gae_lambda), worse)
             # Where there is next to no luck, as in a single step, their own size is the larger.
             done /= max(deviation, np.sqrt(np.mean(done**2)))
         signals = self.stack.network.signals
@@ -415,6 +423,13 @@ def _stack_observations(
 
 def _to(moments: tuple[Tensor, Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
     return moments[0].to(device), moments[1].to(device)
+
+
+def _weighed(advantages: Floats, worse: float) -> Floats:
+    """Let what is worse than expected count less."""
+    if worse == 1.0:
+        return advantages
+    return np.where(advantages < 0, advantages * np.float32(worse), advantages)
 
 
 def _explained_variance(values: NDArray[np.float32], targets: NDArray[np.float32]) -> float:

@@ -46,8 +46,15 @@ def plain_gae(rewards, values, discounts, lengths, bootstraps, gae_lambda) -> np
     return np.array(advantages)
 
 
+def felt(advantage: float, config: PPOConfig) -> float:
+    """An advantage as optimism has it."""
+    return advantage if advantage >= 0 else (1 - config.optimism) * advantage
+
+
 def plain_credit(rollout, bootstraps, default_values, advantages, config) -> np.ndarray:
     """What each component of each action is credited with, ``[n, C]``, step by step."""
+    own = advantages
+    advantages = np.array([felt(advantage, config) for advantage in own])
     unit = np.std(advantages) + 1e-8
     credit = []
     start = 0
@@ -61,10 +68,11 @@ def plain_credit(rollout, bootstraps, default_values, advantages, config) -> np.
                 if rollout.changed[t]:
                     following = float(bootstrap) if last else float(rollout.values[t + 1])
                     default = 0.0 if rollout.default_terminated[t] else next(default_values)
-                    later = 0.0 if last else advantages[t + 1]
+                    later = 0.0 if last else own[t + 1]
                     done += float(rollout.discounts[t]) * (
                         following - default + config.gae_lambda * later
                     )
+                done = felt(done, config)
             credit.append([done] * (rollout.actions.shape[1] - 1) + [seen])
         start += int(length)
     assert config.advantages == "gae" or next(default_values, None) is None
@@ -103,10 +111,14 @@ def plain_loss(
         clipped = torch.clamp(felt, 1 - config.clip, 1 + config.clip)
         objectives.append(torch.min(felt * advantages[:, i], clipped * advantages[:, i]))
     objective = torch.stack(objectives, 1)
-    value_loss = 0.5 * ((outputs[:, -1] - targets) ** 2).mean()
+    value_error = outputs[:, -1] - targets
+    value_loss = 0.5 * (value_error**2).mean()
+    weights = torch.ones_like(targets)
+    weights[value_error > 0] = 1 - config.optimism
+    felt_loss = 0.5 * (weights * value_error**2).mean()
     loss = (
         -objective.sum(1).mean()
-        + config.value_coef * value_loss
+        + config.value_coef * felt_loss
         - config.entropy_coef * bonus.mean()
     )
     said = {

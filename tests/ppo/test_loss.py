@@ -61,7 +61,8 @@ class Case:
 
 
 def coefficients(config: PPOConfig) -> Coefficients:
-    return Coefficients(config.clip, config.value_coef, config.entropy_coef)
+    worse = 1 - config.optimism if config.optimism else None
+    return Coefficients(config.clip, config.value_coef, config.entropy_coef, worse)
 
 
 @settings(max_examples=60)
@@ -73,11 +74,14 @@ def coefficients(config: PPOConfig) -> Coefficients:
     clip=st.sampled_from([0.05, 0.2, 1.5]),
     value_coef=st.sampled_from([0.0, 0.5, 2.0]),
     entropy_coef=st.sampled_from([0.0, 0.01, 1.0]),
+    optimism=st.sampled_from([0.0, 0.98, 1.0]),
 )
 def test_gradient_and_statistics_are_those_of_the_plain_formula(
-    agents, size, seed, nvec, clip, value_coef, entropy_coef
+    agents, size, seed, nvec, clip, value_coef, entropy_coef, optimism
 ):
-    config = PPOConfig(clip=clip, value_coef=value_coef, entropy_coef=entropy_coef)
+    config = PPOConfig(
+        clip=clip, value_coef=value_coef, entropy_coef=entropy_coef, optimism=optimism
+    )
     case = Case(agents, size, seed, nvec)
     gradient, statistics = loss_gradient(case.outputs, case.batch, coefficients(config), nvec)
     for k in range(agents):

@@ -259,15 +259,20 @@ def test_a_state_taken_out_is_not_changed_by_later_updates():
 
 @pytest.mark.parametrize("advantages", ["difference_rewards", "gae"])
 @pytest.mark.parametrize("anneal", [False, True])
-def test_rate_and_bonus_change_where_they_are_told_to(anneal, advantages):
+def test_rate_optimism_and_bonus_change_where_they_are_told_to(anneal, advantages):
     rollout = random_rollout(NETWORK, USUAL, 1)
     config = msgspec.structs.replace(
-        CONFIG, anneal=anneal, entropy_coef=0.5, learning_rate=1e-3, advantages=advantages
+        CONFIG,
+        anneal=anneal,
+        entropy_coef=0.5,
+        learning_rate=1e-3,
+        advantages=advantages,
+        optimism=0.9,
     )
     left = 0.25 if anneal else 1.0
     stacked = updater([0], config)
     stacked.update([rollout], progress=0.75)
-    by_hand = msgspec.structs.replace(config, entropy_coef=0.5 * left**5)
+    by_hand = msgspec.structs.replace(config, entropy_coef=0.5 * left**5, optimism=0.9 * left)
     plain = PlainAgent(NETWORK, states([0])[0], by_hand, 0, SEED)
     plain.update(rollout, 1e-3 * left)
     np.testing.assert_allclose(stacked.stack.states()[0].parameters, plain.row(), rtol=0, atol=1e-5)

@@ -67,8 +67,8 @@ class Case:
 
 
 CASES = {
-    "climbing game": Case("matrix.py:climbing", 11.0),
-    "penalty game, k = -100": Case("matrix.py:penalty", 10.0),
+    "climbing game": Case("matrix.py:climbing", 11.0, settings={"optimism": 0.98}),
+    "penalty game, k = -100": Case("matrix.py:penalty", 10.0, settings={"optimism": 0.98}),
     "two-step game": Case("matrix.py:TwoStep", 8.0),
     "traps (deaths)": Case("lives.py:Traps", 6.0, settings={"num_games": 64}),
     "heap (masks)": Case("lives.py:Heap", 10.0),

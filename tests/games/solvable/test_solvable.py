@@ -9,6 +9,8 @@ from solvable.cases import CASES, HERE, SMALL
 from solvable.training import train
 
 QUICK = (
+    "climbing game",
+    "penalty game, k = -100",
     "two-step game",
     "heap (masks)",
     "lamps (deaths, an arrival, cuts)",
