@@ -47,23 +47,32 @@ class ConfigError(ValueError):
 class PPOConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an agent learns from its transitions."""
 
-    hidden_size: Annotated[int, Meta(ge=1, description="width of the two hidden layers")] = 512
+    hidden_size: Annotated[
+        int, Meta(ge=1, description="width of the two hidden layers; 64 for an environment")
+    ] = 512
     learning_rate: Annotated[float, Meta(gt=0, description="Adam's step size")] = 3e-4
     batch_size: Annotated[int, Meta(ge=2, description="transitions in a gradient batch")] = 256
     num_epochs: Annotated[int, Meta(ge=1, description="passes over each rollout")] = 4
     update_interval: Annotated[
         int, Meta(ge=1, description="gradient batches an agent takes between two versions")
     ] = 100
-    gamma: Annotated[float, Meta(ge=0, le=1, description="discount from night to night")] = 0.99
+    gamma: Annotated[
+        float, Meta(ge=0, le=1, description="discount from night to night, or from step to step")
+    ] = 0.99
     gae_lambda: Annotated[
-        float, Meta(ge=0, le=1, description="GAE's λ; small: an action's effect shows at once")
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="GAE's λ; small: an action's effect shows at once; 0.95 for an environment",
+        ),
     ] = 0.5
     advantages: Annotated[
         Literal["difference_rewards", "gae"],
         Meta(
             description="judge an action against the default one, or by GAE alone; "
             "the former gives no credit for what others later make of what they saw, so signals "
-            "are always judged by GAE"
+            "are always judged by GAE, and so is all in an environment"
         ),
     ] = "difference_rewards"
     clip: Annotated[float, Meta(gt=0, description="PPO's bound on the probability ratio")] = 0.2
@@ -155,11 +164,16 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = []
     max_steps: Annotated[
         PositiveInt | None,
-        Meta(description="games of an environment are cut after so many steps; by itself alone"),
+        Meta(
+            description="games of an environment are cut after so many steps; unless given, never"
+        ),
     ] = None
     population_size: Annotated[
         PositiveInt | dict[str, PositiveInt],
-        Meta(description="agents in the population; of several roles, in each: ROLE=N,ROLE=N"),
+        Meta(
+            description="agents in the population; where there are several roles, in each of them, "
+            "or ROLE=N,ROLE=N"
+        ),
     ] = 8
     self_play: Annotated[
         bool | None,
@@ -170,9 +184,12 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = None
     num_games: Annotated[
         PositiveInt | None,
-        Meta(description="games played side by side; 8 for each agent, and 64 at least"),
+        Meta(
+            description="games played side by side; 8 for each agent, and 64 at least; 16 of an "
+            "environment"
+        ),
     ] = None
-    num_agents_per_game: Annotated[int, Meta(ge=1, description="seats in a game")] = 4
+    num_agents_per_game: Annotated[int, Meta(ge=1, description="seats in a game of a scenario")] = 4
     num_episodes: Annotated[int, Meta(ge=1, description="games to play in all")] = 10000
     num_transitions: Annotated[
         PositiveInt | None, Meta(description="stop after so many agent-transitions, if sooner")
@@ -189,7 +206,7 @@ class RunConfig(PPOConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
         int, Meta(ge=1, description="async: rollouts that may await learning, per agent")
     ] = 4
     max_nights: Annotated[
-        int, Meta(ge=1, description="training games are cut after so many nights")
+        int, Meta(ge=1, description="training games of a scenario are cut after so many nights")
     ] = 50
     team_spirit: Annotated[
         float, Meta(ge=0, le=1, description="share of the match's mean in an agent's reward")

@@ -22,12 +22,11 @@ from brigade.games.pettingzoo.errors import BadValue, EnvironmentRaised, Invalid
 from brigade.games.pettingzoo.finding import Maker, takes_seed
 from brigade.games.pettingzoo.observations import MASK
 from brigade.games.pettingzoo.oddities import Oddities, Oddity
-from brigade.games.pettingzoo.rewards import scalar
+from brigade.games.pettingzoo.rewards import LARGEST, scalar
 from brigade.games.pettingzoo.roles import Seating
 from brigade.seeds import Purpose, sequence
 
 NUMBERS = {float, int, np.float64}
-LARGE = 1e300  # which whole numbers beyond the range of floats are not below, nor is NaN
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -357,7 +356,8 @@ class Game(ABC):
         kind = type(reward)
         if kind is not float:
             self._note(Oddity.REWARD_TYPE, self._agents[seat])
-        if self._settings.reward_weights is None and kind in NUMBERS and -LARGE < reward < LARGE:
+        plain = self._settings.reward_weights is None and kind in NUMBERS
+        if plain and -LARGEST < reward < LARGEST:  # as NaN is not
             self._rewards[seat] += reward
             return
         try:

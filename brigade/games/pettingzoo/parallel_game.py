@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from brigade.games.pettingzoo.game import Game, agents_of
 from brigade.games.pettingzoo.oddities import Oddity
+from brigade.games.pettingzoo.rewards import LARGEST
 
 NO_MASK_TYPES = {dict, type(None)}  # of infos, if those are empty
 REWARD_TYPES = {float, np.float64}  # which are finite or not, and nothing else
@@ -101,12 +101,12 @@ class ParallelGame(Game):
         return True
 
     def _hand_over_all(self, rewards: Mapping[Any, Any]) -> bool:
-        """Add all rewards, if they are finite numbers."""
+        """Add all rewards, if they are numbers that are not too large."""
         given: list[Any] = [*map(rewards.get, self._agents)]
         types = {*map(type, given)}
         if self._settings.reward_weights is not None or not types <= REWARD_TYPES:
             return False
-        if not isfinite(sum(given)):  # which their sum may be where they are not
+        if not sum(map(abs, given)) < LARGEST:  # nor is it where one is NaN
             return False
         if np.float64 in types:
             odd = [agent for agent in self._agents if type(rewards.get(agent)) is not float]

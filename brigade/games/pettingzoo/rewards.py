@@ -11,6 +11,8 @@ import numpy as np
 from brigade.games.pettingzoo.errors import BadValue
 from brigade.printable import printable, shortened
 
+LARGEST = float(np.finfo(np.float32).max)  # as which rewards are kept
+
 
 def scalar(reward: Any, weights: Sequence[float] | None = None) -> float:
     """Read a reward, or weigh the parts of a vector of rewards.
@@ -18,11 +20,12 @@ def scalar(reward: Any, weights: Sequence[float] | None = None) -> float:
     Raises
     ------
     BadValue
-        It is no finite number, or a vector where there are no weights or other than so many.
+        It is no number, or not one that float32 holds; or a vector where there are no weights or
+        other than so many.
     """
     try:
         given = np.asarray(reward, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = f"{shortened(printable(repr(reward)))} ({type(reward).__name__})"
         raise BadValue(f"a reward of {found}, which is not a number") from None
     if weights is not None:
@@ -40,4 +43,6 @@ def scalar(reward: Any, weights: Sequence[float] | None = None) -> float:
         )
     if not math.isfinite(value):
         raise BadValue(f"a reward of {value}")
+    if abs(value) > LARGEST:
+        raise BadValue(f"a reward of {value}, which is beyond what float32 holds")
     return value

@@ -30,7 +30,13 @@ from brigade.games.vector import HERE, Playing, Step
 
 KIND = "pettingzoo"
 # Settings that suit most environments, rather than brigade's own game.
-DEFAULTS = {"advantages": "gae", "gae_lambda": 0.95, "hidden_size": 64, "num_games": 16}
+DEFAULTS = {
+    "advantages": "gae",
+    "gae_lambda": 0.95,
+    "hidden_size": 64,
+    "num_games": 16,
+    "update_interval": 32,  # 2,048 transitions of an agent, as is usual
+}
 WITH_PICTURES = {"num_games": 4}  # since each step of these takes long
 LARGEST = 1 << 24  # of what a description may ask for, and bytes of pictures
 Side = Annotated[int, Meta(ge=1, le=LARGEST)]

@@ -21,12 +21,7 @@ import numpy as np
 from brigade.games.pettingzoo import messages
 from brigade.games.pettingzoo.arrays import Arrays, num_bytes
 from brigade.games.pettingzoo.description import describe
-from brigade.games.pettingzoo.errors import (
-    BadRoles,
-    CannotFind,
-    EnvironmentFault,
-    UnsupportedSpace,
-)
+from brigade.games.pettingzoo.errors import CannotFind, EnvironmentFault, EnvironmentUnusable
 from brigade.games.pettingzoo.finding import find
 from brigade.games.pettingzoo.game import Settings
 from brigade.games.pettingzoo.messages import Message
@@ -61,7 +56,7 @@ def main() -> None:
 def _serve(connection: socket.socket, memory: mmap.mmap, start: dict[str, Any]) -> None:
     try:
         games, arrays, seating = _build(memory, start)
-    except (BadRoles, CannotFind, UnsupportedSpace) as error:
+    except EnvironmentUnusable as error:
         messages.send(connection, Message.CANNOT, str(error))
         return
     counts = count_rows(memory, seating, start["num_games"])[start["worker"]]
@@ -114,8 +109,11 @@ def outline(seating: Seating) -> list[list[Any]]:
     As JSON gives it back.
     """
     roles = [
-        [role.name, list(role.seats), role.num_features, list(role.action_nvec)]
-        + [list(shape) for shape in role.pictures]
+        [
+            *(role.name, list(role.seats), role.num_features),
+            *(list(role.action_nvec), role.num_continuous),
+            *map(list, role.pictures),
+        ]
         for role in seating.roles
     ]
     return [*roles, [str(seat.agent) for seat in seating.seats]]

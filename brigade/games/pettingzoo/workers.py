@@ -292,7 +292,10 @@ class EnvWorkers:
             self._past[FAULTS[type(fault)]] += 1
             self._oddities.first.setdefault(FAULTS[type(fault)], str(fault))
             worker.start(self._start, self._file)
-            fault = self._answer(worker, START_SECONDS)
+            try:
+                fault = self._answer(worker, START_SECONDS)
+            except CannotFind as error:  # it could be made at the start
+                raise self._lost(worker, f"it cannot be begun anew: {error}") from None
             if fault is None:
                 worker.ask(Message.RESET)
                 fault = self._answer(worker, self._timeout)

@@ -134,8 +134,8 @@ def float64_rewards(env, o, r, t, u, i):
 
 
 def huge_rewards(env, o, r, t, u, i):
-    """Whose sum is more than a float can be."""
-    return o, dict.fromkeys(r, 1.7e308) if env.t == 1 else r, t, u, i
+    """Whose sum is more than float32 holds."""
+    return o, dict.fromkeys(r, 3e38) if env.t == 1 else r, t, u, i
 
 
 @pytest.mark.parametrize(
@@ -228,6 +228,8 @@ def test_vectors_of_rewards_need_weights():
             lambda env, o, r, *more: (o, r | {"a_1": np.nan}, *more),
             "agent a_1, step 0: a reward of",
         ),
+        (lambda env, o, r, *more: (o, r | {"a_1": -1e39}, *more), "beyond what float32 holds"),
+        (lambda env, o, r, *more: (o, r | {"a_1": 10**400}, *more), "agent a_1, step 0: a reward"),
         (lambda env, o, r, *more: (o, r | {"a_1": "much"}, *more), "which is not a number"),
         (lambda env, o, r, t, u, i: (o, r, t, i), r"step returned \(dict, dict, dict, dict\), not"),
         (lambda env, *result: None, "step returned NoneType, not"),

@@ -302,6 +302,27 @@ def test_games_that_cannot_be_made_elsewhere(tmp_path):
         EnvWorkers(maker, describe(maker), 2, num_workers=2)
 
 
+def test_games_that_cannot_be_made_again_are_a_worker_that_is_lost(tmp_path, workers):
+    path = tmp_path / "once.py"
+    path.write_text(
+        "import pathlib\n"
+        "from scripted_lives import ParallelLives\n"
+        "class Once(ParallelLives):\n"
+        "    broken = pathlib.Path(__file__).with_suffix('.broken')\n"
+        "    def __init__(self):\n"
+        "        if self.broken.exists():\n"
+        "            raise OSError('it is broken')\n"
+        "        super().__init__({'a': 'aat'}, {'a': [0.0] * 3})\n"
+        "    def step(self, actions):\n"
+        "        self.broken.touch()\n"
+        "        raise ValueError\n"
+    )
+    games = workers(2, 1, text=f"{path}:Once", on_error="restart")
+    with pytest.raises(WorkerLost, match=r"cannot be begun anew: .* it is broken"):
+        games.step(zeros(games))
+    assert not processes(games)
+
+
 PARENT = """
 import sys, threading
 import numpy as np
