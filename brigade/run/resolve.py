@@ -250,7 +250,8 @@ def _fitting(run: RunConfig, scenario: Scenario) -> Scenario:
 def _filled_in(run: RunConfig, game: GameSpec) -> RunConfig:
     """Fill in what was left open: seed, run name, number of games."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    label = "".join(c if c.isalnum() or c in "_-" else "-" for c in game.name.removesuffix(".py"))
+    named = game.name.rpartition("/")[2] if game.code else game.name  # not where the file lies
+    label = "".join(c if c.isalnum() or c in "_-" else "-" for c in named.removesuffix(".py"))
     label = label.strip("-").encode()[:LONGEST_LABEL].decode(errors="ignore")  # no flag's name
     name = run.run_name or f"{label}_pop{run.num_agents}_{stamp}"
     seed = secrets.randbelow(2**31) if run.seed is None else run.seed

@@ -397,6 +397,10 @@ class RolloutWorker:
             raise ValueError("seats and games played are whole numbers")
         if seats.size and not (seats.min() >= 0 and seats.max() < population):
             raise ValueError(f"a seat of an agent beyond 0-{population - 1}")
+        for part, size in zip(self._parts, self._repository.population.sizes, strict=True):
+            own = seats.ravel()[part.lanes] - part.first
+            if not ((own >= 0) & (own < size)).all():
+                raise ValueError("a seat of an agent of another role")
         placed = np.asarray(state["placed"])
         if placed.shape != self._placed.shape or placed.dtype != np.bool_:
             raise ValueError(f"placed games are {placed.dtype} {placed.shape}, or another number")

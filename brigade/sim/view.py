@@ -319,7 +319,9 @@ class View:
     def _cut(self, cohort: Cohort) -> str:
         if not cohort.cut.any():
             return ""
-        return f" ({cohort.cut.mean():.0%} cut at {self._config.max_turns} {self._game.turn}s)"
+        limit = self._config.max_turns  # games that failed are cut without one
+        at = "" if limit is None else f" at {limit} {self._game.turn}s"
+        return f" ({cohort.cut.mean():.0%} cut{at})"
 
     def _summary(self) -> str:
         """Say which agents the table has, and what those are like that it has not."""

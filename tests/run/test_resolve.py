@@ -45,6 +45,10 @@ def test_settings_that_do_not_fit_what_is_played_are_refused(settings, says):
         plan(**settings)
 
 
+def test_a_run_is_called_by_its_environment_and_not_by_where_that_lies():
+    assert str(plan(env=REACH).config.run_name).startswith("toy_environments-py-Reach_pop8_")
+
+
 def rewrite(path: Path, change: Any) -> None:
     content = json.loads(path.read_text())
     change(content)

@@ -156,8 +156,7 @@ class Toy:
         )  # fmt: skip
 
 
-def played(toy: Toy, rollouts: int) -> list[dict[str, Any]]:
-    """Play so many rollouts; all agents' arrays, rollout by rollout."""
+def worker_on(toy: Toy) -> tuple[RolloutWorker, RunConfig]:
     spec, config = toy.spec, CONFIG
     if len(spec.roles) > 1:
         config = msgspec.structs.replace(CONFIG, population_size={"player": 3, "other": 2})
@@ -166,14 +165,19 @@ def played(toy: Toy, rollouts: int) -> list[dict[str, Any]]:
     for agent in range(population.size):
         repository.add(agent, initial_state(population.network_of(agent), 1, agent))
     repository.act_with(dict.fromkeys(range(population.size), 0))
-    worker = RolloutWorker(config, toy, repository, 1)
+    return RolloutWorker(config, toy, repository, 1), config
+
+
+def played(toy: Toy, rollouts: int) -> list[dict[str, Any]]:
+    """Play so many rollouts; all agents' arrays, rollout by rollout."""
+    worker, config = worker_on(toy)
     found, acted = [], 0
     for _ in range(rollouts):
-        for _ in range(steps_per_rollout(config, spec)):
+        for _ in range(steps_per_rollout(config, toy.spec)):
             worker.step()
             acted += worker.acted
         worker.cut()
-        found += [worker.arrays(agent) for agent in range(population.size)]
+        found += [worker.arrays(agent) for agent in range(config.num_agents)]
         worker.clear()
     assert acted == sum(len(life.seen) for lives in toy.lives.values() for life in lives)
     return found
@@ -230,6 +234,15 @@ def toy_open(toy: Toy, seen: tuple[float, ...]) -> Life | None:
         if lives[-1].seen and lives[-1].seen[-1] == seen and not lives[-1].final:
             return lives[-1]
     return None
+
+
+def test_a_state_that_seats_an_agent_of_another_role_is_refused():
+    worker, _ = worker_on(Toy(SPECS[1], 1, 0.5))
+    state = worker.state()
+    worker.restore(state)
+    state["seats"] = np.roll(state["seats"], 1, axis=1)
+    with pytest.raises(ValueError, match="another role"):
+        worker.restore(state)
 
 
 def test_a_carried_step_keeps_the_version_that_acted():

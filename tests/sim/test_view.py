@@ -146,7 +146,7 @@ def test_one_figure_is_not_told_twice():
     here, console = view(resumed=True)
     here.progress(progress(50, known=cohorts(cohort(7))))
     here.closing(Statistics(4), {}, "it lies there")
-    assert "mean return 7.0 ±0.0 in the first 100 games since it went on\n" in said(console)
+    assert "mean return 7.00 ±0.00 in the first 100 games since it went on\n" in said(console)
     assert "latest" not in said(console)
 
 
