@@ -6,11 +6,14 @@ install has, so that a command that needs an extra can say so.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
+import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from brigade import __version__, interrupt, streams
@@ -150,6 +153,8 @@ def _run(command: str, words: Sequence[str]) -> int:
         except SystemExit as end:  # argparse's
             code = int(end.code or 0)
         print(end="", flush=True)  # or a full disk would be noticed too late
+        if "brigade.games.pettingzoo.finding" in sys.modules:
+            _end_whatever_runs_on(code)
         return code
     except _user_errors() as error:
         return _refuse(typed(command), str(error))
@@ -174,6 +179,16 @@ def _run(command: str, words: Sequence[str]) -> int:
         raise
     except KeyboardInterrupt:
         return 130
+
+
+def _end_whatever_runs_on(code: int) -> None:
+    """End the process where an environment's threads would keep it from ending."""
+    others = (t for t in threading.enumerate() if t is not threading.main_thread())
+    if any(t.is_alive() and not t.daemon for t in others):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
 
 
 def undo_when_interrupted() -> None:

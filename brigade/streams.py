@@ -11,7 +11,7 @@ from typing import Any, TextIO, cast
 
 # How a stream without these letters writes them; ``tests/run/test_letters.py`` sees that all that
 # are printed are here.
-IN_ASCII = {"±": "+-", "λ": "lambda", "…": "..."}
+IN_ASCII = {"±": "+-", "λ": "lambda", "…": "...", "✓": "+", "·": "-", "▀": "#"}
 
 
 def prepare() -> None:

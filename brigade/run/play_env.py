@@ -216,7 +216,7 @@ def _watch(
     with Live(console=console, auto_refresh=False, transient=False) as live:
         for moment in moments:
             returns, count = returns + moment.rewards, moment.number
-            if moment.num_frames == 0:
+            if moment.num_frames == 0 or not console.encoding.startswith("utf"):
                 live.console.print(_line(moment), soft_wrap=True)
             for frame in frames[shown : moment.num_frames]:
                 room = console.height - 4

@@ -88,9 +88,9 @@ def resolve(config: RuntimeOptions, make: Callable[..., Any] | None = None) -> P
         run = resumed(config)
         folder = Path(run.checkpoint_dir) / str(run.run_name)
         identity = read_identity(folder)
-        check_code(f"run {folder}", run.env, config.env)
-        if identity is not None:
-            check_code(f"run {folder}", identity.game.code, config.env)
+        named = None if identity is None else identity.game.code
+        for code in (run.env, named) if make is None else ():
+            check_code(f"run {folder}", code, config.env)
         if run.env is None and make is not None:
             raise ConfigError(f"run {folder} plays {run.scenario}: it goes on without env")
         if identity is None and not any(folder.glob("*.pt")):
@@ -142,7 +142,7 @@ def _name(run: RunConfig, game: GameSpec, begun_from: str = "") -> str:
 def wherever(env: str) -> str:
     """Give the name of an environment such that it is found from any folder."""
     place, colon, function = env.partition(":")
-    return f"{Path(place).absolute()}{colon}{function}" if place.endswith(".py") else env
+    return f"{Path(place).resolve()}{colon}{function}" if place.endswith(".py") else env
 
 
 def of_function(make: Callable[..., Any]) -> str:

@@ -23,7 +23,7 @@ from brigade.printable import printable
 from brigade.run.child import as_typed
 from brigade.run.keys import server_auth
 from brigade.run.logs import note, start_logs
-from brigade.run.options import check_options, playing
+from brigade.run.options import RuntimeOptions, check_options, playing
 from brigade.run.process import (
     follow_parent,
     keep_memory,
@@ -165,8 +165,9 @@ async def _simulate(
     identity = plan.identity or (Identity(saved.run, saved.game) if saved else None)
     if identity is None:
         raise ConfigError(f"run {config.run_name} has no whole checkpoint to go on from")
-    env = None if options.env is None else wherever(options.env)
-    check_code(f"run {folder.path if folder else config.run_name}", identity.game.code, env)
+    if make is None:  # a function is code that the caller has, whatever the files say
+        env = None if options.env is None else wherever(options.env)
+        check_code(f"run {folder.path if folder else config.run_name}", identity.game.code, env)
     trained = saved or plan.source  # whose networks may be those of an earlier version
     population = trained.population if trained else population_of(config, identity.game)
     games = games_of(config, identity.game, replace(playing(options), make=make))
@@ -355,9 +356,10 @@ def _how_to_go_on(folder: RunFolder, endpoint: Endpoint, options: SimConfig) -> 
     words += as_arguments("env", options.env) if options.env is not None else []
     if not (trains and endpoint.scheme == "ipc"):
         words += ["--bind", endpoint.control]
-    for name in ("key", "admitted"):
+    usual = RuntimeOptions()
+    for name in ("key", "admitted", "env_workers", "env_timeout", "on_env_error"):
         value = getattr(options, name)
-        words += [] if value is None else [flag(name), str(value)]
+        words += [] if value == getattr(usual, name, None) else [flag(name), str(value)]
     words += ["--insecure"] if options.insecure else []
     return f"go on with: {shlex.join(words)}"
 

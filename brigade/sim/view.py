@@ -19,7 +19,7 @@ from rich.text import Text
 
 from brigade.agent_numbers import format_agents
 from brigade.config import RunConfig
-from brigade.games.spec import GameSpec
+from brigade.games.spec import GameSpec, Role
 from brigade.printable import printable, shortened
 from brigade.sim.cohorts import Cohort, cohort_size
 from brigade.sim.events import Progress
@@ -211,7 +211,7 @@ class View:
         for role in self._game.roles:
             mine = cohort.of(role.seats)
             means = self._means(mine)
-            name = "" if len(self._game.roles) == 1 else f"{shortened(role.name)} "
+            name = "" if len(self._game.roles) == 1 else f"{_title(role)} "
             spread = f"({_short(min(means))}..{_short(max(means))})"
             said.append(f"{name}{figure(mine.mean)} {spread}")
         return said
@@ -254,7 +254,7 @@ class View:
         cohort, roles = self._snapshot.cohort, self._game.roles
         if len(roles) > 1:
             return {
-                shortened(role.name): "-" if cohort is None else figure(cohort.of(role.seats).mean)
+                _title(role): "-" if cohort is None else figure(cohort.of(role.seats).mean)
                 for role in roles[:SHOWN_ROLES]
             }
         if cohort is None:
@@ -313,7 +313,7 @@ class View:
         if len(self._game.roles) == 1:
             return _mean(cohort)
         return ", ".join(
-            f"{shortened(role.name)} {_mean(cohort.of(role.seats))}" for role in self._game.roles
+            f"{_title(role)} {_mean(cohort.of(role.seats))}" for role in self._game.roles
         )
 
     def _cut(self, cohort: Cohort) -> str:
@@ -353,7 +353,7 @@ class View:
         def add(agent: int) -> None:
             table.add_row(
                 str(agent),
-                *([shortened(roles[agent])] if several else []),
+                *([shortened(printable(roles[agent]))] if several else []),
                 f"{statistics.match_counts[agent]:,}",
                 str(versions.get(agent, 0)),
                 "-" if math.isnan(means[agent]) else figure(means[agent]),
@@ -371,6 +371,10 @@ class View:
         for agent in ranked[-SHOWN:]:
             add(agent)
         return table
+
+
+def _title(role: Role) -> str:
+    return shortened(printable(role.name))
 
 
 def _mean(cohort: Cohort) -> str:

@@ -112,9 +112,7 @@ def test_a_flag_of_several_values_is_given_once_for_each():
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_lines_fit_and_letters_of_others_are_harmless(width):
-    role = RoleCheck(
-        "a\x1b[31m", ("agent_\x07",) * 30, "27x5 float64, -1 to 1", 135, False, "", True
-    )
+    role = RoleCheck("a\x1b[31m", ("agent_\x07",) * 30, "27x5 float64, -1 to 1", 135, (), "", True)
     found = Check(
         "game",
         "title\n",

@@ -143,7 +143,7 @@ def test_a_stopped_run_goes_on_where_the_environment_is_named_and_not_otherwise(
     words = shlex.split(said.partition("go on with: ")[2])
     assert words[1:] == ["train", "--resume", f"{RUNS}/cut", f"--env={REACH}"]
     for given, says in (
-        ([], f"which is code that would be run: add --env {REACH} where you trust it"),
+        ([], f"which is code that would be run: give --env {REACH} where you trust it"),
         (["--env", BANDIT], f"goes on with its own, {REACH}"),
         (["--env", REACH, "--env-arg", "steps=2"], "goes on with its own, {'steps': 4}"),
     ):
@@ -311,6 +311,19 @@ def test_a_worker_that_hangs_or_ends_is_named(tmp_path: Path, how: str, says: st
         assert process.end() == 1, process.output
     (refusal,) = lines(process.output, "brigade train: ")
     assert says in refusal
+
+
+def test_an_environment_that_exits_is_one_that_failed(tmp_path: Path) -> None:
+    flags = ["--env", BROKEN, "--env-arg", "how=exit", "--population-size", "2", *TRAIN]
+    with brigade(tmp_path, "train", *flags, "--run-name", "bad") as process:
+        assert process.end() == 1, process.output
+    (refusal,) = lines(process.output, "brigade train: ")
+    assert "step 1: SystemExit: 0" in refusal
+
+
+def test_threads_that_an_environment_leaves_do_not_keep_a_run_from_ending(tmp_path: Path) -> None:
+    flags = ["--env", BROKEN, "--env-arg", "how=threads", "--population-size", "2", *TRAIN]
+    assert "final checkpoint" in run(tmp_path, "train", *flags, "--run-name", "good")
 
 
 def test_a_mask_of_zeros_is_named_and_closed_choices_are_never_taken(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -153,6 +155,10 @@ class Broken(Reach):
             Path(self.once).touch()
         if self.how == "raise":
             raise RuntimeError("out of paper")
+        if self.how == "exit":
+            sys.exit(0)
+        if self.how == "threads":
+            threading.Thread(target=time.sleep, args=(1000,)).start()
         if self.how == "hang":
             time.sleep(1000)
         if self.how == "die":

@@ -106,14 +106,14 @@ def _masked(role: Role) -> Role:
 def _close(env: Any, name: str) -> None:
     try:
         close(env)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CannotFind(printable(f"{name} fails at close: {in_words(error)}")) from error
 
 
 def _agents(env: Any, name: str) -> tuple[list[Hashable], tuple[str, ...]]:
     try:
         agents = list(getattr(env, "possible_agents", None) or ())
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CannotFind(
             printable(f"{name} fails at possible_agents: {in_words(error)}")
         ) from error
@@ -122,7 +122,7 @@ def _agents(env: Any, name: str) -> tuple[list[Hashable], tuple[str, ...]]:
     try:
         _reset(env)
         agents = list(env.agents)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CannotFind(
             printable(f"{name} has no possible_agents, and fails at reset: {in_words(error)}")
         ) from error
@@ -149,7 +149,7 @@ def space_of(env: Any, which: str, agent: Hashable, name: str) -> spaces.Space[A
             # PettingZoo's default warns that it reads the dict, which is all that is asked for.
             warnings.filterwarnings("ignore", "Your environment should override")
             space = asked(agent) if callable(asked) else getattr(env, f"{which}s")[agent]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CannotFind(
             printable(f"{name} has no {which} for agent {agent}: {in_words(error)}")
         ) from error

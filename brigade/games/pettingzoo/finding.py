@@ -69,7 +69,7 @@ class Maker:
                 # The registry warns of environments that are not of PettingZoo's classes.
                 warnings.filterwarnings("ignore", "Environment .* was expected to be an instance")
                 env = self._function(**self.arguments)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise CannotFind(self._why(error)) from error
         _check_environment(env, self.name)
         return env
@@ -99,7 +99,7 @@ class Maker:
             advice = f"it takes {', '.join(known)}" if known else "it takes none"
         return printable(f"{self.name} takes no argument {name}; {advice}")
 
-    def _why(self, error: Exception) -> str:
+    def _why(self, error: BaseException) -> str:
         unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         if isinstance(error, TypeError) and unexpected and unexpected[1] in self.arguments:
             return f"{self.name} takes no argument {unexpected[1]}; see its documentation"
@@ -200,7 +200,7 @@ def _module(name: str) -> ModuleType:
         raise CannotFind(
             printable(f"{name} needs the module {absent}, which is not installed: install it")
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CannotFind(_cannot_import(name, error)) from error
 
 
@@ -223,7 +223,7 @@ def _submodules(package: str) -> list[str]:
     return [f"{package}.{module.name}" for module in pkgutil.iter_modules(paths)]
 
 
-def _cannot_import(name: str, error: Exception) -> str:
+def _cannot_import(name: str, error: BaseException) -> str:
     return printable(f"{name} cannot be imported: {in_words(error)}")
 
 
@@ -245,7 +245,7 @@ def _file_module(text: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         if isinstance(error, ModuleNotFoundError):
             raise CannotFind(
@@ -320,7 +320,7 @@ def _make_registered(
 ) -> Any:
     try:
         return make(kind, registered, **arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # It hides which module was missing.
         if type(error).__name__ == "FailedToImport" and error.__cause__ is not None:
             raise error.__cause__ from None

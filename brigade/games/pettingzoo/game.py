@@ -401,7 +401,7 @@ class Game(ABC):
         """Call the environment's code; of a turn-based game, about the agent whose turn it is."""
         try:
             return function(*args, **kwargs)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             agent = self._about()
             raise EnvironmentRaised(
                 in_words(error), self._maker.name, self._number, agent, self._steps
