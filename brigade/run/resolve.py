@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 OWN_GAME = {
     "scenario": "give one of them",
     "num_agents_per_game": "an environment says how many agents it has, --env-arg may change it",
+    "exploring_starts": "its episodes begin as it says",
     "max_nights": "--max-steps cuts its games",
 }
 FOR_ENVIRONMENTS = ("env_arg", "roles", "env_fresh", "reward_weights", "max_steps")
@@ -196,6 +197,16 @@ def _on_environment(
     run = run_config(config)
     defaults = {n: value for n, value in game.defaults.items() if n not in config.given}
     run = msgspec.structs.replace(run, num_agents_per_game=game.num_seats, **defaults)
+    if run.team_spirit and len(game.roles) > 1:
+        raise ConfigError(
+            f"--team-spirit {run.team_spirit} would mix the rewards of the {len(game.roles)} roles "
+            f"of {game.name}: leave it out"
+        )
+    if run.advantages == "difference_rewards":
+        raise ConfigError(
+            f"--advantages {run.advantages}: {game.name} tells of no default actions to compare "
+            "with: leave it out"
+        )
     sizes = population_sizes(run, game)
     if len(sizes) == 1:
         return msgspec.structs.replace(run, population_size=sizes[0]), game, notes

@@ -12,7 +12,7 @@ from brigade.run.resolve import Plan, resolve
 from brigade.store.identity import CONFIG, IDENTITY, read_identity, write_config, write_identity
 
 TOYS = Path(__file__).with_name("toy_environments.py")
-REACH, BANDIT = f"{TOYS}:Reach", f"{TOYS}:Bandit"
+REACH, BANDIT, LIVES = f"{TOYS}:Reach", f"{TOYS}:Bandit", f"{TOYS}:Lives"
 
 
 def plan(**settings: Any) -> Plan:
@@ -38,6 +38,9 @@ def folder(tmp_path: Path) -> Path:
         ({"population_size": {"red": 8}}, "there is no role red"),
         ({"env": REACH, "self_play": False, "population_size": 1}, "2 seats for the 1 agents"),
         ({"env": REACH, "max_nights": 9}, "--max-steps cuts its games"),
+        ({"env": REACH, "exploring_starts": 0.1}, "its episodes begin as it says"),
+        ({"env": REACH, "advantages": "difference_rewards"}, "tells of no default actions"),
+        ({"env": LIVES, "team_spirit": 0.5}, "would mix the rewards of the 2 roles"),
     ],
 )
 def test_settings_that_do_not_fit_what_is_played_are_refused(settings, says):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from brigade.games.pettingzoo.arrays import rows_of
 from brigade.games.pettingzoo.description import Description, describe
-from brigade.games.pettingzoo.errors import CannotFind
+from brigade.games.pettingzoo.errors import CannotFind, UnsupportedSpace
 from brigade.games.pettingzoo.finding import Maker, find
 from brigade.games.pettingzoo.game import Settings
 from brigade.games.pettingzoo.oddities import Oddity
@@ -38,9 +38,10 @@ DEFAULTS = {
     "update_interval": 32,  # 2,048 transitions of an agent, as is usual
 }
 WITH_PICTURES = {"num_games": 4}  # since each step of these takes long
-LARGEST = 1 << 24  # of what a description may ask for, and bytes of pictures
-Side = Annotated[int, Meta(ge=1, le=LARGEST)]
-Size = Annotated[int, Meta(ge=0, le=LARGEST)]
+LARGEST = 1 << 24  # bytes of pictures that a description may ask for
+LARGEST_SIZE = 1 << 20  # of all else, as policies have it
+Side = Annotated[int, Meta(ge=1, le=LARGEST_SIZE)]
+Size = Annotated[int, Meta(ge=0, le=LARGEST_SIZE)]
 Name = Annotated[str, Meta(max_length=1000)]
 
 
@@ -128,6 +129,13 @@ def spec_of(
         list(look.resize),
         look.grey,
     )
+    for role in arguments.roles:
+        longest = max([role.num_features, sum(role.action_nvec), role.num_continuous])
+        if longest > LARGEST_SIZE:
+            raise UnsupportedSpace(
+                f"role {role.name} of {maker.name} has {longest:,} numbers or choices, of which a "
+                f"policy takes {LARGEST_SIZE:,} at most: make them fewer in a wrapper"
+            )
     plain: dict[str, Any] = msgspec.to_builtins(arguments)
     return from_arguments(maker.name, plain), found.notes
 
