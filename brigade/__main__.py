@@ -28,11 +28,28 @@ try:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, by nohup
         # As long as the command is loading, nothing has begun that could be undone.
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    from brigade.cli import main, main_learn, main_sim
+    from brigade import cli
 except KeyboardInterrupt:
     raise SystemExit(130) from None
 
-__all__ = ["main", "main_learn", "main_sim"]  # pyproject.toml's commands
+
+# ---- pyproject.toml's commands -----------------------------------------------------------
+
+
+def main() -> int:
+    """``brigade``."""
+    return cli.finish(cli.main())
+
+
+def main_sim() -> int:
+    """``brigade-sim``."""
+    return cli.finish(cli.main_sim())
+
+
+def main_learn() -> int:
+    """``brigade-learn``."""
+    return cli.finish(cli.main_learn())
+
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -153,8 +153,6 @@ def _run(command: str, words: Sequence[str]) -> int:
         except SystemExit as end:  # argparse's
             code = int(end.code or 0)
         print(end="", flush=True)  # or a full disk would be noticed too late
-        if "brigade.games.pettingzoo.finding" in sys.modules:
-            _end_whatever_runs_on(code)
         return code
     except _user_errors() as error:
         return _refuse(typed(command), str(error))
@@ -181,14 +179,19 @@ def _run(command: str, words: Sequence[str]) -> int:
         return 130
 
 
-def _end_whatever_runs_on(code: int) -> None:
-    """End the process where an environment's threads would keep it from ending."""
+def finish(code: int) -> int:
+    """Give a process's exit code, or exit with it where others' threads would keep it alive.
+
+    An environment may leave threads, for which an interpreter waits at its end.
+    """
     others = (t for t in threading.enumerate() if t is not threading.main_thread())
-    if any(t.is_alive() and not t.daemon for t in others):
+    played = "brigade.games.pettingzoo.finding" in sys.modules
+    if played and any(t.is_alive() and not t.daemon for t in others):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         os._exit(code)
+    return code
 
 
 def undo_when_interrupted() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -526,6 +528,18 @@ def test_output_that_cannot_be_written_is_no_traceback(flag):
     assert done.returncode != 0
     assert "cannot write the output" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_that_python_calls_ends_no_process_whatever_runs_in_it(capsys):
+    importlib.import_module("brigade.games.pettingzoo.finding")
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        assert cli.main(["scenarios"]) == 0  # and this goes on
+    finally:
+        done.set()
+        other.join()
 
 
 @pytest.mark.parametrize("module", ["signal", "brigade.cli", "brigade.streams"])

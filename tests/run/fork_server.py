@@ -129,9 +129,9 @@ def _become(
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-        from brigade.cli import main
+        from brigade.cli import finish, main
 
-        code = main()
+        code = finish(main())
     except SystemExit as end:
         code = end.code
     except BaseException:

@@ -324,6 +324,11 @@ def test_an_environment_that_exits_is_one_that_failed(tmp_path: Path) -> None:
 def test_threads_that_an_environment_leaves_do_not_keep_a_run_from_ending(tmp_path: Path) -> None:
     flags = ["--env", BROKEN, "--env-arg", "how=threads", "--population-size", "2", *TRAIN]
     assert "final checkpoint" in run(tmp_path, "train", *flags, "--run-name", "good")
+    with brigade(
+        tmp_path, "evaluate", "random", "--env", BROKEN, "--env-arg", "how=threads_raise"
+    ) as process:
+        assert process.end() == 1, process.output
+    assert "out of paper" in process.output
 
 
 def test_a_mask_of_zeros_is_named_and_closed_choices_are_never_taken(tmp_path: Path) -> None:

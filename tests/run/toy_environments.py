@@ -153,12 +153,12 @@ class Broken(Reach):
             return observations
         if self.once is not None:
             Path(self.once).touch()
-        if self.how == "raise":
-            raise RuntimeError("out of paper")
         if self.how == "exit":
             sys.exit(0)
-        if self.how == "threads":
+        if self.how.startswith("threads"):
             threading.Thread(target=time.sleep, args=(1000,)).start()
+        if self.how in ("raise", "threads_raise"):
+            raise RuntimeError("out of paper")
         if self.how == "hang":
             time.sleep(1000)
         if self.how == "die":
