@@ -1,4 +1,4 @@
-"""Brigade: a game of helping, free-riding and lying, and what trains populations on it.
+"""Brigade trains populations on PettingZoo environments, and on a game of helping and lying.
 
 Everything below loads at its first use, so ``import brigade`` is cheap and loads neither torch nor
 zmq. The environment needs neither of them at any time; what needs an extra that is not installed

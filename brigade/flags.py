@@ -1,8 +1,8 @@
 """A command's frozen config, read from its flags and the ``--config`` file.
 
 A flag's name, type, range, default and help are those of the config's field, so there is nothing
-here to keep in step. A field of several values, ``tuple[str, ...]``, is a flag that is given once
-for each of them, and a list in the file.
+here to keep in step. A field that is a table is a flag that may be given several times, each time
+with ``KEY=VALUE``, and a table in the file.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origi
 
 import msgspec
 
-from brigade.config import EARLIER_NAMES, EARLIER_VALUES, ConfigError, convert, flag, meant, renamed
+from brigade.config import EARLIER_NAMES, EARLIER_VALUES, ConfigError, convert, meant, renamed
 from brigade.nearest import nearest
 from brigade.tables import TableError, read_table
 from brigade.typed import typed
+from brigade.values import flag
 
 
 @dataclass(frozen=True)

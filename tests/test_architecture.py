@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "brigade"
 
 TEXT = {"printable", "tables", "nearest"}
-PURE = TEXT | {"config", "seeds", "agent_numbers", "intervals"}
+PURE = TEXT | {"config", "values", "seeds", "agent_numbers", "intervals"}
 ALLOWED: dict[str, set[str]] = {
     "env": TEXT | {"extras", "_core"},
     "agents": TEXT | {"_core", "env"},
@@ -24,7 +24,8 @@ ALLOWED: dict[str, set[str]] = {
     "intervals": set(),
     "typed": set(),
     "tables": set(),
-    "config": {"nearest"},
+    "config": {"nearest", "values"},
+    "values": set(),
     "seeds": set(),
     "agent_numbers": set(),
     "games": TEXT | {"seeds", "_core", "env"},

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brigade.config import ConfigError, PPOConfig, RunConfig, as_arguments, convert, flag
+from brigade.config import ConfigError, PPOConfig, RunConfig, convert
 from brigade.env.scenarios import load_scenario
 from brigade.flags import Settings
 from brigade.games.bucket_brigade import describe
@@ -16,6 +16,7 @@ from brigade.games.spec import GameSpec
 from brigade.run.options import RuntimeOptions
 from brigade.run.resolve import resolve
 from brigade.sim.matchmaking import steps_per_rollout
+from brigade.values import as_arguments, flag
 
 GUIDE = {
     "scenario": "trivial_cooperation",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,18 +29,17 @@ RANDOM = "random"
 Rows = NDArray[Any]
 
 
-class Act(Protocol):
-    """How the lanes of a role choose actions ``[m, C]``."""
+class Seen(NamedTuple):
+    """What ``m`` lanes of a role have before them."""
 
-    def __call__(
-        self,
-        role: int,
-        agents: NDArray[np.int64],
-        observations: Rows,
-        pictures: Rows | None,
-        mask: Rows | None,
-    ) -> Rows:
-        """Act for ``m`` lanes; ``agents`` are numbered within the role."""
+    agents: NDArray[np.int64]  # [m]: who acts, numbered within the role
+    observations: Rows  # [m, F]
+    pictures: Rows | None  # [m, P]
+    mask: Rows | None  # [m, n]
+
+
+# How the lanes of a role choose actions [m, C].
+Act = Callable[[int, Seen], Rows]
 
 
 @dataclass(frozen=True)
@@ -146,18 +145,13 @@ def _trained_act(saved: Checkpoint, chosen: Sequence[int], seed: int, *, greedy:
         actors.append(Actor(network, torch.from_numpy(np.stack(rows))))
     generator = seeds.generator(seed, seeds.Purpose.ACTIONS)
 
-    def act(
-        role: int,
-        agents: NDArray[np.int64],
-        observations: Rows,
-        pictures: Rows | None,
-        mask: Rows | None,
-    ) -> Rows:
+    def act(role: int, seen: Seen) -> Rows:
         actor = actors[role]
-        actor.seat(agents)
+        actor.seat(seen.agents)
         if greedy:
-            return actor.act_greedily(observations, mask, pictures)
-        return actor.for_game(actor.act(observations, generator, mask, pictures)[0])
+            return actor.act_greedily(seen.observations, seen.mask, seen.pictures)
+        drawn, _, _ = actor.act(seen.observations, generator, seen.mask, seen.pictures)
+        return actor.for_game(drawn)
 
     return act
 
@@ -166,20 +160,13 @@ def _random_act(spec: GameSpec, seed: int) -> Act:
     """Choose among what is open, each as likely as any other; in a range, anywhere."""
     generator = seeds.generator(seed, seeds.Purpose.ACTIONS)
 
-    def act(
-        role: int,
-        agents: NDArray[np.int64],
-        observations: Rows,
-        pictures: Rows | None,
-        mask: Rows | None,
-    ) -> Rows:
-        entries = spec.roles[role].num_continuous
+    def act(role: int, seen: Seen) -> Rows:
+        entries, nvec = spec.roles[role].num_continuous, spec.roles[role].action_nvec
         if entries:
-            return generator.uniform(-1, 1, (len(agents), entries)).astype(np.float32)
-        nvec = spec.roles[role].action_nvec
-        chances = generator.random((len(agents), sum(nvec)))
-        if mask is not None:
-            chances[~mask] = -1.0
+            return generator.uniform(-1, 1, (len(seen.agents), entries)).astype(np.float32)
+        chances = generator.random((len(seen.agents), sum(nvec)))
+        if seen.mask is not None:
+            chances[~seen.mask] = -1.0
         parts = np.split(chances, np.cumsum(nvec)[:-1], axis=1)
         return np.stack([part.argmax(1) for part in parts], 1).astype(np.int32)
 
@@ -222,7 +209,7 @@ def choose(
         if isinstance(game, Pictures) and role.pictures:
             pictures = game.pictures[number][rows]
         own = agents[lanes[rows]] - first
-        chosen = act(number, own, game.observations[number][rows], pictures, mask)
+        chosen = act(number, Seen(own, game.observations[number][rows], pictures, mask))
         whole = np.zeros((len(lanes), chosen.shape[1]), chosen.dtype)
         whole[rows] = chosen
         found.append((whole, rows))

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar
 
-import msgspec
 import numpy as np
 import torch
 from msgspec import Meta
@@ -19,13 +18,14 @@ from rich.text import Text
 
 from brigade import seeds
 from brigade._core import Scenario
-from brigade.config import ConfigError, PositiveInt, check_for_environments
+from brigade.config import ConfigError, PositiveInt
 from brigade.env.batched import BatchedEnv
 from brigade.optimum import CountGame, random_play, solve_game
 from brigade.optimum import evaluate as exact_value
 from brigade.printable import printable, shortened
 from brigade.run.agents import Ensemble
 from brigade.run.cores import available_cores
+from brigade.run.env_options import EnvOptions, check_env_options
 from brigade.run.measure import DISCOUNT, Games, Measure, measure, play
 from brigade.run.progress import ProgressLine
 from brigade.run.team import load_team
@@ -36,10 +36,15 @@ GAP = 2  # between its columns
 LONGEST_TITLE = 160  # letters of a team's name above it
 
 
-class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EvaluateConfig(EnvOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whom to measure, and how closely."""
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("what",)
+    FOR_SCENARIOS: ClassVar[dict[str, str]] = {
+        "scenario": "give one of them",
+        "num_agents_per_game": "it says itself how many agents it has",
+        "max_nights": "--max-steps cuts its episodes",
+    }
 
     what: Annotated[
         str,
@@ -58,17 +63,6 @@ class EvaluateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         PositiveInt | None, Meta(description="seats in a game; the checkpoint's, or 4")
     ] = None
     max_nights: Annotated[int, Meta(ge=1, description="games are cut after so many nights")] = 1000
-    env: Annotated[
-        str | None,
-        Meta(description="the environment, for agents that were trained on one (or for random)"),
-    ] = None
-    env_arg: Annotated[
-        dict[str, Any],
-        Meta(description="an argument of the environment; unless given, those of the training"),
-    ] = {}
-    max_steps: Annotated[
-        PositiveInt | None, Meta(description="its episodes are cut after so many steps")
-    ] = None
     greedy: Annotated[
         bool, Meta(description="take the most probable actions instead of sampling")
     ] = False
@@ -153,7 +147,7 @@ def run_evaluate(config: EvaluateConfig) -> int:
         Ctrl-C came before there was anything to print.
     """
     torch.set_num_threads(config.threads or min(2, available_cores()))
-    check_for_environments(config.env, [n for n in ("env_arg", "max_steps") if getattr(config, n)])
+    check_env_options(config)
     if config.env is not None:
         from brigade.run.evaluate_env import run_evaluate_env
 

@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from brigade.config import CHANGEABLE, ConfigError, PositiveInt, RunConfig, flag
+from brigade.config import CHANGEABLE, ConfigError, PositiveInt, RunConfig
 from brigade.games.vector import Playing
 from brigade.store.identity import find_run, read_config
+from brigade.values import flag
 
 
 class RuntimeOptions(RunConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):

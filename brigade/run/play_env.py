@@ -89,8 +89,6 @@ def run_play_env(config: PlayConfig) -> int:
     target = None if config.record is None else Path(config.record)
     if target is not None and target.suffix not in WRITERS:
         raise ConfigError(f"--record {target}: an environment is recorded as .gif or .mp4")
-    if config.replay is not None:
-        raise ConfigError(f"--replay {config.replay} is for games of scenarios, not for --env")
     who = config.who or config.team
     if who is None:
         raise ConfigError("say who plays: a run or checkpoint, or random")

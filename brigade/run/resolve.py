@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from brigade._core import Scenario, num_features
-from brigade.config import ConfigError, RunConfig, check_for_environments, convert, flag
+from brigade.config import ConfigError, RunConfig, convert
 from brigade.games.bucket_brigade import describe, scenario_of
 from brigade.games.spec import GameSpec
 from brigade.printable import printable
@@ -26,6 +26,7 @@ from brigade.run.process import without_windows
 from brigade.run.team import check_shape, load_for, parse_source
 from brigade.sim.matchmaking import population_sizes
 from brigade.store.identity import Identity, read_identity
+from brigade.values import flag
 
 if TYPE_CHECKING:
     from brigade.store.checkpoint import Checkpoint
@@ -37,7 +38,10 @@ OWN_GAME = {
     "exploring_starts": "its episodes begin as it says",
     "max_nights": "--max-steps cuts its games",
 }
-FOR_ENVIRONMENTS = ("env_arg", "roles", "env_fresh", "reward_weights", "max_steps")
+FOR_ENVIRONMENTS = (
+    *("env_arg", "roles", "env_fresh", "env_resize", "env_grey", "reward_weights", "max_steps"),
+    *("squashed", "state_dependent_deviation"),
+)
 LONGEST_LABEL = 150  # bytes of a scenario's name that a run's name has
 
 
@@ -105,7 +109,9 @@ def resolve(config: RuntimeOptions, make: Callable[..., Any] | None = None) -> P
         source = _source(config.from_, config.checkpoint_dir)
         if config.env is None and "scenario" not in config.given:
             check_code(f"--from {config.from_}", source.game.code, None)
-    check_for_environments(config.env, [name for name in FOR_ENVIRONMENTS if name in config.given])
+    for name in FOR_ENVIRONMENTS if config.env is None else ():
+        if name in config.given:
+            raise ConfigError(f"{flag(name)} is for environments: name one with --env")
     if config.env is not None:
         run, game, notes = _on_environment(config, make)
         if source is not None:

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
 from brigade._core import Scenario
 from brigade.agents import Agent, scripted_agent
-from brigade.config import ConfigError, PositiveInt, check_for_environments
+from brigade.config import ConfigError, PositiveInt
 from brigade.env.seeding import check_seed, fresh_seed
 from brigade.extras import require
 from brigade.printable import printable
+from brigade.run.env_options import EnvOptions, check_env_options
 from brigade.run.team import Team, Trained, load_team
 
 DEFAULT_TEAM = "hero,hero,liar,random"
 
 
-class PlayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PlayConfig(EnvOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which game to show."""
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("who",)
+    FOR_SCENARIOS: ClassVar[dict[str, str]] = {
+        "scenario": "give one of them",
+        "max_cycles": "--max-steps cuts its episodes",
+        "replay": "--record makes films of it",
+    }
 
     who: Annotated[
         str | None,
@@ -47,17 +53,6 @@ class PlayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     replay: Annotated[str | None, Meta(description="show this recorded .json game again")] = None
     max_cycles: Annotated[int, Meta(ge=1, description="nights after which it is cut")] = 100
     fps: Annotated[float, Meta(gt=0, description="steps shown in a second")] = 2.0
-    env: Annotated[
-        str | None,
-        Meta(description="an episode of this environment, for agents trained on it (or random)"),
-    ] = None
-    env_arg: Annotated[
-        dict[str, Any],
-        Meta(description="an argument of the environment; unless given, those of the training"),
-    ] = {}
-    max_steps: Annotated[
-        PositiveInt | None, Meta(description="the episode is cut after so many steps")
-    ] = None
 
 
 class ScenariosConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,7 +92,7 @@ def run_play(config: PlayConfig) -> int:
     ConfigError
         The scenario, team or file is not one.
     """
-    check_for_environments(config.env, [n for n in ("env_arg", "max_steps") if getattr(config, n)])
+    check_env_options(config)
     if config.env is not None:
         require("playing in an environment", "train")
         from brigade.run.play_env import run_play_env

@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 from rich.console import Console
 from rich.text import Text
 
-from brigade.config import ConfigError, PositiveInt, RunConfig, as_arguments, flag
+from brigade.config import ConfigError, PositiveInt, RunConfig
 from brigade.games.vector import GameFailed, Saves
 from brigade.printable import printable
 from brigade.run.child import as_typed
@@ -47,6 +47,7 @@ from brigade.store.checkpoint import Checkpoint, CheckpointError, check_resumabl
 from brigade.store.folder import FINAL, RunFolder, disk_use, free_bytes
 from brigade.store.identity import Identity, Keep
 from brigade.typed import PARENT_VARIABLE, typed
+from brigade.values import as_arguments, flag
 from brigade.wire.auth import ServerAuth
 from brigade.wire.endpoints import Endpoint
 from brigade.wire.transport import SimulatorSockets

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from brigade.agent_numbers import ranges
-from brigade.config import ConfigError, PositiveInt, RunConfig, as_arguments
+from brigade.config import ConfigError, PositiveInt, RunConfig
 from brigade.printable import printable
 from brigade.run.child import as_typed, child_command, child_environment
 from brigade.run.cores import available_cores
@@ -39,6 +39,7 @@ from brigade.run.resolve import Plan, resolve
 from brigade.run.scratch import Scratch, scratch_folder
 from brigade.run.server_options import ServerOptions, check_server_options
 from brigade.typed import PARENT_VARIABLE
+from brigade.values import as_arguments
 from brigade.wire.endpoints import Endpoint
 
 if TYPE_CHECKING:

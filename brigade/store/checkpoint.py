@@ -230,6 +230,10 @@ def _read(content: Any) -> Checkpoint:
     ):
         raise CheckpointError("its settings, game and policies do not fit together")
     population = Population(tuple(networks), tuple(int(role["agents"]) for role in roles))
+    size = config.population_size
+    wanted = [size if isinstance(size, int) else size.get(role.name) for role in game.roles]
+    if wanted != list(population.sizes):
+        raise CheckpointError("its settings are of another number of agents than it has")
     agents = []
     for agent in range(population.size):
         network = population.network_of(agent)

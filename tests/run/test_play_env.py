@@ -93,6 +93,9 @@ def test_a_film_has_a_picture_of_each_state_of_one_episode(folder: Path) -> None
         (("random", "--env", "game.py:Game", "--record", "g.txt"), ".gif or .mp4"),
         (("--env", "game.py:Game"), "say who plays"),
         (("random", "--env", "game.py:Gone"), "has no Gone"),
+        (("random", "--env", "game.py:Game", "--max-cycles", "3"), "--max-steps cuts its episodes"),
+        (("random", "--env", "game.py:Game", "--scenario", "hard"), "give one of them"),
+        (("random", "--max-steps", "3"), "--max-steps is for environments"),
     ],
 )
 def test_mistakes_are_one_line(folder: Path, words: tuple[str, ...], why: str) -> None:
@@ -129,3 +132,17 @@ def test_pictures_fit_the_terminal_and_keep_their_colours(tall: int, wide: int) 
     if (tall, wide) == (64, 64):
         r, g, b = frame[0, 0]
         assert f"#{r:02x}{g:02x}{b:02x} on #" in str(lines[0].spans[0].style)
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (("--max-nights", "9"), "--max-nights is for scenarios, and --env game.py:Game is none"),
+        (("--num-agents-per-game", "3"), "it says itself how many agents it has"),
+        (("--scenario", "hard"), "give one of them"),
+    ],
+)
+def test_what_is_for_scenarios_alone_is_not_ignored(folder: Path, flags, why: str) -> None:
+    with brigade(folder, "evaluate", "random", "--env", "game.py:Game", *flags) as evaluating:
+        assert evaluating.end() == 2
+        assert why in evaluating.output

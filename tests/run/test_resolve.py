@@ -35,6 +35,9 @@ def folder(tmp_path: Path) -> Path:
     [
         ({"env_arg": {"n": 3}}, "--env-arg is for environments: name one with --env"),
         ({"max_steps": 9, "scenario": "hard"}, "--max-steps is for environments"),
+        ({"env_resize": "64"}, "--env-resize is for environments"),
+        ({"env_grey": True}, "--env-grey is for environments"),
+        ({"squashed": True}, "--squashed is for environments"),
         ({"population_size": {"red": 8}}, "there is no role red"),
         ({"env": REACH, "self_play": False, "population_size": 1}, "2 seats for the 1 agents"),
         ({"env": REACH, "max_nights": 9}, "--max-steps cuts its games"),

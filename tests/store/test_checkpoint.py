@@ -404,6 +404,8 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "an unknown setting": put("config", "no_such_setting", 1),
     "a setting out of range": put("config", "gamma", 2.0),
     "another population": put("roles", 0, "agents", 4),
+    "settings of another population": put("config", "population_size", 4),
+    "settings of other roles": put("config", "population_size", {"red": 3}),
     "a role without agents": put("roles", 0, "agents", 0),
     "a role of another name": put("roles", 0, "name", "player"),
     "no roles": put("roles", []),
