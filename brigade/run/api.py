@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from brigade.config import ConfigError, convert
 from brigade.extras import require
 
 if TYPE_CHECKING:
@@ -88,6 +87,7 @@ def train(*, env: Env | None = None, **settings: Any) -> TrainedRun:
     require("brigade.train", "train")
     import torch
 
+    from brigade.config import ConfigError, convert
     from brigade.run.resolve import of_function
     from brigade.run.train import TrainConfig, training
     from brigade.sim.simulator import RunFailed

@@ -19,6 +19,7 @@ from brigade.games.spec import GameSpec
 from brigade.games.vector import ActionMasks, Pictures, Turns, VectorGame
 from brigade.policy.actor import Actor
 from brigade.policy.build import fits
+from brigade.policy.network import Network
 from brigade.run.process import without_windows
 from brigade.run.resolve import wherever
 from brigade.run.team import parse_source
@@ -116,7 +117,16 @@ def load_players(
     if 0 in sizes:
         role = spec.roles[sizes.index(0)].name
         raise ConfigError(f"{what}: it names no agent of role {role}")
-    act = _trained_act(saved, chosen, seed, greedy=greedy)
+    rows = [
+        np.stack([saved.agents[agent].parameters for agent in chosen if agent in agents])
+        for _, agents in saved.population
+    ]
+    act = acting(
+        saved.population.networks,
+        [torch.from_numpy(each) for each in rows],
+        seeds.generator(seed, seeds.Purpose.ACTIONS),
+        greedy=greedy,
+    )
     return Players(spec, act, sizes, _names(spec, sizes, chosen), saved.config.max_steps)
 
 
@@ -138,12 +148,25 @@ def _check_fit(what: str, saved: Checkpoint, spec: GameSpec) -> None:
         )
 
 
-def _trained_act(saved: Checkpoint, chosen: Sequence[int], seed: int, *, greedy: bool) -> Act:
-    actors = []
-    for network, agents in saved.population:
-        rows = [saved.agents[agent].parameters for agent in chosen if agent in agents]
-        actors.append(Actor(network, torch.from_numpy(np.stack(rows))))
-    generator = seeds.generator(seed, seeds.Purpose.ACTIONS)
+def acting(
+    networks: Sequence[Network],
+    parameters: Sequence[torch.Tensor],
+    generator: np.random.Generator,
+    *,
+    greedy: bool,
+) -> Act:
+    """Let policies act.
+
+    Parameters
+    ----------
+    networks, parameters
+        Of each role: the shape of its agents' networks, and their rows, float32 ``[P_r, D_r]``.
+    generator
+        What actions are drawn from.
+    greedy
+        Whether the most probable ones are taken instead.
+    """
+    actors = [Actor(*pair) for pair in zip(networks, parameters, strict=True)]
 
     def act(role: int, seen: Seen) -> Rows:
         actor = actors[role]

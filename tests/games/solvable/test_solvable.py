@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from brigade.run.env_players import Seen
 from solvable.cases import CASES, HERE, SMALL
 from solvable.training import train
 
@@ -38,5 +39,5 @@ def test_where_a_cut_ends_each_game_what_would_follow_counts():
     """Waiting pays at age 1 where a cut is bootstrapped, and never where it were an end."""
     trained = train(HERE / "lives.py:Crop", num_transitions=6000, gamma=0.8, **SMALL)
     ages = np.eye(3, dtype=np.float32)
-    chosen = trained.act()(0, np.zeros(3, np.int64), ages, None)
+    chosen = trained.act()(0, Seen(np.zeros(3, np.int64), ages, None, None))
     assert chosen.ravel().tolist()[1:] == [0, 1]

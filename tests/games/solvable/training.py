@@ -7,10 +7,10 @@ import torch
 
 from brigade.config import convert
 from brigade.games.vector import VectorGame
-from brigade.policy.actor import Actor
 from brigade.ppo.agents import initial_state
 from brigade.ppo.parallel import GroupedUpdater
 from brigade.ppo.rollout import Rollout
+from brigade.run.env_players import Act, acting
 from brigade.run.evaluate_env import Played, play_episodes
 from brigade.run.options import RuntimeOptions
 from brigade.run.resolve import resolve
@@ -28,22 +28,9 @@ class Trained:
     repository: Repository
     transitions: int
 
-    def act(self, *, greedily=True):
-        population = self.repository.population
-        actors = [
-            Actor(network, rows)
-            for network, rows in zip(population.networks, self.repository.parameters, strict=True)
-        ]
-        generator = np.random.default_rng(1)
-
-        def act(role, agents, observations, mask):
-            actor = actors[role]
-            actor.seat(agents)
-            if greedily:
-                return actor.act_greedily(observations, mask)
-            return actor.for_game(actor.act(observations, generator, mask)[0])
-
-        return act
+    def act(self, *, greedily=True) -> Act:
+        networks, rows = self.repository.population.networks, self.repository.parameters
+        return acting(networks, rows, np.random.default_rng(1), greedy=greedily)
 
     def play(self, episodes=200, *, greedily=True) -> Played:
         """Play with the best action of each agent, or with those that it draws."""
