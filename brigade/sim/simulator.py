@@ -144,8 +144,7 @@ class Simulator:
         self._noted: ResumePoint | None = None  # to be written once it is complete
         self._next_checkpoint = config.checkpoint_interval
         self._writer = ThreadPoolExecutor(1, "write")
-        # torch's settings are each thread's own, and part of what a step computes.
-        self._player = ThreadPoolExecutor(1, "play", _as_in, (torch.get_num_threads(),))
+        self._player = ThreadPoolExecutor(1, "play")
         self._slow = False  # whether the last step of all games took long
         self._writing: asyncio.Task[None] | None = None
         networks = population.networks_of(range(population.size))
@@ -408,12 +407,19 @@ class Simulator:
         began = time.perf_counter()
         if self._slow:
             episodes = await asyncio.get_running_loop().run_in_executor(
-                self._player, self.worker.step
+                self._player, self._step_as_here, torch.get_num_threads()
             )
         else:
             episodes = self.worker.step()
         self._slow = time.perf_counter() - began > SLOW_STEP_SECONDS
         return episodes
+
+    def _step_as_here(self, num_threads: int) -> Episodes:
+        """Play one step in another thread as in this one, of which torch's settings are its own."""
+        if torch.get_num_threads() != num_threads:
+            torch.set_num_threads(num_threads)
+        torch.set_flush_denormal(True)
+        return self.worker.step()
 
     def _row(self, here: Statistics, played: Mapping[int, int]) -> dict[str, Any]:
         """Describe the rollout that was just played; what no game ended in is None."""
@@ -682,11 +688,6 @@ class Simulator:
             point.statistics,
             point.simulator(),
         )
-
-
-def _as_in(num_threads: int) -> None:
-    torch.set_num_threads(num_threads)
-    torch.set_flush_denormal(True)
 
 
 def _mean_of(values: Sequence[float | None]) -> float | None:
