@@ -17,8 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from brigade import interrupt
-from brigade.games.pettingzoo.check import ROLLOUT_TRANSITIONS, Check, RoleCheck, check, findings
+from brigade.games.pettingzoo.check import ROLLOUT_TRANSITIONS, check
 from brigade.games.pettingzoo.finding import FORMS, find
+from brigade.games.pettingzoo.findings import Check, RoleCheck, findings
 from brigade.printable import printable, shortened
 from brigade.run.process import without_windows
 

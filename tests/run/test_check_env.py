@@ -8,7 +8,7 @@ from rich.console import Console
 
 from brigade import cli
 from brigade.flags import Settings
-from brigade.games.pettingzoo.check import Check, Episodes, Rate, Repeat, RoleCheck
+from brigade.games.pettingzoo.findings import Check, Episodes, Rate, Repeat, RoleCheck
 from brigade.games.pettingzoo.watching import Difference
 from brigade.run.check_env import CheckEnvConfig, describe
 

@@ -9,9 +9,12 @@ import pytest
 from gymnasium import spaces
 from scripted_lives import ParallelLives, TurnLives
 
-from brigade.games.pettingzoo.check import ROLLOUT_TRANSITIONS, check, findings
+from brigade.config import RunConfig, convert
+from brigade.games.pettingzoo.check import ROLLOUT_TRANSITIONS, check
 from brigade.games.pettingzoo.errors import CannotFind
 from brigade.games.pettingzoo.finding import find
+from brigade.games.pettingzoo.findings import findings
+from brigade.games.pettingzoo.vector_game import DEFAULTS
 from brigade.games.pettingzoo.watching import digest
 
 pytestmark = pytest.mark.filterwarnings("ignore:The old environment creation API")
@@ -309,3 +312,7 @@ def test_digests_are_exact():
     assert len({digest(value) for value in values}) == len(values)
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     assert digest(float("nan")) == digest(float("nan"))
+
+
+def test_a_rollout_is_that_of_an_environments_defaults():
+    assert convert(RunConfig, DEFAULTS).rollout_transitions == ROLLOUT_TRANSITIONS
