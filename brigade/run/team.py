@@ -271,8 +271,8 @@ def load_team(
     for path, saved in loaded.items():
         if saved.game.code is not None:
             raise ConfigError(
-                f"{path} was trained on {saved.game.name}, which is no scenario: `brigade evaluate "
-                f"{path} --env {shlex.quote(saved.game.code)}` plays that, which runs its code"
+                f"{path} was trained on {saved.game.name}, which is no scenario but code that "
+                f"would be run: add --env {shlex.quote(saved.game.code)} where you trust it"
             )
     seats = num_seats or loaded[sources[0].path].config.num_agents_per_game
     game = _game(loaded, scenario, seats)
